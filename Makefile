@@ -1,0 +1,55 @@
+# `make` alone says what there is. Each target needs a shell, Python 3.11 and nothing else: the first one makes .venv.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+READY := .venv/ready
+TESTS ?=
+export DO_NOT_TRACK := 1
+
+.PHONY: help demo test accept check format bench lock clean
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
+
+$(READY): requirements.lock pyproject.toml
+	@PYTHON="$(PYTHON)" infra/setup/environment.sh
+	@touch $@
+
+demo: $(READY) ## Six months of two lenders and six agencies, on this machine, in under three minutes
+	@$(BIN)/consign demo
+
+test: $(READY) ## The tests, the long ones left out (TESTS="tests/keys -x" runs some)
+	@infra/setup/debian_packages.sh
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" -q $(TESTS)
+
+accept: $(READY) ## Every acceptance test, the long ones too, with ../shared/data where they need it
+	@infra/setup/debian_packages.sh
+	@$(BIN)/python -m pytest -m "acceptance or slow" -v --timeout 1800 --durations 10 $(TESTS)
+
+check: $(READY) ## ruff (all rules), ruff format, mypy --strict, the import contracts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: $(READY) ## Lay the code out, and mend what ruff can mend
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: $(READY) ## What placing and reconciling a million rows cost, against a floor; writes bench.json
+	@infra/setup/debian_packages.sh
+	@$(BIN)/python tests/benchmarks/run.py --out bench.json
+
+lock: $(READY) ## Pin anew what pyproject.toml asks for, with hashes and without addresses
+	@$(BIN)/python -m venv .venv-lock
+	@.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \
+	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml -o requirements.lock
+	@rm -rf .venv-lock
+
+clean: ## Everything that can be made again
+	@rm -rf .venv .venv-lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist bench.json
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
