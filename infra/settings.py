@@ -1,0 +1,82 @@
+"""Every setting of Consign, from `consign.toml` and `CONSIGN_*` (the environment wins)."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class Settings(BaseSettings):
+    """Where things are and how long they may take; each has a default that works on one machine."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CONSIGN_", env_nested_delimiter="__", toml_file="consign.toml", extra="forbid"
+    )
+
+    home: Path = Field(default=Path("var"), description="where everything below lies unless set otherwise")
+    database: str = Field(default="", description="SQLAlchemy URL; empty: SQLite at home/consign.sqlite")
+    keyring: Path | None = Field(default=None, description="keyring file; default home/keys/keyring.json")
+    key_file: Path | None = Field(default=None, description="root key file; default home/keys/root.key")
+    passphrase: SecretStr | None = Field(default=None, description="opens the keyring instead of the key file")
+    engine: Literal["prefect", "direct"] = Field(
+        default="prefect", description="run flows through Prefect, or in this process without it"
+    )
+    prefect_api_url: str = Field(default="", description="a running server; empty: one is started for the command")
+    actor: str = Field(default="", description="who acts; default the login name")
+    shard_rows: int = Field(default=100_000, ge=1, description="accounts held in memory at once")
+    agencies_at_once: int = Field(default=4, ge=1, description="how many agencies are served in parallel")
+    connect_timeout: float = Field(default=20.0, gt=0, description="seconds to connect, greet and log in")
+    stall_timeout: float = Field(default=60.0, gt=0, description="seconds without a byte before a transfer ends")
+    lease_seconds: float = Field(default=900.0, gt=0, description="how long a worker may hold a transmission")
+    max_inbound_bytes: int = Field(default=2 << 30, ge=1, description="the largest file taken from an agency")
+    recall_days: int = Field(default=5, ge=0, description="days an agency has to confirm a recall")
+    erasure_days: int = Field(default=30, ge=0, description="days an agency has to certify an erasure")
+    own_key_days: int = Field(default=365, ge=1, description="how long our own sealing keys are valid")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base class names it; .env files are not read
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then mounted secrets, then `consign.toml`."""
+        return init_settings, env_settings, file_secret_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def database_url(self) -> str:
+        """The store's SQLAlchemy URL."""
+        return self.database or f"sqlite:///{(self.home / 'consign.sqlite').resolve()}"
+
+    @property
+    def keyring_path(self) -> Path:
+        """The keyring file, apart from the database."""
+        return self.keyring or self.home / "keys" / "keyring.json"
+
+    @property
+    def key_file_path(self) -> Path:
+        """The root key file, used where no passphrase is set."""
+        return self.key_file or self.home / "keys" / "root.key"
+
+    def folder(self, name: str) -> Path:
+        """A folder below home (outbox, inbox, statements, scorecards, scratch), made 0700 on first use."""
+        path = self.home / name
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings()

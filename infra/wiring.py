@@ -1,0 +1,85 @@
+"""The one place that picks the adapters: a desk holds the settings, the store, the keys and the clock."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from infra.settings import Settings, settings
+from infra.store.database import Database
+from keys.keyring import Keyring
+from models.errors import ConfigurationError
+
+
+def system_clock() -> datetime:
+    """The machine's time, UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Desk:
+    """What a flow's body works with. Tests and the sandbox install their own; everybody else gets `desk()`."""
+
+    settings: Settings
+    clock: Callable[[], datetime] = system_clock
+    actor: str = ""
+    _extra: dict[str, object] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Whoever is logged in acts, unless a setting names somebody."""
+        self.actor = self.actor or self.settings.actor or getpass.getuser()
+
+    @cached_property
+    def database(self) -> Database:
+        """The store."""
+        return Database(self.settings.database_url)
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """The keyring, opened on first use. Raises ConfigurationError where there is none yet."""
+        path = self.settings.keyring_path
+        if not path.exists():
+            message = f"no keyring at {path}"
+            raise ConfigurationError(message, fix="run `consign init` once, or point CONSIGN_KEYRING at the keyring")
+        secret = self.settings.passphrase
+        if secret is not None:
+            return Keyring.open(path, passphrase=secret.get_secret_value())
+        return Keyring.open(path, key_file=self.settings.key_file_path)
+
+    def now(self) -> datetime:
+        """This moment, aware, UTC."""
+        return self.clock()
+
+    def today(self, timezone: str = "Asia/Shanghai") -> date:
+        """The calendar day where the lender is."""
+        return self.clock().astimezone(ZoneInfo(timezone)).date()
+
+    def folder(self, name: str) -> Path:
+        """A folder of ours below home."""
+        return self.settings.folder(name)
+
+
+_current: list[Desk] = []
+
+
+def desk() -> Desk:
+    """The desk in use: the installed one, else one made from the process's settings."""
+    if not _current:
+        _current.append(Desk(settings()))
+    return _current[-1]
+
+
+@contextmanager
+def seated(at: Desk) -> Iterator[Desk]:
+    """Everything in the block works at this desk (every thread of the process)."""
+    _current.append(at)
+    try:
+        yield at
+    finally:
+        _current.remove(at)

@@ -1,0 +1,191 @@
+"""The kinds of file that go both ways, table by table and column by column (docs/reference/files.md).
+
+The schema of every column here is what a package's `datapackage.json` states, what the gateway checks, and what the
+agency guide is generated from. Placement columns depend on the release policy and are described by `PLACEMENT_FIELDS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Type = Literal["string", "integer", "amount", "rate", "date", "datetime", "yearmonth"]
+"""`amount`: decimal text with the currency's digits in a file, int64 minor units (`<name>_minor`) in a frame."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column: its name, type, whether a value must be there, and what it means."""
+
+    name: str
+    type: Type = "string"
+    required: bool = False
+    one_of: tuple[str, ...] = ()
+    about: str = ""
+    unique: bool = False
+
+    @property
+    def column(self) -> str:
+        """Its name in a frame: amounts are minor units there and say so."""
+        return f"{self.name}_minor" if self.type == "amount" else self.name
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of file: who sends it, and its one table."""
+
+    name: str
+    to_agency: bool
+    table: str
+    fields: tuple[Field, ...]
+    control: str | None = None
+    """the amount field whose sum per currency the manifest states"""
+
+    def field(self, name: str) -> Field:
+        """The field of that name."""
+        return next(field for field in self.fields if field.name == name)
+
+
+ACCOUNT = Field("account", required=True, about="the account's pseudonym at this agency")
+CURRENCY = Field("currency", required=True, about="ISO 4217")
+
+PLACEMENT_FIELDS: Mapping[str, Field] = MappingProxyType({
+    field.name: field
+    for field in (
+        Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
+        Field("debtor", required=True, about="the debtor's pseudonym at this agency: accounts of one person share it"),
+        Field("product", required=True),
+        CURRENCY,
+        Field("balance", "amount", required=True, about="owed as of `as_of`"),
+        Field("original", "amount", about="credit granted"),
+        Field("principal", "amount"),
+        Field("interest", "amount"),
+        Field("fees", "amount"),
+        Field("as_of", "date", required=True),
+        Field("dpd", "integer", required=True, about="days past due as of `as_of`"),
+        Field("bucket", required=True),
+        Field("region", about="division code or state, as coarse as the policy says"),
+        Field("opened_on", about="day or month, as the policy says"),
+        Field("due_on"),
+        Field("last_paid_on"),
+        Field("score_band"),
+        Field("stage", required=True),
+        Field("round", "integer", required=True),
+        Field("placed_on", "date", required=True),
+        Field("due_back_on", "date", required=True),
+        Field("name"),
+        Field("id_number"),
+        Field("phone"),
+        Field("phone_alt"),
+        Field("email"),
+        Field("address"),
+        Field("employer"),
+        Field("contact_name"),
+        Field("contact_phone"),
+    )
+})
+"""Every column a placement may have. Which ones leave, and how, is the release policy's to say."""
+
+_PLACEMENT = Kind("placement", True, "accounts", tuple(PLACEMENT_FIELDS.values()), control="balance")
+_OUT = (
+    _PLACEMENT,
+    Kind("update", True, "updates", (
+        ACCOUNT,
+        Field("reason", required=True, one_of=("payment", "balance", "hold", "release")),
+        CURRENCY,
+        Field("balance", "amount", required=True, about="owed now"),
+        Field("payment", "amount", about="taken by the lender since the last word"),
+        Field("effective_on", "date", required=True),
+    ), control="balance"),
+    Kind("recall", True, "recalls", (
+        Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
+        Field("reason", required=True),
+        Field("due_back_on", "date", required=True, about="stop at once; confirm by this day with a `return`"),
+    )),
+    Kind("receipt", True, "lines", (
+        Field("file", required=True), Field("sha256", required=True),
+        Field("outcome", required=True, one_of=("accepted", "accepted_with_rejects", "refused")),
+        Field("table"), Field("line", "integer", about="1 is the first line after the header; empty: the whole file"),
+        Field("column"), Field("code"), Field("fix"),
+    )),
+    Kind("statement", True, "lines", (
+        Field("period", required=True), Field("agency_txn_id"), ACCOUNT,
+        Field("type", required=True, one_of=("recovery", "reversal", "direct")), CURRENCY,
+        Field("gross", "amount", required=True), Field("rate", "rate"), Field("commission", "amount", required=True),
+        Field("vat", "amount", required=True), Field("net", "amount", required=True),
+        Field("value_date", "date", required=True),
+    ), control="gross"),
+    Kind("erasure_request", True, "erasures", (
+        Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
+        Field("scope", required=True, about="all: everything received about it, copies and backups included"),
+        Field("erase_by", "date", required=True),
+    )),
+)  # fmt: skip
+_IN = (
+    Kind("acknowledgement", False, "accounts", (
+        Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
+        Field("status", required=True, one_of=("booked", "rejected")), CURRENCY,
+        Field("booked_balance", "amount", required=True), Field("booked_on", "date", required=True), Field("reason"),
+    ), control="booked_balance"),
+    Kind("activity", False, "contacts", (
+        ACCOUNT, Field("at", "datetime", required=True, about="with its offset from UTC"),
+        Field("channel", required=True, one_of=("phone", "sms", "field", "online", "letter", "legal")),
+        Field("contact_point_ref"),
+        Field("outcome", required=True, one_of=(
+            "connected", "no_answer", "busy", "invalid", "sent", "met", "not_met", "promise", "refused", "third_party",
+        )),
+        Field("collector_ref"),
+    )),
+    Kind("return", False, "accounts", (
+        Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
+        Field("reason", required=True, one_of=(
+            "recalled", "paid", "settled", "deceased", "bankrupt", "untraceable", "disputed", "term", "uncollectable",
+        )),
+        Field("returned_on", "date", required=True), CURRENCY, Field("final_balance", "amount"),
+    )),
+    Kind("remittance", False, "lines", (
+        Field("agency_txn_id", about="the agency's own id of the transaction; keep it stable"), ACCOUNT,
+        Field("type", required=True, one_of=("recovery", "reversal")), CURRENCY,
+        Field("gross", "amount", required=True, about="what the debtor paid; negative for a reversal"),
+        Field("commission", "amount", about="withheld, where the contract says net"),
+        Field("vat", "amount", about="on the commission withheld"),
+        Field("net", "amount", required=True, about="handed over for this line"),
+        Field("value_date", "date", required=True), Field("batch_ref", about="reference of the bank transfer"),
+        Field("original_txn_id", about="of a reversal: what it undoes"),
+    ), control="net"),
+    Kind("invoice", False, "lines", (
+        Field("invoice_no", required=True), Field("agency_txn_id"), ACCOUNT, CURRENCY,
+        Field("base", "amount", required=True, about="gross recovery that commission is claimed on"),
+        Field("commission", "amount", required=True), Field("vat", "amount", required=True),
+        Field("period", "yearmonth", required=True),
+    ), control="commission"),
+    Kind("erasure_certificate", False, "erasures", (
+        Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
+        Field("erased_at", "datetime", required=True),
+        Field("scope", required=True, one_of=("all", "partial")), Field("method", required=True),
+        Field("certified_by", required=True, about="the role or officer who answers for it"), Field("retained"),
+    )),
+    Kind("complaint", False, "complaints", (
+        Field("complaint_ref", required=True, unique=True), Field("account"), Field("received_on", "date", required=True),
+        Field("category", required=True), Field("severity", one_of=("normal", "serious")),
+    )),
+)  # fmt: skip
+
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _OUT + _IN})
+OUTBOUND = frozenset(kind.name for kind in _OUT)
+INBOUND = frozenset(kind.name for kind in _IN)
+
+CODE = r"[a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])"
+FILE_NAME = re.compile(
+    rf"(?P<lender>{CODE})\.(?P<agency>{CODE})\.(?P<kind>{'|'.join(KINDS)})"
+    r"\.(?P<day>[0-9]{8})\.(?P<sequence>[0-9]{6})\.zip(?P<suffix>\.age|\.pgp|)"
+)
+"""Full-match only: names in a listing are hostile."""
+
+
+def file_name(lender: str, agency: str, kind: str, day: str, sequence: int, suffix: str) -> str:
+    """`{lender}.{agency}.{kind}.{yyyymmdd}.{sequence:06d}.zip` and the sealing suite's suffix."""
+    return f"{lender}.{agency}.{kind}.{day}.{sequence:06d}.zip{suffix}"

@@ -1,0 +1,68 @@
+"""The lives of things that have one: each a table of moves, and an illegal move names both ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from models.errors import RefusedByPolicy
+
+Moves = Mapping[str, frozenset[str]]
+
+
+def _life(**moves: str) -> Moves:
+    return MappingProxyType({state: frozenset(targets.split()) for state, targets in moves.items()})
+
+
+PLAN = _life(
+    draft="submitted expired rejected",
+    submitted="approved rejected expired",
+    approved="placed expired rejected",
+    placed="",
+    rejected="",
+    expired="",
+)
+PLACEMENT = _life(
+    planned="placed closed",
+    placed="acknowledged recalled closed",
+    acknowledged="recalled closed",
+    recalled="closed",
+    closed="",
+)
+TRANSMISSION = _life(
+    prepared="sealed cancelled",
+    sealed="delivered presumed cancelled",
+    presumed="delivered acknowledged",
+    delivered="acknowledged",
+    acknowledged="",
+    cancelled="",
+)
+INBOUND = _life(
+    claimed="opened refused",
+    opened="accepted refused",
+    accepted="",
+    refused="",
+)
+AGENCY = _life(
+    prospect="certified closed",
+    certified="live closed",
+    live="suspended closed",
+    suspended="live closed",
+    closed="",
+)
+
+
+class IllegalMove(RefusedByPolicy):
+    """A thing was asked to go where its life does not lead."""
+
+    def __init__(self, what: str, here: str, there: str, moves: Moves) -> None:
+        onward = ", ".join(sorted(moves.get(here, frozenset()))) or "nowhere: it has ended"
+        super().__init__(f"{what} is {here} and cannot become {there}", fix=f"from {here} it can go to {onward}")
+        self.here, self.there = here, there
+
+
+def moved(what: str, here: str, there: str, moves: Moves) -> str:
+    """`there`, if the life allows it. Raises IllegalMove otherwise."""
+    if there not in moves.get(here, frozenset()):
+        raise IllegalMove(what, here, there, moves)
+    return there

@@ -1,0 +1,66 @@
+"""Rows of the store, one module per subject. They are rows, not the domain's types: `table=True` classes do not validate.
+
+Conventions: codes (`lender`, `agency`) are lower-case text; `*_minor` are int64 minor units beside a `currency`;
+`*_on` and `value_date` are dates; `*_at` are aware UTC instants; `*_id` that another table counts on are 64-bit
+integers drawn from `id_counter`.
+"""
+
+from models.tables.agencies import Agency, AgencyContract
+from models.tables.audit import AuditEvent, AuditHead, Disclosure, DisclosureAccount
+from models.tables.exchange import InboundFile, InboundReject, Transmission
+from models.tables.finance import (
+    BankReceipt,
+    BankStatement,
+    Break,
+    InvoiceLine,
+    JournalEntry,
+    JournalLine,
+    Match,
+    MatchPart,
+    RemittanceLine,
+    Statement,
+)
+from models.tables.placements import Activity, Complaint, Erasure, Placement, Recall
+from models.tables.plans import Plan, PlanExclusion, PlanLine
+from models.tables.portfolios import Account, Debtor, Hold, IdCounter, Identity, IntakeReject, Lender, Portfolio
+from models.tables.scores import Score, ScoreRun
+
+__all__ = [
+    "Account",
+    "Activity",
+    "Agency",
+    "AgencyContract",
+    "AuditEvent",
+    "AuditHead",
+    "BankReceipt",
+    "BankStatement",
+    "Break",
+    "Complaint",
+    "Debtor",
+    "Disclosure",
+    "DisclosureAccount",
+    "Erasure",
+    "Hold",
+    "IdCounter",
+    "Identity",
+    "InboundFile",
+    "InboundReject",
+    "IntakeReject",
+    "InvoiceLine",
+    "JournalEntry",
+    "JournalLine",
+    "Lender",
+    "Match",
+    "MatchPart",
+    "Placement",
+    "Plan",
+    "PlanExclusion",
+    "PlanLine",
+    "Portfolio",
+    "Recall",
+    "RemittanceLine",
+    "Score",
+    "ScoreRun",
+    "Statement",
+    "Transmission",
+]

@@ -1,0 +1,63 @@
+"""What happened, in an order that cannot be rewritten unseen; and who has been told what."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from models.tables.columns import big, serial
+
+
+class AuditEvent(SQLModel, table=True):
+    """Append-only; `hash` covers the event's canonical JSON and the hash before it."""
+
+    __tablename__ = "audit_event"
+    seq: int = big(primary_key=True)
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    details: str = Field(description="canonical JSON, no debtor's values")
+    previous_hash: str
+    hash: str
+
+
+class AuditHead(SQLModel, table=True):
+    """A signed head: the chain up to `seq` ended in `hash`."""
+
+    __tablename__ = "audit_head"
+    seq: int = big(primary_key=True)
+    hash: str
+    signed_at: datetime
+    signature: str
+    key_fingerprint: str
+
+
+class Disclosure(SQLModel, table=True):
+    """One field of one transmission: how it left, under which policy and basis, to be deleted by when."""
+
+    __table_args__ = (UniqueConstraint("transmission_id", "field"),)
+    disclosure_id: int | None = serial()
+    transmission_id: int = big()
+    agency: str
+    field: str
+    treatment: str = Field(description="release | mask | band | month | pseudonym")
+    value_class: str
+    purpose: str
+    basis: str
+    policy: str
+    policy_version: str
+    rows: int
+    disclosed_at: datetime
+    erase_by: date
+
+
+class DisclosureAccount(SQLModel, table=True):
+    """Which accounts a transmission spoke of."""
+
+    __tablename__ = "disclosure_account"
+    transmission_id: int = big(primary_key=True)
+    account_id: int = big(primary_key=True, index=True)
+    placement_id: int | None = big(None, index=True)

@@ -1,0 +1,90 @@
+"""The outbox and the inbox: what must happen once is a row first."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from models.tables.columns import big, serial
+
+
+class Transmission(SQLModel, table=True):
+    """One file to an agency: prepared → sealed → delivered | presumed → acknowledged."""
+
+    __table_args__ = (
+        UniqueConstraint("work_key"),
+        UniqueConstraint("lender", "agency", "kind", "sequence"),
+    )
+    transmission_id: int = big(primary_key=True)
+    work_key: str = Field(description="names the work (plan:7:agency:x), so that asking twice makes one file")
+    lender: str
+    agency: str
+    kind: str
+    sequence: int
+    name: str = Field(description="the delivered file's name, suffix included")
+    state: str = Field(default="prepared", index=True)
+    prepared_on: date
+    spec: str = Field(default="{}", description="JSON: what its rows are drawn from (plan id, file id, period); no debtor's data")
+    rows: int = 0
+    control_minor: int | None = big(None)
+    currency: str | None = None
+    policy_version: str | None = None
+    key_ids: str | None = Field(default=None, description="JSON: fingerprints and generations used to seal and to name")
+    package_sha256: str | None = Field(default=None, description="of the plain package")
+    sealed_sha256: str | None = None
+    sealed_size: int | None = big(None)
+    sealed_path: str | None = Field(default=None, description="below the outbox folder; kept until acknowledged")
+    previous_sha256: str | None = None
+    audit_head: str | None = None
+    sealed_at: datetime | None = None
+    intent_at: datetime | None = None
+    delivered_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    attempts: int = 0
+    last_error: str | None = Field(default=None, description="the error's type and step, never its text")
+    lease_owner: str | None = None
+    lease_until: datetime | None = None
+
+
+class InboundFile(SQLModel, table=True):
+    """One file from an agency: claimed → opened → accepted | refused; the same bytes again are a no-op."""
+
+    __tablename__ = "inbound_file"
+    __table_args__ = (UniqueConstraint("agency", "sealed_sha256"),)
+    file_id: int = big(primary_key=True)
+    agency: str
+    lender: str | None = None
+    name: str
+    kind: str | None = None
+    sequence: int | None = None
+    state: str = Field(default="claimed", index=True)
+    sealed_sha256: str
+    sealed_size: int = big()
+    stored_path: str = Field(description="below the inbox folder")
+    package_sha256: str | None = None
+    previous_sha256: str | None = None
+    signer: str | None = None
+    rows: int = 0
+    rows_refused: int = 0
+    control_minor: int | None = big(None)
+    currency: str | None = None
+    refusal_code: str | None = None
+    refusal_fix: str | None = None
+    received_at: datetime
+    accepted_at: datetime | None = None
+    receipt_transmission_id: int | None = big(None)
+
+
+class InboundReject(SQLModel, table=True):
+    """Why a line of an agency's file was refused: place, code and fix, never the value."""
+
+    __tablename__ = "inbound_reject"
+    reject_id: int | None = serial()
+    file_id: int = big(index=True)
+    table_name: str
+    line: int
+    column: str
+    code: str
+    fix: str

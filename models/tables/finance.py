@@ -1,0 +1,197 @@
+"""Money: what agencies say they recovered, what the bank says arrived, and the books between."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlalchemy import Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from models.tables.columns import big, serial
+
+
+class RemittanceLine(SQLModel, table=True):
+    """One recovery or reversal, in exactly one state (models/reconcile)."""
+
+    __tablename__ = "remittance_line"
+    __table_args__ = (Index("remittance_agency_state", "agency", "state"),)
+    line_id: int = big(primary_key=True)
+    content_id: str = Field(index=True, description="hash of what identifies it whatever file it came in (R1)")
+    file_id: int = big(index=True)
+    line: int
+    lender: str
+    agency: str
+    placement_id: int | None = big(None, index=True)
+    account_id: int | None = big(None, index=True)
+    txn_ref: str | None = Field(default=None, description="the agency's transaction id")
+    original_txn_ref: str | None = None
+    batch_ref: str | None = None
+    kind: str = Field(default="recovery", description="recovery | reversal | direct")
+    gross_minor: int = big(description="signed: a reversal is negative")
+    commission_minor: int = big(0, description="as withheld by a net remitter, else 0")
+    vat_minor: int = big(0)
+    net_minor: int = big(description="what the agency hands over for it")
+    due_commission_minor: int | None = big(None, description="as the contract computes it")
+    due_vat_minor: int | None = big(None)
+    rate: Decimal | None = Field(default=None, max_digits=9, decimal_places=6)
+    currency: str
+    value_date: date
+    state: str = "awaiting_cash"
+    cash_minor: int = big(0, description="of net_minor, how much is tied to receipts")
+    posted_at: datetime | None = None
+
+
+class InvoiceLine(SQLModel, table=True):
+    """Commission as the agency claims it."""
+
+    __tablename__ = "invoice_line"
+    invoice_line_id: int = big(primary_key=True)
+    file_id: int = big(index=True)
+    line: int
+    lender: str
+    agency: str
+    invoice_no: str
+    txn_ref: str | None = None
+    line_id: int | None = big(None, index=True)
+    base_minor: int = big()
+    commission_minor: int = big()
+    vat_minor: int = big(0)
+    currency: str
+    period: str
+    state: str = "received"
+
+
+class BankStatement(SQLModel, table=True):
+    """One statement of one bank account; the same bytes again are a no-op."""
+
+    __tablename__ = "bank_statement"
+    statement_id: int = big(primary_key=True)
+    sha256: str = Field(unique=True)
+    lender: str
+    source: str
+    bank_account: str
+    number: str | None = None
+    currency: str
+    opening_minor: int | None = big(None)
+    closing_minor: int | None = big(None)
+    from_on: date | None = None
+    to_on: date | None = None
+    entries: int
+    imported_at: datetime
+
+
+class BankReceipt(SQLModel, table=True):
+    """One entry of a bank statement, batched entries taken apart."""
+
+    __tablename__ = "bank_receipt"
+    receipt_id: int = big(primary_key=True)
+    statement_id: int = big(index=True)
+    entry: int
+    lender: str
+    agency: str | None = Field(default=None, description="whose money it is, by account or reference")
+    amount_minor: int = big(description="signed: credit to us is positive")
+    currency: str
+    booked_on: date
+    value_date: date
+    reference: str | None = Field(default=None, description="end-to-end id or remittance information")
+    counterparty: str | None = None
+    is_reversal: bool = False
+    state: str = "unapplied"
+    applied_minor: int = big(0)
+
+
+class Match(SQLModel, table=True):
+    """What was tied to what, by which rule, and what else was considered."""
+
+    match_id: int = big(primary_key=True)
+    rule: str
+    rule_version: int = 1
+    status: str = Field(default="confirmed", description="confirmed | suggested | ambiguous | undone")
+    lender: str
+    agency: str | None = None
+    currency: str
+    amount_minor: int = big()
+    candidates: int = 1
+    made_at: datetime
+    made_by: str = "consign"
+
+
+class MatchPart(SQLModel, table=True):
+    """One side's share of a match; amounts on both sides sum to the same."""
+
+    __tablename__ = "match_part"
+    part_id: int = big(primary_key=True)
+    match_id: int = big(index=True)
+    line_id: int | None = big(None, index=True)
+    receipt_id: int | None = big(None, index=True)
+    amount_minor: int = big()
+
+
+class Break(SQLModel, table=True):
+    """A difference that a person must look at."""
+
+    __table_args__ = (UniqueConstraint("break_key"),)
+    break_id: int = big(primary_key=True)
+    break_key: str = Field(description="code and subject, so that finding it twice opens it once")
+    code: str = Field(index=True)
+    state: str = Field(default="open", description="open | closed")
+    lender: str
+    agency: str | None = None
+    line_id: int | None = big(None, index=True)
+    receipt_id: int | None = big(None)
+    invoice_line_id: int | None = big(None)
+    account_id: int | None = big(None)
+    amount_minor: int = big()
+    currency: str
+    opened_at: datetime
+    closed_at: datetime | None = None
+    closed_because: str | None = None
+    detail: str = Field(default="{}", description="JSON: what was expected and found, in references and amounts")
+
+
+class JournalEntry(SQLModel, table=True):
+    """One double entry; its lines sum to zero per currency."""
+
+    __tablename__ = "journal_entry"
+    entry_id: int = big(primary_key=True)
+    entry_key: str = Field(unique=True, description="event and subject, so that posting twice posts once")
+    event: str
+    lender: str
+    agency: str | None = None
+    value_date: date
+    posted_at: datetime
+
+
+class JournalLine(SQLModel, table=True):
+    """One leg: debit positive, credit negative."""
+
+    __tablename__ = "journal_line"
+    journal_line_id: int = big(primary_key=True)
+    entry_id: int = big(index=True)
+    ledger: str = Field(description="1010 bank, 1100 placed receivable, 1200 agency clearing …")
+    agency: str | None = None
+    account_id: int | None = big(None, index=True)
+    currency: str
+    amount_minor: int = big()
+
+
+class Statement(SQLModel, table=True):
+    """Commission and money per agency and period, as it was stated, with the hash of its bytes."""
+
+    __table_args__ = (UniqueConstraint("lender", "agency", "period", "currency"),)
+    statement_id: int = big(primary_key=True)
+    lender: str
+    agency: str
+    period: str = Field(description="YYYY-MM")
+    currency: str
+    lines: int
+    gross_minor: int = big()
+    commission_minor: int = big()
+    vat_minor: int = big()
+    net_minor: int = big()
+    csv_path: str
+    xlsx_path: str
+    sha256: str
+    made_at: datetime
+    transmission_id: int | None = big(None)

@@ -1,0 +1,105 @@
+"""An account with an agency for a term, what the agency did, and how it ended."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from models.tables.columns import big, serial
+
+
+class Placement(SQLModel, table=True):
+    """Its life: planned → placed → acknowledged → recalled → closed (models/lives.py)."""
+
+    __table_args__ = (
+        UniqueConstraint("plan_id", "account_id"),
+        Index("placement_agency_account", "agency", "account_id"),
+        Index("placement_account_state", "account_id", "state"),
+    )
+    placement_id: int = big(primary_key=True)
+    plan_id: int = big()
+    lender: str
+    agency: str
+    account_id: int = big()
+    debtor_id: int = big(index=True)
+    round: int
+    stage: str
+    segment: str
+    currency: str
+    balance_minor: int = big(description="at placement")
+    dpd: int = Field(description="at placement")
+    bucket: str
+    placed_on: date
+    due_back_on: date
+    state: str = "planned"
+    key_generation: str = Field(default="", description="the agency's pseudonym key that named it")
+    transmission_id: int | None = big(None, index=True)
+    acknowledged_at: datetime | None = None
+    booked_minor: int | None = big(None, description="the balance the agency booked")
+    ended_on: date | None = Field(default=None, description="when the agency gave it back or lost it")
+    end_reason: str | None = None
+
+
+class Recall(SQLModel, table=True):
+    """The creditor takes a placement back; open until the agency has confirmed."""
+
+    recall_id: int = big(primary_key=True)
+    placement_id: int = big(unique=True)
+    agency: str
+    reason: str = Field(description="paid | term | complaint | hold | performance | request …")
+    requested_on: date
+    due_on: date
+    requested_by: str
+    transmission_id: int | None = big(None, index=True)
+    confirmed_on: date | None = None
+    confirmed_by_file_id: int | None = big(None)
+
+
+class Erasure(SQLModel, table=True):
+    """The agency must delete what it was told about a placement, and certify it."""
+
+    erasure_id: int = big(primary_key=True)
+    placement_id: int = big(unique=True)
+    agency: str
+    requested_on: date
+    due_on: date
+    transmission_id: int | None = big(None, index=True)
+    certificate_file_id: int | None = big(None)
+    erased_at: datetime | None = None
+    certified_by: str | None = None
+    verified_at: datetime | None = None
+    finding: str | None = Field(default=None, description="why the certificate does not satisfy")
+
+
+class Activity(SQLModel, table=True):
+    """One contact attempt, as the agency reported it."""
+
+    __table_args__ = (UniqueConstraint("file_id", "line"),)
+    activity_id: int | None = serial()
+    file_id: int = big()
+    line: int
+    agency: str
+    placement_id: int = big(index=True)
+    at: datetime
+    offset_minutes: int
+    channel: str
+    contact_point_ref: str | None = None
+    outcome: str
+    collector_ref: str | None = None
+
+
+class Complaint(SQLModel, table=True):
+    """A complaint about an agency's work."""
+
+    __table_args__ = (UniqueConstraint("agency", "complaint_ref"),)
+    complaint_id: int | None = serial()
+    agency: str
+    complaint_ref: str
+    placement_id: int | None = big(None, index=True)
+    received_on: date
+    category: str
+    severity: str = "normal"
+    state: str = "open"
+    file_id: int | None = big(None)

@@ -1,0 +1,67 @@
+"""A plan proposes which agency gets which debtor, and says why."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlmodel import Field, SQLModel
+
+from models.tables.columns import big
+
+
+class Plan(SQLModel, table=True):
+    """Its life: draft → submitted → approved → placed; or rejected, or expired when its data change."""
+
+    plan_id: int = big(primary_key=True)
+    lender: str = Field(index=True)
+    name: str
+    state: str = "draft"
+    stage: str = Field(default="phone", description="reminder | phone | field | legal")
+    purpose: str = "collection"
+    policy: str = Field(description="name of the release policy")
+    policy_version: str
+    policy_sha256: str
+    allocator: str = "shares"
+    seed: int = big()
+    spec: str = Field(description="JSON: what was asked for (filters, shares, capacities, bands, term)")
+    summary: str = Field(description="JSON: accounts, balance, per agency and segment, difference to last time, why")
+    inputs_sha256: str = Field(description="over every account's id and version that the plan read")
+    content_sha256: str = Field(description="over the plan's lines: what an approver approves")
+    accounts: int
+    balance_minor: int = big()
+    currency: str
+    as_of: date
+    term_days: int
+    created_by: str
+    created_at: datetime
+    submitted_by: str | None = None
+    submitted_at: datetime | None = None
+    approved_by: str | None = None
+    approved_at: datetime | None = None
+    expires_at: datetime | None = None
+    ended_because: str | None = None
+
+
+class PlanLine(SQLModel, table=True):
+    """One account of a plan."""
+
+    __tablename__ = "plan_line"
+    plan_id: int = big(primary_key=True)
+    account_id: int = big(primary_key=True)
+    debtor_id: int = big()
+    agency: str
+    segment: str
+    balance_minor: int = big()
+    dpd: int
+    bucket: str
+    round: int
+    why: str
+
+
+class PlanExclusion(SQLModel, table=True):
+    """An account that the plan left out, and why."""
+
+    __tablename__ = "plan_exclusion"
+    plan_id: int = big(primary_key=True)
+    account_id: int = big(primary_key=True)
+    reason: str
