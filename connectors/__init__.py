@@ -1,1 +1,1 @@
-"""connectors."""
+"""The outside: drops that carry packages, portfolio sources, layouts, bank statements."""

@@ -1,0 +1,33 @@
+"""Drops: where packages are left for an agency and found from it. One interface, two kinds: `sftp` and `folder`.
+
+`open_drop(settings)` gives the drop that the settings describe; `connectors.drops.contract` says what it promises.
+"""
+
+from __future__ import annotations
+
+from connectors.drops.contract import Claimed, Drop, Entry, Fetched, Ignored, Look, Probe, Pushed
+from connectors.drops.folder import FolderDrop
+from connectors.drops.settings import DropSettings, FolderSettings, SftpSettings
+from connectors.drops.sftp import SftpDrop
+
+__all__ = [
+    "Claimed",
+    "Drop",
+    "DropSettings",
+    "Entry",
+    "Fetched",
+    "FolderSettings",
+    "Ignored",
+    "Look",
+    "Probe",
+    "Pushed",
+    "SftpSettings",
+    "open_drop",
+]
+
+
+def open_drop(settings: DropSettings) -> Drop:
+    """The drop that `settings` describe, not reached yet: its context opens it, and closes it at the end."""
+    if isinstance(settings, FolderSettings):
+        return FolderDrop(settings)
+    return SftpDrop(settings)

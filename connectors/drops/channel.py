@@ -1,0 +1,477 @@
+"""SFTP version 3 over one SSH channel: our own requests and answers, matched by number, in whatever order they come.
+
+paramiko's `put` loses data in silence and its `get` accepts a file cut short, so of paramiko only the transport is used. Its
+private methods turned out not to be needed: the protocol is spoken here, over the channel's public `send` and `recv`.
+Up to 64 writes are in flight and the answer to every one is checked; short reads are asked for again; no answer is believed
+that was not asked for, or is longer than what was asked for.
+
+Source: draft-ietf-secsh-filexfer-02; OpenSSH's PROTOCOL, section 4, for the extensions.
+"""
+
+from __future__ import annotations
+
+import stat
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from connectors.drops.contract import Found, Kind
+from connectors.drops.errors import BadAnswer, ChangedWhileRead, DropUnreachable, TooLarge
+from connectors.drops.ssh import Connection
+from models.errors import ConsignError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from connectors.drops.settings import SftpSettings
+
+WRITE_BYTES = 32_512
+"""With its header it fits one SSH packet of 32 KiB, the largest that OpenSSH takes."""
+IN_FLIGHT = 64
+READ_BYTES = 255 * 1024
+"""The most that OpenSSH reads at once; asked for only where `limits@openssh.com` allows it."""
+PLAIN_READ_BYTES = 32 * 1024
+READ_AHEAD = 4 * 2**20
+MAX_NAMES = 100_000
+"""A directory of an agency holds dozens; a listing without an end is an attack or a fault."""
+_MAX_ANSWER = 512 * 1024
+
+_INIT, _VERSION, _OPEN, _CLOSE, _READ, _WRITE, _LSTAT, _FSTAT = 1, 2, 3, 4, 5, 6, 7, 8
+_OPENDIR, _READDIR, _REMOVE, _MKDIR, _RENAME = 11, 12, 13, 14, 18
+_STATUS, _HANDLE, _DATA, _NAME, _ATTRS, _EXTENDED, _EXTENDED_REPLY = 101, 102, 103, 104, 105, 200, 201
+_FLAG_READ, _FLAG_WRITE, _FLAG_CREATE, _FLAG_TRUNCATE = 0x01, 0x02, 0x08, 0x10
+_HAS_SIZE, _HAS_OWNER, _HAS_MODE, _HAS_TIMES, _HAS_MORE = 0x1, 0x2, 0x4, 0x8, 0x80000000
+_NO_ATTRIBUTES = struct.pack(">I", 0)
+
+OK, EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE = 0, 1, 2, 3, 4
+OP_UNSUPPORTED, FILE_ALREADY_EXISTS = 8, 11
+
+
+class Status(Exception):
+    """The server answered a request with something other than OK."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"status {code}: {text}")
+        self.code = code
+        self.text = text
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What a server says of a file; None where it does not say."""
+
+    size: int | None
+    mode: int | None
+    mtime: int | None
+
+    @property
+    def kind(self) -> Kind:
+        """Regular file, directory, or anything else, the unknown included."""
+        if self.mode is None:
+            return "other"
+        return "file" if stat.S_ISREG(self.mode) else "directory" if stat.S_ISDIR(self.mode) else "other"
+
+
+class Sftp:
+    """One SFTP session. Raises Status for what the server denies, DropUnreachable or DropStalled for what breaks."""
+
+    def __init__(self, settings: SftpSettings) -> None:
+        """Connect and agree on the version; learn the extensions and the limits."""
+        self._connection = Connection(settings)
+        self._channel = self._connection.channel
+        self._inbound = bytearray()
+        self._last = 0
+        try:
+            self.extensions = self._agree()
+            self.limits = self._ask_limits()
+        except BaseException:
+            self.close()
+            raise
+        self._read_bytes = min(self.limits.get("max-read-length", 0) or PLAIN_READ_BYTES, READ_BYTES)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the session can still be used."""
+        return self._connection.alive
+
+    @property
+    def peer(self) -> str:
+        """Host and port, for messages."""
+        return self._connection.peer
+
+    def close(self) -> None:
+        """Close the connection; never raises."""
+        self._connection.close()
+
+    # -- single requests -------------------------------------------------------------------------------------------
+
+    def attributes(self, path: str) -> Attributes:
+        """Return what the server says of `path`, links not followed."""
+        return _attributes(self._call("asking for a file", _LSTAT, _text(path), _ATTRS), 0)[0]
+
+    def rename(self, source: str, target: str) -> None:
+        """Rename; by the protocol it never replaces, and some servers know better."""
+        self._call("renaming a file", _RENAME, _text(source) + _text(target), _STATUS)
+
+    def posix_rename(self, source: str, target: str) -> None:
+        """Rename, replacing `target`."""
+        body = _text("posix-rename@openssh.com") + _text(source) + _text(target)
+        self._call("renaming a file", _EXTENDED, body, _STATUS)
+
+    def remove(self, path: str) -> None:
+        """Remove a file."""
+        self._call("removing a file", _REMOVE, _text(path), _STATUS)
+
+    def make_directory(self, path: str) -> None:
+        """Make a directory."""
+        self._call("making a directory", _MKDIR, _text(path) + _NO_ATTRIBUTES, _STATUS)
+
+    def free_bytes(self, path: str) -> int | None:
+        """Return the room left for us where `path` is, or None if the server does not say."""
+        if "statvfs@openssh.com" not in self.extensions:
+            return None
+        body = _text("statvfs@openssh.com") + _text(path)
+        try:
+            answer = self._call("asking for free space", _EXTENDED, body, _EXTENDED_REPLY)
+        except Status:
+            return None
+        _block, fragment, _blocks, _free, available = struct.unpack_from(">5Q", answer)
+        return int(fragment * available)
+
+    def listing(self, directory: str) -> list[Found]:
+        """Every name in `directory` but `.` and `..`; undecodable bytes as lone surrogates."""
+        what = "listing a directory"
+        handle = self._call(what, _OPENDIR, _text(directory), _HANDLE)
+        found: list[Found] = []
+        try:
+            while True:
+                try:
+                    answer = self._call(what, _READDIR, handle, _NAME)
+                except Status as status:
+                    if status.code == EOF:
+                        break
+                    raise
+                found += [self._found(directory, name, attributes) for name, attributes in _names(answer)]
+                if len(found) > MAX_NAMES:
+                    raise self._broken(f"a listing of more than {MAX_NAMES} names")
+        finally:
+            self._close_handle(handle)
+        return found
+
+    def _found(self, directory: str, name: str, attributes: Attributes) -> Found:
+        if attributes.mode is None or attributes.size is None:
+            with suppress(Status):
+                attributes = self.attributes(f"{directory}/{name}")
+        return Found(name, attributes.size or 0, attributes.mtime or 0, attributes.kind)
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def write(self, path: str, blocks: Iterable[bytes], start: int) -> int | None:
+        """Size of `path` as the server gives it, after `blocks` were written from `start` on and synced where that is offered.
+
+        blocks: of at most WRITE_BYTES. Every answer was OK, that to closing included; otherwise Status. None: it gives no size.
+        With `start` 0 the file is cut to nothing first.
+        """
+        what = "sending a file"
+        flags = _FLAG_WRITE | _FLAG_CREATE | (_FLAG_TRUNCATE if start == 0 else 0)
+        handle = self._call(what, _OPEN, _text(path) + struct.pack(">I", flags) + _NO_ATTRIBUTES, _HANDLE)
+        try:
+            self._write_all(what, handle, blocks, start)
+            if "fsync@openssh.com" in self.extensions:
+                self._sync(handle)
+            size = _attributes(self._call(what, _FSTAT, handle, _ATTRS), 0)[0].size
+        except BaseException:
+            self._close_handle(handle)
+            raise
+        self._call(what, _CLOSE, handle, _STATUS)
+        return size
+
+    def _write_all(self, what: str, handle: bytes, blocks: Iterable[bytes], offset: int) -> None:
+        flight: set[int] = set()
+        refused: Status | None = None
+        with self._connection.working(what):
+            for block in blocks:
+                head = handle + struct.pack(">QI", offset, len(block))
+                flight.add(self._ask(_WRITE, head, block))
+                offset += len(block)
+                if len(flight) >= IN_FLIGHT:
+                    refused = self._settle(flight)
+                if refused:
+                    break
+            while flight:
+                refused = self._settle(flight) or refused
+        if refused:
+            raise refused
+
+    def _settle(self, flight: set[int]) -> Status | None:
+        """The next answer to a write, whichever it is; None if it is OK."""
+        number, kind, body = self._answer()
+        if number not in flight or kind != _STATUS:
+            raise self._broken("an answer to no write of ours")
+        flight.remove(number)
+        status = _status(body)
+        return None if status.code == OK else status
+
+    def _sync(self, handle: bytes) -> None:
+        try:
+            self._call("syncing a file to disk", _EXTENDED, _text("fsync@openssh.com") + handle, _STATUS)
+        except Status as status:
+            if status.code != OP_UNSUPPORTED:  # offered and not there: as good as not offered
+                raise
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def span(self, path: str, start: int, length: int) -> bytes:
+        """Return the bytes of `path` from `start` on, `length` or what there is of them."""
+        what = "reading a file"
+        handle = self._call(what, _OPEN, _text(path) + struct.pack(">I", _FLAG_READ) + _NO_ATTRIBUTES, _HANDLE)
+        read = bytearray()
+        try:
+            while len(read) < length:
+                wanted = min(length - len(read), self._read_bytes)
+                body = handle + struct.pack(">QI", start + len(read), wanted)
+                try:
+                    block = self._data(self._call(what, _READ, body, _DATA), wanted)
+                except Status as status:
+                    if status.code == EOF:
+                        break
+                    raise
+                read += block
+        finally:
+            self._close_handle(handle)
+        return bytes(read)
+
+    def read(self, path: str, cap: int) -> Generator[bytes]:
+        """The content of `path` in order; raises ChangedWhileRead unless it was whole and the same from first to last."""
+        what = "fetching a file"
+        handle = self._call(what, _OPEN, _text(path) + struct.pack(">I", _FLAG_READ) + _NO_ATTRIBUTES, _HANDLE)
+        try:
+            before = _attributes(self._call(what, _FSTAT, handle, _ATTRS), 0)[0]
+            if before.size is None or before.kind != "file":
+                raise ChangedWhileRead(f"{path!a} on {self.peer} is not a regular file of known size.")
+            if before.size > cap:
+                raise TooLarge(f"{path!a} on {self.peer} has {before.size} bytes; {cap} are accepted.")
+            yield from self._blocks(what, handle, path, before.size)
+            grown = self._beyond(what, handle, before.size)
+            after = _attributes(self._call(what, _FSTAT, handle, _ATTRS), 0)[0]
+            if grown or (before.size, before.mtime) != (after.size, after.mtime):
+                raise ChangedWhileRead(f"{path!a} on {self.peer} changed while it was fetched.")
+        finally:
+            self._close_handle(handle)
+
+    def _blocks(self, what: str, handle: bytes, path: str, size: int) -> Generator[bytes]:
+        """Yield the first `size` bytes in order; up to READ_AHEAD of them are asked for ahead."""
+        flight: dict[int, tuple[int, int]] = {}
+        arrived: dict[int, bytes] = {}
+        asked = given = 0
+        ahead = min(READ_AHEAD, IN_FLIGHT * self._read_bytes)
+        try:
+            while given < size:
+                with self._connection.working(what):
+                    while asked < min(size, given + ahead) and len(flight) < IN_FLIGHT:
+                        length = min(self._read_bytes, size - asked)
+                        flight[self._ask(_READ, handle, struct.pack(">QI", asked, length))] = (asked, length)
+                        asked += length
+                    while given not in arrived:
+                        self._take(handle, path, flight, arrived)
+                while (block := arrived.pop(given, None)) is not None:
+                    given += len(block)
+                    yield block
+        finally:
+            if flight:
+                self._drain(what, flight)
+
+    def _take(self, handle: bytes, path: str, flight: dict[int, tuple[int, int]], arrived: dict[int, bytes]) -> None:
+        """File the next answer under its offset; the rest of a short one is asked for again."""
+        number, kind, body = self._answer()
+        if number not in flight:
+            raise self._broken("an answer to no read of ours")
+        offset, length = flight.pop(number)
+        if kind == _STATUS:
+            status = _status(body)
+            if status.code == EOF:
+                raise ChangedWhileRead(f"{path!a} on {self.peer} ends before its size says so.")
+            raise status
+        if kind != _DATA:
+            raise self._broken("an answer of the wrong kind")
+        block = self._data(body, length)
+        if not block:
+            raise self._broken("an empty answer to a read")
+        if len(block) < length:
+            rest = (offset + len(block), length - len(block))
+            flight[self._ask(_READ, handle, struct.pack(">QI", *rest))] = rest
+        arrived[offset] = block
+
+    def _drain(self, what: str, flight: dict[int, tuple[int, int]]) -> None:
+        """Nothing is in flight any more: the answers are thrown away, or else the connection."""
+        try:
+            with self._connection.working(what):
+                while flight:
+                    flight.pop(self._answer()[0])
+        except (ConsignError, KeyError):
+            self.close()
+
+    def _beyond(self, what: str, handle: bytes, size: int) -> bool:
+        """Whether the file goes on after `size` bytes, whatever its attributes say."""
+        try:
+            self._call(what, _READ, handle + struct.pack(">QI", size, 1), _DATA)
+        except Status as status:
+            if status.code == EOF:
+                return False
+            raise
+        return True
+
+    def _data(self, body: bytes, asked: int) -> bytes:
+        (length,) = struct.unpack_from(">I", body)
+        if length > asked or length != len(body) - 4:
+            raise self._broken("more data than was asked for")
+        return body[4:]
+
+    # -- packets ---------------------------------------------------------------------------------------------------
+
+    def _agree(self) -> MappingProxyType[str, str]:
+        with self._connection.working("agreeing on the version of SFTP"):
+            self._send(struct.pack(">IBI", 5, _INIT, 3))
+            packet = self._packet()
+        if packet[0] != _VERSION or struct.unpack_from(">I", packet, 1)[0] < 3:
+            raise self._broken("no SFTP version 3")
+        extensions, at = {}, 5
+        while at < len(packet):
+            name, at = _string(packet, at)
+            value, at = _string(packet, at)
+            extensions[name.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+        return MappingProxyType(extensions)
+
+    def _ask_limits(self) -> MappingProxyType[str, int]:
+        if "limits@openssh.com" not in self.extensions:
+            return MappingProxyType({})
+        try:
+            answer = self._call("asking for limits", _EXTENDED, _text("limits@openssh.com"), _EXTENDED_REPLY)
+        except Status:
+            return MappingProxyType({})
+        names = ("max-packet-length", "max-read-length", "max-write-length", "max-open-handles")
+        return MappingProxyType(dict(zip(names, struct.unpack_from(">4Q", answer), strict=True)))
+
+    def _call(self, what: str, kind: int, body: bytes, expected: int) -> bytes:
+        """Send one request and return the body of its answer, of the `expected` kind; a status other than OK is raised."""
+        with self._connection.working(what):
+            number = self._ask(kind, body)
+            answered, answer_kind, answer = self._answer()
+        if answered != number:
+            raise self._broken("an answer to no request of ours")
+        if answer_kind == _STATUS:
+            status = _status(answer)
+            if status.code != OK:
+                raise status
+        if answer_kind != expected:
+            raise self._broken("an answer of the wrong kind")
+        return answer
+
+    def _close_handle(self, handle: bytes) -> None:
+        """Close it as far as that goes; for handles whose closing decides nothing any more."""
+        if self.alive:
+            with suppress(ConsignError, Status):
+                self._call("closing a file", _CLOSE, handle, _STATUS)
+
+    def _ask(self, kind: int, *body: bytes) -> int:
+        self._last = (self._last + 1) & 0xFFFFFFFF
+        length = 5 + sum(map(len, body))
+        self._send(b"".join((struct.pack(">IBI", length, kind, self._last), *body)))
+        return self._last
+
+    def _send(self, packet: bytes) -> None:
+        rest = memoryview(packet)
+        while rest:
+            sent = self._channel.send(bytes(rest) if len(rest) < len(packet) else packet)
+            if not sent:
+                raise EOFError("the channel was closed")
+            rest = rest[sent:]
+        self._connection.watchdog.moved()
+
+    def _answer(self) -> tuple[int, int, bytes]:
+        """Return number, kind and body of the next answer."""
+        packet = self._packet()
+        if len(packet) < 5:
+            raise self._broken("a packet too short to be an answer")
+        return struct.unpack_from(">I", packet, 1)[0], packet[0], packet[5:]
+
+    def _packet(self) -> bytes:
+        self._fill(4)
+        (length,) = struct.unpack_from(">I", self._inbound)
+        if not 0 < length <= _MAX_ANSWER:
+            raise self._broken("a packet of impossible length")
+        self._fill(4 + length)
+        packet = bytes(memoryview(self._inbound)[4 : 4 + length])
+        del self._inbound[: 4 + length]
+        self._connection.watchdog.moved()  # a whole packet moved: single bytes now and then are no movement
+        return packet
+
+    def _fill(self, length: int) -> None:
+        while len(self._inbound) < length:
+            arrived = self._channel.recv(READ_AHEAD)
+            if not arrived:
+                raise EOFError("the server closed the channel")
+            self._inbound += arrived
+
+    def _broken(self, why: str) -> BadAnswer:
+        """The error for a peer that breaks the protocol; nothing it says later can be matched, so the connection goes."""
+        self.close()
+        return BadAnswer(f"{self.peer} sent {why}.", fix="Report it to the agency; its SFTP server is at fault.")
+
+
+def _text(value: str) -> bytes:
+    encoded = value.encode("utf-8", "surrogateescape")
+    return struct.pack(">I", len(encoded)) + encoded
+
+
+def _string(packet: bytes, at: int) -> tuple[bytes, int]:
+    """Return the string at `at` and where the next field begins."""
+    (length,) = struct.unpack_from(">I", packet, at)
+    end = at + 4 + length
+    if end > len(packet):
+        raise DropUnreachable("The server sent a field longer than its packet.")
+    return packet[at + 4 : end], end
+
+
+def _status(body: bytes) -> Status:
+    (code,) = struct.unpack_from(">I", body)
+    text = _string(body, 4)[0] if len(body) >= 8 else b""
+    return Status(code, ascii(text.decode("utf-8", "replace"))[1:-1][:200])
+
+
+def _attributes(body: bytes, at: int) -> tuple[Attributes, int]:
+    """Return the attributes at `at` and where the next field begins."""
+    (flags,) = struct.unpack_from(">I", body, at)
+    at += 4
+    size = mode = mtime = None
+    if flags & _HAS_SIZE:
+        (size,) = struct.unpack_from(">Q", body, at)
+        at += 8
+    if flags & _HAS_OWNER:
+        at += 8
+    if flags & _HAS_MODE:
+        (mode,) = struct.unpack_from(">I", body, at)
+        at += 4
+    if flags & _HAS_TIMES:
+        _accessed, mtime = struct.unpack_from(">II", body, at)
+        at += 8
+    if flags & _HAS_MORE:
+        (count,) = struct.unpack_from(">I", body, at)
+        at += 4
+        for _ in range(2 * min(count, MAX_NAMES)):
+            _value, at = _string(body, at)
+    return Attributes(size, mode, mtime), at
+
+
+def _names(body: bytes) -> list[tuple[str, Attributes]]:
+    (count,) = struct.unpack_from(">I", body)
+    at, listed = 4, []
+    for _ in range(min(count, MAX_NAMES)):
+        name, at = _string(body, at)
+        _long_name, at = _string(body, at)
+        attributes, at = _attributes(body, at)
+        if name not in {b".", b".."}:
+            listed.append((name.decode("utf-8", "surrogateescape"), attributes))
+    return listed

@@ -1,0 +1,598 @@
+"""The contract of a drop: how a file is published once, and collected once, whatever breaks on the way.
+
+**Publishing.** A file appears under its final name whole or not at all, and never twice:
+
+1. It is written under a temporary name in the same directory; every write's answer is checked; the server is asked to
+   sync it to disk where it can; its size is compared. What was sent hashes to what the caller recorded, or nothing more happens.
+2. The caller *records its intent durably* (`record_intent` commits to its database).
+3. The temporary name is renamed to the final one, by a rename that never replaces. The caller records that it is done.
+
+Whoever finds the intent recorded and no more asks the other side: the final name is there, then it was sent; the temporary
+name is there, then the rename did not happen and is done now; neither, then a fast consumer took it: *presumed* sent, to be
+settled by the agency's acknowledgement, and never sent again by itself. Without the intent a lost answer to the rename would
+deliver twice. Sidecars (`<name>.sig`) are published before their file: where the file is, its sidecars are.
+
+**Collecting.** A file is complete when a `.done` beside it says its hash and size; else, when it bears no unfinished name; else,
+when two looks some seconds apart agree. It is claimed by renaming it to a name that two collectors compute alike, so that one of
+them wins; fetched under a cap, its attributes compared before and after; recorded by the caller (a ledger unique on the hash);
+archived. What a crash left claimed, `claimed` returns again. A claim proves ownership, not completeness: a writer may go on
+writing after the rename, and the ledger and the seal have the last word.
+
+The order above lives here, once. A kind of drop supplies the eight acts it is made of, and `probe`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, Self
+
+from connectors.drops import names
+from connectors.drops.errors import (
+    ChangedWhileRead,
+    ExistsButDifferent,
+    FileNotAsRecorded,
+    NotAsDeclared,
+    PermissionRefused,
+    RemoteFailed,
+    TakenByAnother,
+    TooLarge,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+    from pathlib import Path
+
+    from connectors.drops.settings import DropSettings
+
+SIDECAR_MAX_BYTES = 2**20
+"""A detached signature or a `.done` is a few hundred bytes."""
+
+_BLOCK = 2**20
+_ARCHIVE_ATTEMPTS = 100
+_DONE_LINE = re.compile(r"([0-9a-fA-F]{64})\s+\*?([0-9]{1,20})")
+
+Completeness = Literal["done", "renamed", "stable"]
+"""What makes a file complete where no `.done` stands beside it: nothing, its name, or two equal looks."""
+Outcome = Literal["accepted", "refused", "duplicate"]
+Kind = Literal["file", "directory", "other"]
+
+
+class Pushed(StrEnum):
+    """How a push ended."""
+
+    SENT = "sent"
+    """Published by this call."""
+    ALREADY = "already"
+    """Published before, with this content."""
+    PRESUMED = "presumed"
+    """Neither name is there and the intent was recorded: the agency has taken it. Wait for its acknowledgement."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A name in a directory of the drop, with what its server says of it."""
+
+    name: str
+    size: int
+    mtime: int
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A complete file that waits to be claimed.
+
+    sidecars: endings of the files beside it that belong to it (`.sig`, `.done`).
+    declared_sha256: the content's hash, where the sender declared it in a `.done`.
+    """
+
+    name: str
+    size: int
+    mtime: datetime
+    declared_sha256: str | None = None
+    sidecars: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """A name that is left where it is; `name` is safe to print."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at what the agency left for us."""
+
+    entries: list[Entry]
+    ignored: list[Ignored]
+    unfinished: list[Ignored]
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A file that is ours to fetch, and to archive once its fate is recorded.
+
+    name: as the agency gave it. held_as: its name in the claim directory. size: when it was last looked at.
+    """
+
+    name: str
+    held_as: str
+    size: int
+    declared_sha256: str | None = None
+    sidecars: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What was fetched, whole: hash and size of the main file, and where its sidecars lie, by ending."""
+
+    sha256: str
+    size: int
+    sidecars: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a server can do, tried out and kept per agency.
+
+    limits: bytes, as `limits@openssh.com` names them; empty where it is not offered.
+    """
+
+    extensions: tuple[str, ...]
+    limits: Mapping[str, int]
+    rename_never_replaces: bool
+    posix_rename: bool
+    fsync: bool
+    statvfs: bool
+    resume: bool
+
+
+class NameTaken(Exception):
+    """A rename found its target there."""
+
+
+class NameMissing(Exception):
+    """A rename or a read found its source gone."""
+
+
+class Drop(ABC):
+    """A place where files are left for an agency and found from it. A context manager; one thread at a time."""
+
+    def __init__(self, settings: DropSettings) -> None:
+        self.to_agency = settings.to_agency
+        self.from_agency = settings.from_agency
+        self.max_bytes = settings.max_bytes
+        self.settle_seconds = settings.settle_seconds
+        self._made: set[str] = set()
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # -- publishing ------------------------------------------------------------------------------------------------
+
+    def push(
+        self,
+        file: Path,
+        name: str,
+        *,
+        sha256: str,
+        record_intent: Callable[[], None],
+        intent_recorded: bool,
+        sidecars: Mapping[str, Path] = MappingProxyType({}),
+    ) -> Pushed:
+        """How `file` came to stand under `name` in the agency's directory, exactly once.
+
+        sha256: of the content, as the caller recorded it; nothing else is published under `name`.
+        record_intent: called once, after the last byte is safe and before the rename; commits to the caller's database.
+        intent_recorded: whether an earlier push of this transmission got as far as `record_intent`.
+        sidecars: by ending (`.sig`), small files published before the main one.
+        Raises ExistsButDifferent if the name is taken by other content, FileNotAsRecorded if `file` has another hash,
+        RemoteFull, DropUnreachable or DropStalled when trying again may help; then ask with the intent as recorded.
+        """
+        names.checked(name)
+        for suffix in sidecars:
+            names.checked(name + suffix)
+        final = f"{self.to_agency}/{name}"
+        part = f"{self.to_agency}/{names.temporary(name, sha256)}"
+        if intent_recorded:
+            settled = self._after_doubt(file, final, part)
+            if settled is not None:
+                return settled
+        elif (there := self._find(final)) is not None:
+            self._same_or_raise(file, final, there, sha256, unreadable_is_same=False)
+            self._discard(part)
+            return Pushed.ALREADY
+        for suffix, sidecar in sidecars.items():
+            self._publish_sidecar(sidecar, name + suffix)
+        if not intent_recorded or not self._whole(file, part):
+            self._upload(file, part, sha256)
+        if not intent_recorded:
+            record_intent()
+        return self._publish(file, part, final, sha256)
+
+    def _whole(self, file: Path, part: str) -> bool:
+        """Whether the part is as long as it was when the intent was recorded: then no byte of it is touched any more,
+        because an earlier connection's rename of it may still be under way."""
+        there = self._find(part)
+        return there is None or there.size == file.stat().st_size
+
+    def _after_doubt(self, file: Path, final: str, part: str) -> Pushed | None:
+        """What became of a push whose intent is recorded; None if its rename is still to be done."""
+        for _look in ("first", "again, for a rename that was under way between the two questions"):
+            if (there := self._find(final)) is not None:
+                self._same_or_raise(file, final, there, None, unreadable_is_same=True)
+                self._discard(part)
+                return Pushed.ALREADY
+            if self._find(part) is not None:
+                return None
+        return Pushed.PRESUMED
+
+    def _publish(self, file: Path, part: str, final: str, sha256: str) -> Pushed:
+        """Rename to the final name; a name that came into being meanwhile is looked at, not replaced."""
+        try:
+            self._rename(part, final)
+        except NameTaken:
+            there = self._find(final)
+            if there is None:
+                raise RemoteFailed(f"{names.printable(final)} was there, and gone again.") from None
+            self._same_or_raise(file, final, there, sha256, unreadable_is_same=False)
+            self._discard(part)
+            return Pushed.ALREADY
+        except NameMissing:
+            # An older connection's rename was carried out after we had looked.
+            return Pushed.ALREADY if self._find(final) is not None else Pushed.PRESUMED
+        return Pushed.SENT
+
+    def _publish_sidecar(self, file: Path, name: str) -> None:
+        """`file` stands under `name`. No intent is needed: nobody takes a sidecar before its main file is there."""
+        sha256 = _sha256_of(file)
+        final = f"{self.to_agency}/{name}"
+        part = f"{self.to_agency}/{names.temporary(name, sha256)}"
+        if (there := self._find(final)) is not None:
+            self._same_or_raise(file, final, there, sha256, unreadable_is_same=False)
+            return
+        self._upload(file, part, sha256)
+        if self._publish(file, part, final, sha256) is Pushed.PRESUMED:
+            raise RemoteFailed(f"{names.printable(part)} vanished before it could be renamed.")
+
+    def _same_or_raise(
+        self, file: Path, final: str, there: Found, sha256: str | None, *, unreadable_is_same: bool
+    ) -> None:
+        """The remote file has the content of `file`, byte for byte; raises ExistsButDifferent otherwise."""
+        differs = ExistsButDifferent(
+            f"{names.printable(final)} is already there with other content; it was not replaced.",
+            fix="Ask the agency what that file is; send this one under a new sequence number.",
+        )
+        if there.kind != "file" or there.size != file.stat().st_size:
+            raise differs
+        try:
+            remote = self._sha256(final, there.size)
+        except PermissionRefused:
+            if unreadable_is_same:  # we had come as far as the rename, and the size agrees
+                return
+            raise differs from None
+        if remote != (sha256 or _sha256_of(file)):
+            raise differs
+
+    def _sha256(self, path: str, cap: int) -> str:
+        digest = hashlib.sha256()
+        for block in self._read(path, cap):
+            digest.update(block)
+        return digest.hexdigest()
+
+    def _discard(self, part: str) -> None:
+        """The leftover of a rename that is known to be done is gone, if the server lets us."""
+        with contextlib.suppress(NameMissing, PermissionRefused, RemoteFailed):
+            self._remove(part)
+
+    # -- collecting ------------------------------------------------------------------------------------------------
+
+    def waiting(
+        self,
+        pattern: re.Pattern[str] = names.ANY_NAME,
+        sidecar_suffix: str | None = None,
+        complete: Completeness = "renamed",
+    ) -> list[Entry]:
+        """The complete files whose whole name matches `pattern`, by name: `look`, without what it passed over."""
+        return self.look(pattern, sidecar_suffix, complete).entries
+
+    def look(
+        self,
+        pattern: re.Pattern[str] = names.ANY_NAME,
+        sidecar_suffix: str | None = None,
+        complete: Completeness = "renamed",
+    ) -> Look:
+        """What lies in the agency's directory: complete files, names left alone, and files that are not complete yet.
+
+        sidecar_suffix: with it, a file is complete only when `<name><suffix>` is there too, and the two travel together.
+        complete: what counts where no `.done` says it. "stable" waits `settle_seconds` and looks a second time.
+        """
+        found = {one.name: one for one in self._list(self.from_agency)}
+        before = None
+        if complete == "stable" and any(one.kind == "file" for one in found.values()):
+            before = found
+            time.sleep(self.settle_seconds)
+            found = {one.name: one for one in self._list(self.from_agency)}
+        sight = Look([], [], [])
+        belonging = (names.DONE, sidecar_suffix or names.DONE)
+        for name in sorted(found):
+            one = found[name]
+            if one.kind == "directory" and name in {names.CLAIM, names.ARCHIVE}:
+                continue
+            if why := names.why_hostile(name):
+                sight.ignored.append(Ignored(names.printable(name), why))
+            elif name.endswith(names.UNFINISHED):
+                sight.unfinished.append(Ignored(names.printable(name), "bears an unfinished name"))
+            elif name.endswith(belonging):
+                continue
+            elif pattern.fullmatch(name) is None:
+                sight.ignored.append(Ignored(names.printable(name), "matches no name that is expected here"))
+            elif one.kind != "file":
+                sight.ignored.append(Ignored(names.printable(name), "is not a regular file"))
+            elif one.size > self.max_bytes:
+                sight.ignored.append(Ignored(names.printable(name), f"is larger than {self.max_bytes} bytes"))
+            else:
+                entry = self._complete(one, found, before, sidecar_suffix, complete)
+                if isinstance(entry, Entry):
+                    sight.entries.append(entry)
+                else:
+                    sight.unfinished.append(Ignored(names.printable(name), entry))
+        return sight
+
+    def _complete(
+        self,
+        one: Found,
+        found: Mapping[str, Found],
+        before: Mapping[str, Found] | None,
+        sidecar_suffix: str | None,
+        complete: Completeness,
+    ) -> Entry | str:
+        """The entry for `one`, or why it is not complete."""
+        sidecars = tuple(
+            suffix
+            for suffix in (sidecar_suffix, names.DONE)
+            if suffix and (beside := found.get(one.name + suffix)) is not None and beside.kind == "file"
+        )
+        if sidecar_suffix and sidecar_suffix not in sidecars:
+            return f"waits for its {sidecar_suffix}"
+        declared = None
+        if names.DONE in sidecars:
+            declared = self._declared(f"{self.from_agency}/{one.name}{names.DONE}")
+            if declared is None:
+                return "its .done cannot be read: a line of SHA-256 and size is expected"
+            if declared[1] != one.size:
+                return f"has {one.size} of the {declared[1]} bytes that its .done declares"
+        elif complete == "done":
+            return "waits for its .done"
+        elif before is not None and before.get(one.name) != one:
+            return "changed between two looks"
+        when = datetime.fromtimestamp(one.mtime, UTC)
+        return Entry(one.name, one.size, when, declared[0] if declared else None, sidecars)
+
+    def _declared(self, path: str) -> tuple[str, int] | None:
+        """Hash and size as a `.done` file states them; None if it does not."""
+        try:
+            text = b"".join(self._read(path, SIDECAR_MAX_BYTES)).decode("ascii", "replace")
+        except (NameMissing, TooLarge, ChangedWhileRead):
+            return None
+        match = _DONE_LINE.match(text.strip())
+        return (match[1].lower(), int(match[2])) if match else None
+
+    def claim(self, entry: Entry) -> Claimed:
+        """`entry` is ours: renamed, with its sidecars, into the claim directory.
+
+        Raises TakenByAnother if another collector has it, or if an earlier file of that name, size and time is still claimed.
+        """
+        names.checked(entry.name)
+        held = names.held(entry.name, entry.size, int(entry.mtime.timestamp()), entry.declared_sha256)
+        self._ensure(f"{self.from_agency}/{names.CLAIM}")
+        target = f"{self.from_agency}/{names.CLAIM}/{held}"
+        try:
+            self._rename(f"{self.from_agency}/{entry.name}", target)
+        except (NameTaken, NameMissing):
+            message = f"{names.printable(entry.name)} was claimed by another collector."
+            raise TakenByAnother(message, fix="Nothing: what it claims is returned by the next run.") from None
+        came = tuple(suffix for suffix in entry.sidecars if self._bring(entry.name + suffix, f"{target}{suffix}"))
+        there = self._find(target)
+        size = there.size if there is not None else entry.size
+        return Claimed(entry.name, str(held), size, entry.declared_sha256, came)
+
+    def _bring(self, name: str, target: str) -> bool:
+        """Whether the sidecar `name` now lies beside its claimed main file."""
+        try:
+            self._rename(f"{self.from_agency}/{name}", target)
+        except NameMissing:
+            return False
+        except NameTaken:
+            return True
+        return True
+
+    def claimed(self, sidecar_suffix: str | None = None) -> list[Claimed]:
+        """What was claimed and not archived yet, by this collector or one that crashed; sidecars left behind are brought along."""
+        directory = f"{self.from_agency}/{names.CLAIM}"
+        self._ensure(directory)
+        found = {one.name: one for one in self._list(directory)}
+        inbox: set[str] | None = None
+        claims = []
+        for name in sorted(found):
+            held = names.read_held(name)
+            suffixes = tuple(suffix for suffix in (sidecar_suffix, names.DONE) if suffix)
+            beside = any(name.endswith(suffix) and name.removesuffix(suffix) in found for suffix in suffixes)
+            if held is None or beside or found[name].kind != "file":
+                continue
+            came = {suffix for suffix in suffixes if name + suffix in found}
+            for suffix in set(suffixes) - came:
+                if inbox is None:
+                    inbox = {one.name for one in self._list(self.from_agency)}
+                left_behind = held.name + suffix in inbox and held.name not in inbox
+                if left_behind and self._bring(held.name + suffix, f"{directory}/{name}{suffix}"):
+                    came.add(suffix)
+            sidecars = tuple(suffix for suffix in suffixes if suffix in came)
+            claims.append(Claimed(held.name, name, found[name].size, held.declared_sha256, sidecars))
+        return claims
+
+    def fetch(self, claimed: Claimed, to: Path) -> Fetched:
+        """Hash and size of the claimed file, now whole and synced at `to`; sidecars lie beside it, `to` plus their ending.
+
+        On any error nothing is left at `to`. Raises TooLarge, ChangedWhileRead (the claim remains; try again) or NotAsDeclared.
+        """
+        source = f"{self.from_agency}/{names.CLAIM}/{claimed.held_as}"
+        sidecars = {}
+        for suffix in claimed.sidecars:
+            if suffix != names.DONE:
+                sidecars[suffix] = to.with_name(to.name + suffix)
+                self._fetch_one(source + suffix, sidecars[suffix], SIDECAR_MAX_BYTES, None)
+        try:
+            sha256, size = self._fetch_one(source, to, self.max_bytes, claimed)
+        except BaseException:
+            for path in sidecars.values():
+                path.unlink(missing_ok=True)
+            raise
+        return Fetched(sha256, size, MappingProxyType(sidecars))
+
+    def _fetch_one(self, source: str, to: Path, cap: int, claimed: Claimed | None) -> tuple[str, int]:
+        part = to.with_name(to.name + ".part")
+        digest, size = hashlib.sha256(), 0
+        try:
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as sink:
+                for block in self._read(source, cap):
+                    digest.update(block)
+                    sink.write(block)
+                    size += len(block)
+                sink.flush()
+                os.fsync(sink.fileno())
+            if claimed is not None:
+                _as_claimed(claimed, digest.hexdigest(), size)
+            part.replace(to)
+            _sync_directory(to.parent)
+        except NameMissing:
+            raise ChangedWhileRead(f"{names.printable(source)} is gone.") from None
+        finally:
+            part.unlink(missing_ok=True)
+        return digest.hexdigest(), size
+
+    def archive(self, claimed: Claimed, outcome: Outcome) -> None:
+        """The claimed file and its sidecars lie in `archive/<outcome>`; once there, archiving again changes nothing.
+
+        Call it after the file's fate is committed to the ledger: from here on `claimed` does not return it.
+        """
+        directory = f"{self.from_agency}/{names.ARCHIVE}/{outcome}"
+        self._ensure(f"{self.from_agency}/{names.ARCHIVE}")
+        self._ensure(directory)
+        source = f"{self.from_agency}/{names.CLAIM}/{claimed.held_as}"
+        for suffix in claimed.sidecars:
+            with contextlib.suppress(NameMissing):
+                self._file_away(source + suffix, f"{directory}/{claimed.held_as}{suffix}")
+        try:
+            self._file_away(source, f"{directory}/{claimed.held_as}")
+        except NameMissing:
+            if self._find(f"{directory}/{claimed.held_as}") is None:
+                message = f"{names.printable(source)} is no longer where it was claimed, and not in the archive either."
+                raise RemoteFailed(message, fix="Ask the agency who tidies that directory.") from None
+
+    def _file_away(self, source: str, target: str) -> None:
+        for attempt in range(_ARCHIVE_ATTEMPTS):
+            try:
+                self._rename(source, target if not attempt else f"{target}.{attempt}")
+            except NameTaken:
+                continue
+            return
+        raise RemoteFailed(
+            f"{names.printable(target)} and {_ARCHIVE_ATTEMPTS} variants of it are in the archive already."
+        )
+
+    def _ensure(self, directory: str) -> None:
+        if directory not in self._made:
+            self._make_directory(directory)
+            self._made.add(directory)
+
+    # -- what a kind of drop supplies ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def open(self) -> None:
+        """Reach the drop now, so that what is wrong with it shows; every act opens it again if it was lost."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it; never raises."""
+
+    @abstractmethod
+    def probe(self) -> Probe:
+        """What this drop can do, by asking and by trying with two small files of its own."""
+
+    @abstractmethod
+    def _find(self, path: str) -> Found | None:
+        """What stands at `path`, links not followed; None if nothing does."""
+
+    @abstractmethod
+    def _list(self, directory: str) -> list[Found]:
+        """Every name in `directory`, links not followed, undecodable bytes as lone surrogates."""
+
+    @abstractmethod
+    def _upload(self, file: Path, path: str, sha256: str) -> None:
+        """`path` holds all of `file`: every write answered, synced where possible, size compared, hash as recorded.
+
+        Goes on where an earlier attempt ended, if that is safe. Raises FileNotAsRecorded, RemoteFull.
+        """
+
+    @abstractmethod
+    def _read(self, path: str, cap: int) -> Generator[bytes]:
+        """The content of a regular file in order; ends only if it was whole and unchanged from first to last.
+
+        Raises NameMissing, TooLarge beyond `cap` bytes, ChangedWhileRead.
+        """
+
+    @abstractmethod
+    def _rename(self, source: str, target: str) -> None:
+        """Rename, never replacing. Raises NameTaken, NameMissing."""
+
+    @abstractmethod
+    def _remove(self, path: str) -> None:
+        """`path` is gone. Raises NameMissing."""
+
+    @abstractmethod
+    def _make_directory(self, path: str) -> None:
+        """`path` is a directory, new or old."""
+
+
+def _as_claimed(claimed: Claimed, sha256: str, size: int) -> None:
+    if size != claimed.size:
+        message = f"{names.printable(claimed.name)} had {claimed.size} bytes when claimed and {size} when fetched."
+        raise ChangedWhileRead(message, fix="Nothing: the next run fetches it again.")
+    if claimed.declared_sha256 not in {None, sha256}:
+        message = f"{names.printable(claimed.name)} does not have the SHA-256 that its .done declares."
+        raise NotAsDeclared(message, fix="Archive it as refused and ask the agency to send it again.")
+
+
+def _sha256_of(file: Path) -> str:
+    with file.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def not_as_recorded(file: Path) -> FileNotAsRecorded:
+    """The error for a local file whose content is not what was recorded for sending."""
+    message = f"{file.name} does not have the SHA-256 that was recorded for it; nothing was published."
+    return FileNotAsRecorded(message, fix="Restore the sealed file from the store, or seal the package anew.")

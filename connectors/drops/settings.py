@@ -1,0 +1,54 @@
+"""What a drop needs to be opened. Frozen values; where they come from (database, TOML, vault) is the caller's business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_FILE_BYTES = 4 * 2**30
+"""A package of a million accounts is about 0.2 GB; beyond 4 GB something is wrong with it."""
+
+SETTLE_SECONDS = 5.0
+"""Between the two looks at a file that nothing else declares complete."""
+
+
+@dataclass(frozen=True)
+class SftpSettings:
+    """An agency's SFTP server, as agreed at onboarding.
+
+    host_keys: pinned public keys, OpenSSH lines (`ssh-ed25519 AAAA...`); several while the agency rotates. Without a
+        pinned key nothing is opened: there is no trust on first use.
+    private_key: ours, OpenSSH or PEM text; kept out of `repr`.
+    to_agency, from_agency: directories on the server, absolute or relative to where the login lands.
+    connect_timeout: seconds for all of connecting, handshake, log-in and channel.
+    stall_timeout: seconds without any movement after which the connection is given up.
+    """
+
+    host: str
+    port: int
+    username: str
+    host_keys: tuple[str, ...]
+    private_key: str = field(repr=False)
+    to_agency: str = "to_agency"
+    from_agency: str = "from_agency"
+    connect_timeout: float = 20.0
+    stall_timeout: float = 60.0
+    settle_seconds: float = SETTLE_SECONDS
+    max_bytes: int = MAX_FILE_BYTES
+
+
+@dataclass(frozen=True)
+class FolderSettings:
+    """A local or mounted folder that both sides reach."""
+
+    root: Path
+    to_agency: str = "to_agency"
+    from_agency: str = "from_agency"
+    settle_seconds: float = SETTLE_SECONDS
+    max_bytes: int = MAX_FILE_BYTES
+
+
+DropSettings = SftpSettings | FolderSettings

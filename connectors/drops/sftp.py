@@ -1,0 +1,242 @@
+"""A drop on an agency's SFTP server."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, BinaryIO
+
+from connectors.drops import channel
+from connectors.drops.channel import WRITE_BYTES, Sftp, Status
+from connectors.drops.contract import Drop, Found, NameMissing, NameTaken, Probe, not_as_recorded
+from connectors.drops.errors import (
+    DirectoryMissing,
+    ExistsButDifferent,
+    PermissionRefused,
+    RemoteFailed,
+    RemoteFull,
+    Unsupported,
+)
+from connectors.drops.names import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+    from connectors.drops.settings import SftpSettings
+
+BACK_OFF = 4 * 2**20
+"""Before going on with a part: answers come out of order, and of what a server had acknowledged up to this much was missing."""
+COMPARED = 2**20
+"""Of what remains, this much of its end must be ours."""
+_FULL_BELOW = 2**20
+_FULL_WORDS = ("space", "quota", "disk full")
+
+
+class SftpDrop(Drop):
+    """The contract over SFTP. Connects when first needed, and again when the connection was lost."""
+
+    def __init__(self, settings: SftpSettings) -> None:
+        super().__init__(settings)
+        self._settings = settings
+        self._session: Sftp | None = None
+
+    def open(self) -> None:
+        """Connect, check the host key, log in."""
+        self._sftp()
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _sftp(self) -> Sftp:
+        if self._session is None or not self._session.alive:
+            self.close()
+            self._session = Sftp(self._settings)
+        return self._session
+
+    def probe(self) -> Probe:
+        """What the server says that it can do, and what its rename and its resuming really do."""
+        sftp = self._sftp()
+        return Probe(
+            extensions=tuple(sorted(sftp.extensions)),
+            limits=sftp.limits,
+            rename_never_replaces=self._tried_rename(),
+            posix_rename="posix-rename@openssh.com" in sftp.extensions,
+            fsync="fsync@openssh.com" in sftp.extensions,
+            statvfs=sftp.free_bytes(self.to_agency) is not None,
+            resume=self._tried_resume(),
+        )
+
+    def _tried_rename(self) -> bool:
+        """Whether a rename onto an existing file is refused and changes nothing."""
+        with self._scratch(b"one") as one, self._scratch(b"two") as two:
+            try:
+                self._sftp().rename(one, two)
+            except Status:
+                return self._sftp().span(two, 0, 3) == b"two"
+            return False
+
+    def _tried_resume(self) -> bool:
+        """Whether writing may begin in the middle of a file."""
+        with self._scratch(b"half") as path:
+            try:
+                self._sftp().write(path, [b"and whole"], 4)
+                return self._sftp().span(path, 0, 20) == b"halfand whole"
+            except Status:
+                return False
+
+    @contextmanager
+    def _scratch(self, content: bytes) -> Iterator[str]:
+        path = f"{self.to_agency}/.consign-probe.{secrets.token_hex(8)}.part"
+        with self._explained("probing", path):
+            self._sftp().write(path, [content], 0)
+        try:
+            yield path
+        finally:
+            with suppress(Status):
+                self._sftp().remove(path)
+
+    # -- the acts --------------------------------------------------------------------------------------------------
+
+    def _find(self, path: str) -> Found | None:
+        try:
+            with self._explained("looking for", path):
+                attributes = self._sftp().attributes(path)
+        except NameMissing:
+            return None
+        return Found(path.rpartition("/")[2], attributes.size or 0, attributes.mtime or 0, attributes.kind)
+
+    def _list(self, directory: str) -> list[Found]:
+        try:
+            with self._explained("listing", directory):
+                return self._sftp().listing(directory)
+        except NameMissing:
+            raise self._no_directory(directory) from None
+
+    def _upload(self, file: Path, path: str, sha256: str) -> None:
+        size = file.stat().st_size
+        start = self._go_on_at(file, path, size)
+        digest = hashlib.sha256()
+        try:
+            with file.open("rb", buffering=2**20) as source, self._explained("writing", path, needing=size - start):
+                _skip(source, digest, start)
+                written = self._sftp().write(path, _blocks(source, digest), start)
+        except NameMissing:
+            raise self._no_directory(self.to_agency) from None
+        if digest.hexdigest() != sha256:
+            with suppress(Status):
+                self._sftp().remove(path)
+            raise not_as_recorded(file)
+        if written is None:
+            there = self._find(path)
+            written = there.size if there is not None else None
+        if written != size:
+            raise RemoteFailed(
+                f"{printable(path)} has {written} bytes after {size} were written; it was not published."
+            )
+
+    def _go_on_at(self, file: Path, path: str, size: int) -> int:
+        """Return where to go on with a part: 0, or a place whose preceding megabyte on the server is ours."""
+        if size <= BACK_OFF + COMPARED:
+            return 0
+        there = self._find(path)
+        if there is None:
+            return 0
+        if there.kind != "file":
+            raise ExistsButDifferent(f"{printable(path)} is there and is not a regular file.")
+        start = there.size - BACK_OFF
+        if there.size > size or start < COMPARED:
+            return 0
+        with file.open("rb") as source:
+            source.seek(start - COMPARED)
+            ours = source.read(COMPARED)
+        try:
+            theirs = self._sftp().span(path, start - COMPARED, COMPARED)
+        except Status:
+            return 0
+        return start if ours == theirs else 0
+
+    def _read(self, path: str, cap: int) -> Generator[bytes]:
+        with self._explained("reading", path):
+            yield from self._sftp().read(path, cap)
+
+    def _rename(self, source: str, target: str) -> None:
+        if self._find(target) is not None:  # some servers replace, whatever the protocol says
+            raise NameTaken(target)
+        try:
+            self._sftp().rename(source, target)
+        except Status as status:
+            if status.code == channel.FILE_ALREADY_EXISTS or self._find(target) is not None:
+                raise NameTaken(target) from None
+            if self._find(source) is None:
+                raise NameMissing(source) from None
+            raise self._error(status, "renaming", source) from None
+
+    def _remove(self, path: str) -> None:
+        with self._explained("removing", path):
+            self._sftp().remove(path)
+
+    def _make_directory(self, path: str) -> None:
+        there = self._find(path)
+        if there is not None and there.kind == "directory":
+            return
+        try:
+            with self._explained("making", path):
+                self._sftp().make_directory(path)
+        except NameMissing:
+            raise self._no_directory(self.from_agency) from None
+        except RemoteFailed:
+            there = self._find(path)  # another collector may have been quicker
+            if there is None or there.kind != "directory":
+                raise
+
+    # -- answers, explained ----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _explained(self, act: str, path: str, needing: int = 0) -> Iterator[None]:
+        try:
+            yield
+        except Status as status:
+            raise self._error(status, act, path, needing) from None
+
+    def _error(self, status: Status, act: str, path: str, needing: int = 0) -> Exception:
+        """The error that a status other than OK stands for; NameMissing if that is what it says."""
+        where = f"{act} {printable(path)} on {self._settings.host}"
+        if status.code == channel.NO_SUCH_FILE:
+            return NameMissing(path)
+        if status.code == channel.PERMISSION_DENIED:
+            fix = "Ask the agency for the right to read, write and rename in the two directories."
+            return PermissionRefused(f"No permission: {where}.", fix=fix)
+        if status.code == channel.OP_UNSUPPORTED:
+            return Unsupported(f"The server cannot do it: {where}.", fix="Ask the agency for a server that can.")
+        if needing and self._is_full(status, needing):
+            fix = "Ask the agency to make room; nothing was published and the next attempt goes on."
+            return RemoteFull(f"No room left: {where}.", fix=fix)
+        return RemoteFailed(f"The server failed at {where}: {status.text or 'it does not say why'}.")
+
+    def _is_full(self, status: Status, needing: int) -> bool:
+        if any(word in status.text.lower() for word in _FULL_WORDS):
+            return True
+        free = self._sftp().free_bytes(self.to_agency)
+        return free is not None and free < min(needing, _FULL_BELOW)
+
+    def _no_directory(self, directory: str) -> DirectoryMissing:
+        message = f"There is no directory {printable(directory)} on {self._settings.host}."
+        return DirectoryMissing(message, fix="Check the directories agreed with the agency, or ask it to make them.")
+
+
+def _skip(source: BinaryIO, digest: hashlib._Hash, start: int) -> None:
+    """`source` stands at `start`, and `digest` has seen what lies before."""
+    while (left := start - source.tell()) > 0 and (block := source.read(min(2**20, left))):
+        digest.update(block)
+
+
+def _blocks(source: BinaryIO, digest: hashlib._Hash) -> Iterator[bytes]:
+    """Yield the rest of `source` in blocks to be written, while `digest` sees all of it."""
+    while block := source.read(WRITE_BYTES):
+        digest.update(block)
+        yield block
