@@ -1,0 +1,137 @@
+"""`consign`: every command by name; a command's module is imported when it is called, so that help answers at once."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from console.cli.output import boundary
+
+WORK, MONEY, RULES, HOUSE = "The loop", "Money", "Rules and records", "The house"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A word of the command line and the module that answers it; `help` is what the list of commands says."""
+
+    name: str
+    help: str
+    panel: str
+
+    @property
+    def module(self) -> str:
+        """`console.cli.<name>`, whose `app` is a Typer: one command named like it, or a group."""
+        return f"console.cli.{self.name}"
+
+
+PARTS = (
+    Part("demo", "Six simulated months of the whole loop, on this machine.", WORK),
+    Part("portfolio", "Take overdue accounts in, and list what came.", WORK),
+    Part("agency", "The agencies: add, certify, suspend, show.", WORK),
+    Part("plan", "Propose who gets which account; approve it, send it.", WORK),
+    Part("place", "Hand an approved plan's accounts to their agencies.", WORK),
+    Part("collect", "Fetch, verify and take in what the agencies sent.", WORK),
+    Part("file", "Check an agency's file, and explain a refusal.", WORK),
+    Part("recall", "Take accounts back.", WORK),
+    Part("erase", "Have agencies and ourselves forget, and see that they did.", WORK),
+    Part("recon", "Tie remittances to placements, bank and invoices; see breaks.", MONEY),
+    Part("statement", "Commission and money per agency and period.", MONEY),
+    Part("score", "How well each agency collects, and how sure that is.", MONEY),
+    Part("policy", "What may be told to whom: show, compare, simulate.", RULES),
+    Part("disclosures", "Who has been told what about a debtor.", RULES),
+    Part("audit", "What happened, and that nobody rewrote it.", RULES),
+    Part("keys", "Our keys and the agencies': list, renew.", RULES),
+    Part("init", "Make home, store, keyring and own keys; safe to repeat.", HOUSE),
+    Part("up", "Run the schedules: server and worker, until Ctrl-C.", HOUSE),
+    Part("doctor", "What is right and what is wrong with this installation.", HOUSE),
+    Part("sandbox", "Synthetic debtors, agencies and a bank to try things on.", HOUSE),
+)
+
+
+class Lazy(TyperGroup):
+    """Lists the parts from the table above and imports the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the base class names it
+        """The parts whose module is there."""
+        return [part.name for part in PARTS if _is_there(part.module)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A stand-in that knows the part's help, without its module."""
+        part = next((part for part in PARTS if part.name == cmd_name), None)
+        if part is None or cmd_name not in self.list_commands(ctx):
+            return None
+        return TyperCommand(part.name, help=part.help, short_help=part.help, rich_help_panel=part.panel)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The part's real command, imported now."""
+        self.commands = dict.fromkeys(self.list_commands(ctx))  # type: ignore[arg-type]  # only its names are read: "did you mean"
+        name, stand_in, rest = super().resolve_command(ctx, args)
+        return name, stand_in and command_of(stand_in.name), rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it; whatever happens ends in an exit code and a sentence."""
+        words = [*ctx._protected_args, *ctx.args]  # noqa: SLF001 - Click keeps the subcommand's words there
+        said = [word for word in words[:2] if not word.startswith("-") and word.isalpha()]
+        with boundary(" ".join(["consign", *said])):
+            return super().invoke(ctx)
+
+
+@cache
+def _is_there(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def command_of(name: str) -> Any:
+    """The part's command: its app's only command where that is named like the part, else a group."""
+    part = next(part for part in PARTS if part.name == name)
+    app = importlib.import_module(part.module).app
+    alone = [given.name or given.callback.__name__.replace("_", "-") for given in app.registered_commands] == [name]
+    single = alone and app.registered_callback is None and not app.registered_groups
+    command = typer.main.get_command(app) if single else typer.main.get_group(app)
+    # completion is installed once, for the whole program
+    command.params = [param for param in command.params if param.name not in {"install_completion", "show_completion"}]
+    command.name = name
+    command.help = command.help or part.help
+    return command
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        print(f"consign {version('consign')}")
+        raise typer.Exit
+
+
+app = typer.Typer(cls=Lazy, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
+
+
+@app.callback()
+def consign(
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Talk more on stderr; twice for still more.", show_default=False)
+    ] = 0,
+    version: Annotated[  # noqa: ARG001 - its callback answers
+        bool, typer.Option("--version", help="Say the version.", callback=_version, is_eager=True, show_default=False)
+    ] = False,
+) -> None:
+    """Place overdue accounts with collection agencies: allocate, minimise, seal, deliver, reconcile, score."""
+    if verbose:
+        from infra.journaling import talk
+
+        talk(verbose)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="consign")
+
+
+if __name__ == "__main__":
+    main()
