@@ -1,1 +1,1 @@
-"""keys."""
+"""Keys: pseudonyms, sealing, the vault's cells and the keyring; the one room that sees key bytes."""

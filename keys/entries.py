@@ -1,0 +1,103 @@
+"""One key of the keyring: what it is for, whose it is, from when to when it counts, and its two halves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from keys.errors import OpenRefused, SealRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Purpose = Literal["pseudonym", "own", "trusted", "data", "secret", "audit", "ssh_client"]
+State = Literal["pending", "valid", "expired", "revoked", "destroyed"]
+
+_INSTANTS: Final = ("created_at", "valid_from", "valid_until", "revoked_at", "destroyed_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key of the keyring; `secret` never shows in `repr`.
+
+    owner: the agency for `pseudonym` and `trusted`; the suite for `own`; the name or id for the rest.
+    generation: a letter for pseudonym keys, a number counted up from 1 for the rest.
+    """
+
+    purpose: Purpose
+    owner: str
+    generation: str
+    suite: str = ""
+    created_at: datetime | None = None
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    revoked_at: datetime | None = None
+    destroyed_at: datetime | None = None
+    destroyed: bool = False
+    fingerprint: str = ""
+    public: Mapping[str, str] = field(default_factory=dict)
+    secret: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def state(self, now: datetime) -> State:
+        """Return what the key is good for at `now`; a revocation counts at once, whatever the clock says."""
+        if self.destroyed:
+            return "destroyed"
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.valid_from is not None and now < self.valid_from:
+            return "pending"
+        if self.valid_until is not None and now >= self.valid_until:
+            return "expired"
+        return "valid"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry as plain JSON values, secrets included: for the sealed keyring file only."""
+        written = {name: getattr(self, name) for name in self.__slots__}
+        for name in _INSTANTS:
+            written[name] = written[name].isoformat() if written[name] else None
+        return written | {"public": dict(self.public), "secret": dict(self.secret)}
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> Entry:
+        """Return the entry that `as_json` wrote."""
+        read = dict(written)
+        for name in _INSTANTS:
+            read[name] = datetime.fromisoformat(read[name]) if read[name] else None
+        return cls(**read)
+
+    def __str__(self) -> str:
+        """Return how a message names this key."""
+        kind = f"{self.suite} {self.purpose}" if self.suite else self.purpose
+        return f"{kind} key {self.generation} of {self.owner} ({self.fingerprint or 'no fingerprint'})"
+
+
+def why_not(entry: Entry, now: datetime) -> str:
+    """Return what is wrong with a key that is not valid, in words for a message."""
+    state = entry.state(now)
+    since = {"revoked": entry.revoked_at, "expired": entry.valid_until, "pending": entry.valid_from}.get(state)
+    words = {"pending": "is not valid before", "expired": "expired at", "revoked": "was revoked at"}
+    return f"{entry} {words.get(state, f'is {state}')}" + (f" {since.isoformat()}" if since else "")
+
+
+def refuse_to_seal_unless_valid(entry: Entry, now: datetime) -> None:
+    """Raise SealRefused unless the key is valid now."""
+    if entry.state(now) != "valid":
+        raise SealRefused(why_not(entry, now), fix="exchange new keys and run `consign keys rotate` or `consign keys list`")
+
+
+def accepted_signer(candidates: Iterable[Entry], now: datetime, *, file: str) -> Entry:
+    """Return the valid one of the generations that hold the signing key; raises OpenRefused if none is valid.
+
+    candidates: every trusted generation with exactly that key, maybe none.
+    """
+    found = sorted(candidates, key=lambda entry: (entry.state(now) == "valid", int(entry.generation)))
+    if not found:
+        msg = f"{file} is signed with a key that is not pinned for this sender"
+        raise OpenRefused(msg, code="wrong_signer", fix="ask the sender which key signed it; trust it only after comparing fingerprints")
+    signer = found[-1]
+    state = signer.state(now)
+    if state == "valid":
+        return signer
+    code: Literal["key_revoked", "key_expired"] = "key_revoked" if state == "revoked" else "key_expired"
+    raise OpenRefused(f"{file}: {why_not(signer, now)}", code=code, fix="ask the sender for a new key and a newly signed file")

@@ -1,0 +1,28 @@
+"""The one door back from a pseudonym to an account. Who may call it is a list, and a test reads every import."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from keys.pseudonyms import account_ids
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from keys.keyring import Keyring
+
+CALLERS: Final = ("flows.collect", "infra.inbound", "infra.sandbox", "console.cli.agency")
+"""The modules (and what lies under them) that may import this one."""
+
+
+class Reidentifier:
+    """Opens an agency's pseudonyms with that agency's keys, all generations that are not revoked."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        """Bind the keyring that the pseudonyms were made with."""
+        self._keyring = keyring
+
+    def accounts_of(self, agency: str, pseudonyms: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+        """Return the account ids (int64, 0 where there is none) and whether each text is a genuine pseudonym of the agency."""
+        return account_ids(self._keyring.pseudonym_keys(agency), pseudonyms)
