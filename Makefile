@@ -9,7 +9,7 @@ READY := .venv/ready
 TESTS ?=
 export DO_NOT_TRACK := 1
 
-.PHONY: help demo test accept check format bench lock clean
+.PHONY: help demo test accept check format docs bench lock clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -38,6 +38,9 @@ check: $(READY) ## ruff (all rules), ruff format, mypy --strict, the import cont
 format: $(READY) ## Lay the code out, and mend what ruff can mend
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+docs: $(READY) ## Write the reference pages that the code can tell: files, lives, settings
+	@$(BIN)/python infra/setup/reference_pages.py
 
 bench: $(READY) ## What placing and reconciling a million rows cost, against a floor; writes bench.json
 	@infra/setup/debian_packages.sh
