@@ -68,8 +68,11 @@ class Entry:
 
     def __str__(self) -> str:
         """Return how a message names this key."""
-        kind = f"{self.suite} {self.purpose}" if self.suite else self.purpose
-        return f"{kind} key {self.generation} of {self.owner} ({self.fingerprint or 'no fingerprint'})"
+        whose = {
+            "own": f"our own {self.suite} key {self.generation}",
+            "trusted": f"{self.suite} key {self.generation} of {self.owner}",
+        }.get(self.purpose, f"{self.purpose} key {self.generation} of {self.owner}")
+        return f"{whose} ({self.fingerprint})" if self.fingerprint else whose
 
 
 def why_not(entry: Entry, now: datetime) -> str:
@@ -83,7 +86,9 @@ def why_not(entry: Entry, now: datetime) -> str:
 def refuse_to_seal_unless_valid(entry: Entry, now: datetime) -> None:
     """Raise SealRefused unless the key is valid now."""
     if entry.state(now) != "valid":
-        raise SealRefused(why_not(entry, now), fix="exchange new keys and run `consign keys rotate` or `consign keys list`")
+        raise SealRefused(
+            why_not(entry, now), fix="exchange new keys and run `consign keys rotate` or `consign keys list`"
+        )
 
 
 def accepted_signer(candidates: Iterable[Entry], now: datetime, *, file: str) -> Entry:
@@ -93,11 +98,16 @@ def accepted_signer(candidates: Iterable[Entry], now: datetime, *, file: str) ->
     """
     found = sorted(candidates, key=lambda entry: (entry.state(now) == "valid", int(entry.generation)))
     if not found:
-        msg = f"{file} is signed with a key that is not pinned for this sender"
-        raise OpenRefused(msg, code="wrong_signer", fix="ask the sender which key signed it; trust it only after comparing fingerprints")
+        raise OpenRefused(
+            f"{file} is signed with a key that is not pinned for this sender",
+            code="wrong_signer",
+            fix="ask the sender which key signed it; trust it only after comparing fingerprints",
+        )
     signer = found[-1]
     state = signer.state(now)
     if state == "valid":
         return signer
     code: Literal["key_revoked", "key_expired"] = "key_revoked" if state == "revoked" else "key_expired"
-    raise OpenRefused(f"{file}: {why_not(signer, now)}", code=code, fix="ask the sender for a new key and a newly signed file")
+    raise OpenRefused(
+        f"{file}: {why_not(signer, now)}", code=code, fix="ask the sender for a new key and a newly signed file"
+    )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import secrets
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PRIVATE: Final = 0o600
+_MACHINE_FAULTS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES)
 _LEFTOVER: Final = ".consign-*.part"
 
 
@@ -43,6 +46,20 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def system_fault(said: str, path: Path) -> OSError | None:
+    """Return the operating system's fault that a library or program reports in words, or None if it reports none.
+
+    A full disk is not the sender's fault, and must not look like a tampered file.
+    """
+    numbered = re.search(r"\(os error (\d+)\)", said)
+    if numbered:
+        return OSError(int(numbered[1]), os.strerror(int(numbered[1])), str(path))
+    for number in _MACHINE_FAULTS:
+        if os.strerror(number) in said:
+            return OSError(number, os.strerror(number), str(path))
+    return None
 
 
 def remove_leftovers(folder: Path) -> list[Path]:

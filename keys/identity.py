@@ -66,7 +66,7 @@ def _eighteen(fifteen: pa.LargeStringArray) -> pa.LargeStringArray:
 
 
 def canonical_phones(phones: pd.Series) -> pd.Series:
-    """Return telephone numbers as digits: mainland ones without +86 (mobiles bare, landlines with their 0), others with +.
+    """Return telephone numbers as digits: mainland mobiles bare, mainland landlines with their 0, all others with +.
 
     An extension after `ext`, `转` or `#` is dropped. No digits at all is missing.
     """

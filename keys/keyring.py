@@ -20,7 +20,6 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from cryptography.exceptions import InvalidTag
@@ -39,6 +38,7 @@ from keys.vault import DataKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     Passphrase = str | Callable[[], str]
 
@@ -107,8 +107,10 @@ class Keyring:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(path, exclusive=True):
             if path.exists():
-                msg = f"there is a keyring at {path} already"
-                raise KeyringLocked(msg, fix="open it, or choose another path; its keys could not be had again")
+                raise KeyringLocked(
+                    f"there is a keyring at {path} already",
+                    fix="open it, or choose another path; its keys could not be had again",
+                )
             if key_file is not None and not key_file.exists():
                 key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 write_private(key_file, base64.b64encode(secrets.token_bytes(_ROOT_BYTES)) + b"\n")
@@ -120,14 +122,15 @@ class Keyring:
     def open(cls, path: Path, *, passphrase: Passphrase | None = None, key_file: Path | None = None) -> Self:
         """Return the keyring, open.
 
-        Raises KeyringLocked for a missing, damaged or readable-by-others file, and for the wrong passphrase or key file.
+        Raises KeyringLocked for a missing or damaged file, one that others may read, a wrong passphrase or key file.
         """
         by_passphrase = _by_passphrase(passphrase, key_file)
         header, _ = _read(path)
         if by_passphrase != (header["root"]["kind"] == "argon2id"):
             wanted = "key file" if by_passphrase else "passphrase"
-            msg = f"the keyring {path} opens with a {wanted}"
-            raise KeyringLocked(msg, fix=f"give the {wanted} that it was made with")
+            raise KeyringLocked(
+                f"the keyring {path} opens with a {wanted}", fix=f"give the {wanted} that it was made with"
+            )
         keyring = cls(path, header, _root(header["root"], path, passphrase, key_file))
         with _locked(path, exclusive=False):
             keyring._load()
@@ -205,9 +208,7 @@ class Keyring:
     def _of(self, purpose: Purpose, owner: str | None = None) -> list[Entry]:
         """Return the entries of a purpose (and an owner), newest first."""
         return [
-            entry
-            for entry in reversed(self.entries())
-            if entry.purpose == purpose and owner in (None, entry.owner)
+            entry for entry in reversed(self.entries()) if entry.purpose == purpose and owner in (None, entry.owner)
         ]
 
     # -- pseudonym keys ---------------------------------------------------------------------------------------
@@ -218,8 +219,10 @@ class Keyring:
             used = {entry.generation for entry in entries if entry.purpose == "pseudonym" and entry.owner == agency}
             free = [letter for letter in GENERATIONS if letter not in used]
             if not free:
-                msg = f"all {len(GENERATIONS)} generations of pseudonym keys of {agency} are used"
-                raise KeysError(msg, fix="end the agency's placements and add it anew under another name")
+                raise KeysError(
+                    f"all {len(GENERATIONS)} generations of pseudonym keys of {agency} are used",
+                    fix="end the agency's placements and add it anew under another name",
+                )
             key = PseudonymKey(free[0], secrets.token_bytes(_ROOT_BYTES))
             entries.append(
                 Entry(
@@ -239,8 +242,9 @@ class Keyring:
         wanted = generation or next(reversed(keys), None)
         if wanted is None or wanted not in keys:
             which = f"generation {generation}" if generation else "pseudonym key"
-            msg = f"the keyring has no {which} for {agency}"
-            raise KeyUnknown(msg, fix=f"run `consign keys rotate pseudonym {agency}`")
+            raise KeyUnknown(
+                f"the keyring has no {which} for {agency}", fix=f"run `consign keys rotate pseudonym {agency}`"
+            )
         return keys[wanted]
 
     def pseudonym_keys(self, agency: str) -> dict[str, PseudonymKey]:
@@ -278,7 +282,7 @@ class Keyring:
         return entry
 
     def public_keys(self, suite: str, now: datetime | None = None) -> dict[str, str]:
-        """Return what to give an agency: `encrypt` and `verify` as `trust` takes them, their fingerprints, the generation.
+        """Return what to give an agency: `encrypt` and `verify` as `trust` takes them, and their fingerprints.
 
         Of the newest pair that is not revoked (and, given `now`, is valid).  Raises KeyUnknown if there is none.
         """
@@ -287,10 +291,11 @@ class Keyring:
                 until = entry.valid_until.isoformat() if entry.valid_until else ""
                 shown = {name: text for name, text in entry.public.items() if not name.endswith("_packets")}
                 return shown | {"suite": suite, "generation": entry.generation, "valid_until": until}
-        msg = f"the keyring has no valid {suite} key of our own"
-        raise KeyUnknown(msg, fix=f"run `consign keys rotate own {suite}`")
+        raise KeyUnknown(
+            f"the keyring has no valid {suite} key of our own", fix=f"run `consign keys rotate own {suite}`"
+        )
 
-    def trust(  # noqa: PLR0913 - two keys and two ways to say until when
+    def trust(
         self,
         agency: str,
         suite: str,
@@ -333,18 +338,23 @@ class Keyring:
 
     def revoke(self, agency: str, generation: str, now: datetime) -> None:
         """Make a generation of the agency's count no more: a pinned key (a number) or a pseudonym key (a letter)."""
-        self._revoke(lambda entry: entry.purpose in {"trusted", "pseudonym"} and entry.owner == agency, agency, generation, now)
+        self._revoke(
+            lambda entry: entry.purpose in {"trusted", "pseudonym"} and entry.owner == agency, agency, generation, now
+        )
 
     def revoke_own(self, suite: str, generation: str, now: datetime) -> None:
         """Make a pair of our own count no more: neither to sign with nor to open with."""
-        self._revoke(lambda entry: entry.purpose == "own" and entry.owner == suite, f"our {suite} keys", generation, now)
+        self._revoke(
+            lambda entry: entry.purpose == "own" and entry.owner == suite, f"our {suite} keys", generation, now
+        )
 
     def _revoke(self, meant: Callable[[Entry], bool], whose: str, generation: str, now: datetime) -> None:
         with self._changing() as entries:
             places = [at for at, entry in enumerate(entries) if meant(entry) and entry.generation == str(generation)]
             if not places:
-                msg = f"{whose}: there is no key generation {generation} to revoke"
-                raise KeyUnknown(msg, fix="run `consign keys list`")
+                raise KeyUnknown(
+                    f"{whose}: there is no key generation {generation} to revoke", fix="run `consign keys list`"
+                )
             for at in places:
                 entries[at] = replace(entries[at], revoked_at=entries[at].revoked_at or _aware(now))
 
@@ -355,7 +365,14 @@ class Keyring:
         key = vault.new_data_key()
         with self._changing() as entries:
             entries.append(
-                Entry(purpose="data", owner=key.key_id, generation="1", created_at=_aware(now), valid_from=now, secret=_kept(key.key))
+                Entry(
+                    purpose="data",
+                    owner=key.key_id,
+                    generation="1",
+                    created_at=_aware(now),
+                    valid_from=now,
+                    secret=_kept(key.key),
+                )
             )
         return key
 
@@ -363,19 +380,18 @@ class Keyring:
         """Return a data key; raises KeyDestroyed for one that was destroyed, KeyUnknown for one that never was here."""
         for entry in self._of("data", key_id):
             if entry.destroyed:
-                msg = f"data key {key_id} was destroyed: its portfolio's identities cannot be read again"
-                raise KeyDestroyed(msg)
+                raise KeyDestroyed(f"data key {key_id} was destroyed: its portfolio's identities cannot be read again")
             return DataKey(key_id, _key(entry))
-        msg = f"the keyring has no data key {key_id}"
-        raise KeyUnknown(msg, fix="open the keyring that the portfolio was imported with")
+        raise KeyUnknown(
+            f"the keyring has no data key {key_id}", fix="open the keyring that the portfolio was imported with"
+        )
 
     def destroy_data_key(self, key_id: str, now: datetime | None = None) -> None:
         """Erase a portfolio's identities by erasing their key; a tombstone stays. Destroying twice changes nothing."""
         with self._changing() as entries:
             places = [at for at, entry in enumerate(entries) if entry.purpose == "data" and entry.owner == key_id]
             if not places:
-                msg = f"the keyring has no data key {key_id} to destroy"
-                raise KeyUnknown(msg)
+                raise KeyUnknown(f"the keyring has no data key {key_id} to destroy")
             for at in places:
                 if not entries[at].destroyed:
                     entries[at] = replace(entries[at], destroyed=True, destroyed_at=now, secret={})
@@ -384,7 +400,9 @@ class Keyring:
 
     def secret(self, name: str, *, create: bool = True, now: datetime | None = None) -> bytes:
         """Return the 32 random bytes kept under a name, made at the first call unless `create` is false."""
-        return _key(self._named("secret", name, lambda: (_kept(secrets.token_bytes(_ROOT_BYTES)), {}), now, create=create))
+        return _key(
+            self._named("secret", name, lambda: (_kept(secrets.token_bytes(_ROOT_BYTES)), {}), now, create=create)
+        )
 
     def audit_signer(self, now: datetime | None = None) -> Ed25519PrivateKey:
         """Return the key that signs audit heads, made at the first call; the newest after a rotation."""
@@ -396,8 +414,7 @@ class Keyring:
             return self.audit_signer().public_key()
         publics = self.audit_publics()
         if generation not in publics:
-            msg = f"the keyring has no audit key of generation {generation}"
-            raise KeyUnknown(msg)
+            raise KeyUnknown(f"the keyring has no audit key of generation {generation}")
         return publics[generation]
 
     def audit_publics(self) -> dict[str, Ed25519PublicKey]:
@@ -430,8 +447,7 @@ class Keyring:
         if found:
             return found[0]
         if not create:
-            msg = f"the keyring has no {purpose} named {name}"
-            raise KeyUnknown(msg, fix="open the keyring that it was made in")
+            raise KeyUnknown(f"the keyring has no {purpose} named {name}", fix="open the keyring that it was made in")
         with self._changing() as entries:
             there = [entry for entry in entries if entry.purpose == purpose and entry.owner == name]
             return there[-1] if there else _added(entries, purpose, name, make, now)
@@ -454,12 +470,14 @@ class Keyring:
             with self._changing() as entries:
                 _added(entries, purpose, owner, _new_signer, now)
         else:
-            msg = f"{purpose} keys do not rotate by themselves"
-            raise KeyUnfit(msg, fix="rotate one of pseudonym, own, audit, ssh_client; for an agency's keys, trust new ones")
+            raise KeyUnfit(
+                f"{purpose} keys do not rotate by themselves",
+                fix="rotate one of pseudonym, own, audit, ssh_client; for an agency's keys, trust new ones",
+            )
         return _line(self._of(purpose, owner)[0], now)
 
     def inventory(self, now: datetime) -> list[dict[str, Any]]:
-        """Return one line per key, without secrets: purpose, owner, suite, generation, fingerprint, dates, state, days left."""
+        """Return one line per key and no secret: what for, whose, generation, fingerprint, dates, state, days left."""
         return [_line(entry, now) for entry in self.entries()]
 
 
@@ -523,16 +541,17 @@ def _key(entry: Entry) -> bytes:
 
 def _aware(now: datetime) -> datetime:
     if now.tzinfo is None:
-        msg = "an instant without a time zone is not an instant"
-        raise KeyUnfit(msg, fix="give an aware UTC datetime")
+        raise KeyUnfit("an instant without a time zone is not an instant", fix="give an aware UTC datetime")
     return now
 
 
 def _by_passphrase(passphrase: Passphrase | None, key_file: Path | None) -> bool:
     """Return whether the root comes from a passphrase; raises KeyringLocked unless it is exactly one of the two."""
     if (passphrase is None) == (key_file is None):
-        msg = "a keyring opens with a passphrase or with a key file: give exactly one"
-        raise KeyringLocked(msg, fix="set the passphrase or the key file in the settings, not both")
+        raise KeyringLocked(
+            "a keyring opens with a passphrase or with a key file: give exactly one",
+            fix="set the passphrase or the key file in the settings, not both",
+        )
     return passphrase is not None
 
 
@@ -542,11 +561,14 @@ def _root(how: Mapping[str, Any], path: Path, passphrase: Passphrase | None, key
         return _from_key_file(key_file)
     given = passphrase() if callable(passphrase) else passphrase
     if not given:
-        msg = f"the passphrase for the keyring {path} is empty"
-        raise KeyringLocked(msg, fix="give the passphrase that it was made with")
+        raise KeyringLocked(
+            f"the passphrase for the keyring {path} is empty", fix="give the passphrase that it was made with"
+        )
     if how["memory_kib"] > _MEMORY_AT_MOST_KIB:
-        msg = f"the keyring {path} asks for {how['memory_kib']} KiB to try a passphrase"
-        raise KeyringLocked(msg, fix="restore the keyring from a backup: its header was altered")
+        raise KeyringLocked(
+            f"the keyring {path} asks for {how['memory_kib']} KiB to try a passphrase",
+            fix="restore the keyring from a backup: its header was altered",
+        )
     salt = base64.b64decode(how["salt"])
     stretch = Argon2id(
         salt=salt, length=_ROOT_BYTES, iterations=how["iterations"], lanes=how["lanes"], memory_cost=how["memory_kib"]
@@ -556,23 +578,27 @@ def _root(how: Mapping[str, Any], path: Path, passphrase: Passphrase | None, key
 
 def _from_key_file(key_file: Path) -> bytes:
     if not key_file.is_file():
-        msg = f"there is no key file at {key_file}"
-        raise KeyringLocked(msg, fix="put the key file back; without it the keyring cannot be opened")
+        raise KeyringLocked(
+            f"there is no key file at {key_file}", fix="put the key file back; without it the keyring cannot be opened"
+        )
     _refuse_readable(key_file)
     try:
         root = base64.b64decode(key_file.read_bytes().strip(), validate=True)
     except binascii.Error:
         root = b""
     if len(root) != _ROOT_BYTES:
-        msg = f"{key_file} is not a key file: it must hold {_ROOT_BYTES} bytes in base64"
-        raise KeyringLocked(msg, fix="put the right file back")
+        raise KeyringLocked(
+            f"{key_file} is not a key file: it must hold {_ROOT_BYTES} bytes in base64", fix="put the right file back"
+        )
     return root
 
 
 def _refuse_readable(path: Path) -> None:
     if readable_by_others(path):
-        msg = f"{path} can be read by others (mode {path.stat().st_mode & 0o777:04o})"
-        raise KeyringLocked(msg, fix=f"run `chmod 600 {path}`, and ask who read it")
+        raise KeyringLocked(
+            f"{path} can be read by others (mode {path.stat().st_mode & 0o777:04o})",
+            fix=f"run `chmod 600 {path}`, and ask who read it",
+        )
 
 
 def _canonical(header: Mapping[str, Any]) -> bytes:
@@ -582,19 +608,21 @@ def _canonical(header: Mapping[str, Any]) -> bytes:
 def _read(path: Path) -> tuple[dict[str, Any], bytes]:
     """Return the header and the sealed bytes of a keyring file; raises KeyringLocked if it is not one."""
     if not path.is_file():
-        msg = f"there is no keyring at {path}"
-        raise KeyringLocked(msg, fix="make one, or set the path in the settings")
+        raise KeyringLocked(f"there is no keyring at {path}", fix="make one, or set the path in the settings")
     _refuse_readable(path)
     try:
         header = json.loads(path.read_bytes())
         sealed = base64.b64decode(header.pop("sealed"), validate=True)
         known = header["format"] == _FORMAT and header["root"]["kind"] in {"argon2id", "key_file"}
     except (ValueError, KeyError, TypeError, AttributeError) as fault:
-        msg = f"{path} is not a keyring file, or it is damaged"
-        raise KeyringLocked(msg, fix="restore it from a backup") from fault
+        raise KeyringLocked(
+            f"{path} is not a keyring file, or it is damaged", fix="restore it from a backup"
+        ) from fault
     if not known or header["version"] != _VERSION:
-        msg = f"{path} is a keyring of format {header.get('format')} {header.get('version')}, not {_FORMAT} {_VERSION}"
-        raise KeyringLocked(msg, fix="use the release of consign that wrote it")
+        raise KeyringLocked(
+            f"{path} is a keyring of format {header.get('format')} {header.get('version')}, not {_FORMAT} {_VERSION}",
+            fix="use the release of consign that wrote it",
+        )
     return header, sealed
 
 
@@ -603,8 +631,10 @@ def _opened(root: bytes, header: Mapping[str, Any], sealed: bytes, path: Path) -
         plain = AESGCM(root).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _canonical(header))
     except (InvalidTag, ValueError) as fault:
         way = "passphrase" if header["root"]["kind"] == "argon2id" else "key file"
-        msg = f"the keyring {path} does not open with this {way}"
-        raise KeyringLocked(msg, fix=f"check the {way}; if it is right, the file was altered: restore it") from fault
+        raise KeyringLocked(
+            f"the keyring {path} does not open with this {way}",
+            fix=f"check the {way}; if it is right, the file was altered: restore it",
+        ) from fault
     opened: dict[str, Any] = json.loads(plain)
     return opened
 
@@ -625,8 +655,7 @@ def _mark(path: Path) -> tuple[int, int, int]:
     try:
         found = path.stat()
     except FileNotFoundError as fault:
-        msg = f"the keyring {path} has gone"
-        raise KeyringLocked(msg, fix="restore it from a backup") from fault
+        raise KeyringLocked(f"the keyring {path} has gone", fix="restore it from a backup") from fault
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 

@@ -13,12 +13,12 @@ Everything else (other lengths, other letters, spaces, padding bits that are set
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -29,6 +29,8 @@ from keys.identity import canonical_id_numbers, canonical_identity, canonical_ph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pandas as pd
 
 __all__ = [
     "GENERATIONS",
@@ -59,7 +61,7 @@ _LOW_SHIFTS: Final = tuple(range(50, -1, -10))  # pairs 7-12 in the low one; pai
 _NOT_A_PAIR: Final = 0xFFFF
 _LINKAGE_PURPOSE: Final = b"consign.linkage.v1\0"
 _INDEX_PURPOSE: Final = b"consign.blind.v1\0"
-_INDEX_HEX_DIGITS: Final = 32  # 128 bits: ten million values collide once in 10**24 tries
+_INDEX_BYTES: Final = 16  # two of ten million values collide with a chance of 10**-25
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,11 @@ class PseudonymKey:
     def __post_init__(self) -> None:
         """Raise KeyUnfit unless the generation is one of `GENERATIONS` and the key has 32 bytes."""
         if len(self.generation) != 1 or self.generation not in GENERATIONS:
-            msg = f"pseudonym key generation {self.generation!r} is not one of {GENERATIONS}"
-            raise KeyUnfit(msg)
+            raise KeyUnfit(f"pseudonym key generation {self.generation!r} is not one of {GENERATIONS}")
         if len(self.key) != _KEY_BYTES:
-            msg = f"pseudonym key of generation {self.generation} has {len(self.key)} bytes instead of {_KEY_BYTES}"
-            raise KeyUnfit(msg)
+            raise KeyUnfit(
+                f"pseudonym key of generation {self.generation} has {len(self.key)} bytes instead of {_KEY_BYTES}"
+            )
 
 
 def _written_pairs() -> np.ndarray:
@@ -113,8 +115,7 @@ def pseudonyms(key: PseudonymKey, account_ids: np.ndarray) -> pd.Series:
     account_ids: int64.  Raises KeyUnfit for any other dtype: a float id has lost digits.
     """
     if account_ids.dtype != np.int64:
-        msg = f"account ids must be int64, not {account_ids.dtype}"
-        raise KeyUnfit(msg)
+        raise KeyUnfit(f"account ids must be int64, not {account_ids.dtype}")
     rows = len(account_ids)
     blocks = np.empty((rows, 2), dtype=">u8")
     blocks[:, 0] = account_ids.view(np.uint64)
@@ -210,6 +211,13 @@ def blind_index(key: bytes, texts: pd.Series, purpose: str) -> pd.Series:
     """Return 32 hex digits by which a value can be looked up without being stored; missing stays missing.
 
     purpose: what is looked up (`phone`, `id_number`, …): the same text gives another index for another purpose.
+    Keyed BLAKE2b (RFC 7693): a MAC like HMAC-SHA-256, at a third of its time for short texts.
     """
-    prefix = _INDEX_PURPOSE + purpose.encode() + b"\0"
-    return over_distinct(texts, lambda text: hmac.digest(key, prefix + text, "sha256").hex()[:_INDEX_HEX_DIGITS])
+    begun = hashlib.blake2b(_INDEX_PURPOSE + purpose.encode() + b"\0", key=key, digest_size=_INDEX_BYTES)
+
+    def index(text: bytes) -> str:
+        digest = begun.copy()
+        digest.update(text)
+        return digest.hexdigest()
+
+    return over_distinct(texts, index)

@@ -24,5 +24,5 @@ class Reidentifier:
         self._keyring = keyring
 
     def accounts_of(self, agency: str, pseudonyms: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-        """Return the account ids (int64, 0 where there is none) and whether each text is a genuine pseudonym of the agency."""
+        """Return the account ids (int64, 0 where there is none) and which texts are pseudonyms of this agency."""
         return account_ids(self._keyring.pseudonym_keys(agency), pseudonyms)

@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass, field
 from itertools import repeat
 from operator import add, getitem
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 import pyarrow as pa
@@ -44,8 +44,7 @@ class DataKey:
     def __post_init__(self) -> None:
         """Raise KeyUnfit unless the key has 32 bytes."""
         if len(self.key) != KEY_BYTES:
-            msg = f"data key {self.key_id} has {len(self.key)} bytes instead of {KEY_BYTES}"
-            raise KeyUnfit(msg)
+            raise KeyUnfit(f"data key {self.key_id} has {len(self.key)} bytes instead of {KEY_BYTES}")
 
 
 def new_data_key() -> DataKey:
@@ -81,15 +80,17 @@ def open_cells(data_key: DataKey, column: str, row_ids: np.ndarray, cells: Seque
     present = np.array([cell is not None for cell in cells], dtype=bool)
     rows = row_ids[present]
     sealed = [cell for cell in cells if cell is not None]
-    nonces = map(getitem, sealed, repeat(slice(NONCE_BYTES)))
-    bodies = map(getitem, sealed, repeat(slice(NONCE_BYTES, None)))
+    nonces = cast("Iterable[bytes]", map(getitem, sealed, repeat(slice(NONCE_BYTES))))
+    bodies = cast("Iterable[bytes]", map(getitem, sealed, repeat(slice(NONCE_BYTES, None))))
     plain: list[bytes] = []
     try:
         plain.extend(map(AESGCM(data_key.key).decrypt, nonces, bodies, _bindings(column, rows)))
     except (InvalidTag, ValueError) as fault:
         row = int(rows[len(plain)])  # extend keeps what came before the fault
-        msg = f"the sealed {column} of row {row} does not open under data key {data_key.key_id}"
-        raise CellTampered(msg, fix="restore this row from a backup; do not import over it") from fault
+        raise CellTampered(
+            f"the sealed {column} of row {row} does not open under data key {data_key.key_id}",
+            fix="restore this row from a backup; do not import over it",
+        ) from fault
     opened = pa.array(plain, type=pa.large_binary()).cast(pa.large_string())
     if len(plain) == len(cells):
         return text_series(opened)
@@ -105,8 +106,7 @@ def _bindings(column: str, row_ids: np.ndarray) -> Iterable[bytes]:
 
 def _refuse_unequal(column: str, rows: int, values: int) -> None:
     if rows != values:
-        msg = f"column {column}: {rows} row ids for {values} cells"
-        raise KeyUnfit(msg)
+        raise KeyUnfit(f"column {column}: {rows} row ids for {values} cells")
 
 
 def wrap(root: bytes, data_key: DataKey) -> bytes:
@@ -116,10 +116,11 @@ def wrap(root: bytes, data_key: DataKey) -> bytes:
 
 
 def unwrap(root: bytes, wrapped: bytes, key_id: str) -> DataKey:
-    """Return the data key; raises KeyringLocked if the root key, the id or the bytes are not the ones it was wrapped with."""
+    """Return the data key; raises KeyringLocked if it was wrapped under another root key or id, or was altered."""
     try:
         opened = AESGCM(root).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], _WRAPPED + key_id.encode())
     except (InvalidTag, ValueError) as fault:
-        msg = f"data key {key_id} does not unwrap under this root key"
-        raise KeyringLocked(msg, fix="open the keyring that made it") from fault
+        raise KeyringLocked(
+            f"data key {key_id} does not unwrap under this root key", fix="open the keyring that made it"
+        ) from fault
     return DataKey(key_id, opened)

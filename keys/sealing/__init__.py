@@ -30,8 +30,7 @@ SUITES: Final[Mapping[str, Suite]] = {suite.name: suite for suite in (AgeSuite()
 def suite_named(name: str) -> Suite:
     """Return the suite; raises KeyUnknown, naming the ones there are."""
     if name not in SUITES:
-        msg = f"there is no sealing suite {name!r}"
-        raise KeyUnknown(msg, fix=f"choose one of {', '.join(SUITES)}")
+        raise KeyUnknown(f"there is no sealing suite {name!r}", fix=f"choose one of {', '.join(SUITES)}")
     return SUITES[name]
 
 
@@ -62,12 +61,18 @@ def open_from(keyring: Keyring, agency: str, suite: str, sealed: Path, plain: Pa
     by = suite_named(suite)
     verifiers = keyring.trusted_keys(agency, suite)
     if not verifiers:
-        msg = f"{sealed.name}: no {suite} key of {agency} is pinned"
-        raise OpenRefused(msg, code="unknown_key", fix="compare fingerprints with the agency, then trust its key")
+        raise OpenRefused(
+            f"{sealed.name}: no {suite} key of {agency} is pinned",
+            code="unknown_key",
+            fix="compare fingerprints with the agency, then trust its key",
+        )
     identities = keyring.own_keys(suite)
     if not identities:
-        msg = f"{sealed.name}: we have no {suite} key of our own"
-        raise OpenRefused(msg, code="unknown_key", fix="make one with `consign keys rotate` and give the agency its public half")
+        raise OpenRefused(
+            f"{sealed.name}: we have no {suite} key of our own",
+            code="unknown_key",
+            fix="make one with `consign keys rotate` and give the agency its public half",
+        )
     return by.open(sealed, plain, identities=identities, verifiers=verifiers, now=now)
 
 

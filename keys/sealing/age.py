@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from keys.entries import accepted_signer, refuse_to_seal_unless_valid, why_not
 from keys.errors import KeyUnfit, OpenRefused, SealRefused
-from keys.files import replacing, write_private
+from keys.files import replacing, system_fault, write_private
 from keys.sealing import sshsig
 from keys.sealing.suite import NewKeys, Opened, PublicKeys
 
@@ -61,8 +61,10 @@ class AgeSuite:
         try:
             pyrage.x25519.Recipient.from_str(recipient)
         except pyrage.RecipientError as fault:
-            msg = "the encryption key is not an age X25519 recipient"
-            raise KeyUnfit(msg, fix="give the `age1…` line that age-keygen prints as the public key") from fault
+            raise KeyUnfit(
+                "the encryption key is not an age X25519 recipient",
+                fix="give the `age1…` line that age-keygen prints as the public key",
+            ) from fault
         public = _public(recipient, sshsig.public_blob(verify))
         return PublicKeys(public["fingerprint"], public)
 
@@ -71,8 +73,7 @@ class AgeSuite:
         for entry in (signer, *recipients):
             refuse_to_seal_unless_valid(entry, now)
         if not recipients:
-            msg = f"{sealed.name}: no recipient to seal to"
-            raise SealRefused(msg)
+            raise SealRefused(f"{sealed.name}: no recipient to seal to")
         key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(signer.secret["signer"]))
         to = [pyrage.x25519.Recipient.from_str(entry.public["encrypt"]) for entry in recipients]
         (signature,) = self.sidecars(sealed)
@@ -80,8 +81,7 @@ class AgeSuite:
             try:
                 pyrage.encrypt_file(str(plain), str(unfinished), to)
             except pyrage.EncryptError as fault:
-                msg = f"age could not write {sealed}: {fault}"
-                raise OSError(msg) from fault
+                raise system_fault(str(fault), sealed) or OSError(f"age could not write {sealed}: {fault}") from fault
             write_private(signature, sshsig.sign(unfinished, key).encode())
 
     def open(
@@ -97,10 +97,13 @@ class AgeSuite:
             try:
                 pyrage.decrypt_file(str(sealed), str(unfinished), _opening(usable))
             except (pyrage.DecryptError, OSError) as fault:
-                if isinstance(fault, OSError) and fault.errno is not None:
-                    raise  # a full disk is not the sender's fault
-                msg = f"{sealed.name} is signed, but age cannot decrypt it to the end"
-                raise OpenRefused(msg, code="tampered", fix="ask the sender to seal and send it again") from fault
+                if machine := system_fault(str(fault), plain):
+                    raise machine from fault
+                raise OpenRefused(
+                    f"{sealed.name} is signed, but age cannot decrypt it to the end",
+                    code="tampered",
+                    fix="ask the sender to seal and send it again",
+                ) from fault
         return Opened(signer.public["fingerprint"], signer.generation)
 
     def _signer(self, sealed: Path, verifiers: Sequence[Entry], now: datetime) -> Entry:
@@ -110,22 +113,33 @@ class AgeSuite:
             with sidecar.open("rb") as stream:
                 armoured = stream.read(_SIGNATURE_AT_MOST)
         except FileNotFoundError as fault:
-            msg = f"{sealed.name} came without its signature {sidecar.name}"
-            raise OpenRefused(msg, code="bad_signature", fix="ask the sender for the .sig file") from fault
+            raise OpenRefused(
+                f"{sealed.name} came without its signature {sidecar.name}",
+                code="bad_signature",
+                fix="ask the sender for the .sig file",
+            ) from fault
         signature = sshsig.parse(armoured, name=sidecar.name)
         pinned = [entry for entry in verifiers if sshsig.public_blob(entry.public["verify"]) == signature.public_blob]
         signer = accepted_signer(pinned, now, file=sealed.name)
         if not sshsig.verified(sealed, signature):
-            msg = f"{sealed.name} is not what {signer} signed: it was altered or cut short on its way"
-            raise OpenRefused(msg, code="bad_signature", fix="ask the sender to send both files again")
+            raise OpenRefused(
+                f"{sealed.name} is not what {signer} signed: it was altered or cut short on its way",
+                code="bad_signature",
+                fix="ask the sender to send both files again",
+            )
         return signer
+
+
+def _recipient_fingerprint(recipient: str) -> str:
+    """Return a fingerprint in the form of an SSH key's, to be read aloud; age itself has none."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(recipient.encode()).digest()).decode().rstrip("=")
 
 
 def _public(recipient: str, blob: bytes) -> dict[str, str]:
     line = sshsig.public_line(blob, sshsig.NAMESPACE)
     return {
         "encrypt": recipient,
-        "encrypt_fingerprint": "SHA256:" + base64.b64encode(hashlib.sha256(recipient.encode()).digest()).decode().rstrip("="),
+        "encrypt_fingerprint": _recipient_fingerprint(recipient),
         "verify": line,
         "fingerprint": sshsig.fingerprint(blob),
         "allowed_signers": f'{sshsig.NAMESPACE} namespaces="{sshsig.NAMESPACE}" {line}',
@@ -133,16 +147,18 @@ def _public(recipient: str, blob: bytes) -> dict[str, str]:
 
 
 def _head(sealed: Path) -> bytes:
-    """Return the start of the file, with its header whole; raises OpenRefused if it is cut off before that or not age."""
+    """Return the start of the file with its whole header; raises OpenRefused if that is cut off, or not age's."""
     with sealed.open("rb") as stream:
         head = stream.read(_HEADER_AT_MOST)
     if head.startswith(_INTRO) and _HEADER_END in head and head.count(b"\n", head.index(_HEADER_END) + 1):
         return head
     if _INTRO.startswith(head[: len(_INTRO)]):
-        msg = f"{sealed.name} ends after {len(head)} bytes, before age's header does"
-        raise OpenRefused(msg, code="truncated", fix="ask the sender to send it again")
-    msg = f"{sealed.name} is not an age file"
-    raise OpenRefused(msg, code="tampered", fix="ask the sender which suite sealed it")
+        raise OpenRefused(
+            f"{sealed.name} ends after {len(head)} bytes, before age's header does",
+            code="truncated",
+            fix="ask the sender to send it again",
+        )
+    raise OpenRefused(f"{sealed.name} is not an age file", code="tampered", fix="ask the sender which suite sealed it")
 
 
 def _opening(entries: Sequence[Entry]) -> list[pyrage.x25519.Identity]:
@@ -170,5 +186,8 @@ def _closed(sealed: Path, head: bytes, stale: Sequence[Entry], now: datetime) ->
             msg = f"{sealed.name} is sealed to a key of ours that does not count: {why_not(entry, now)}"
             fix = "send the sender our present public key and ask for the file again"
             return OpenRefused(msg, code="key_revoked" if revoked else "key_expired", fix=fix)
-    msg = f"{sealed.name} is not sealed to any key of ours"
-    return OpenRefused(msg, code="not_for_us", fix="check that the file is meant for us and that the sender has our public key")
+    return OpenRefused(
+        f"{sealed.name} is not sealed to any key of ours",
+        code="not_for_us",
+        fix="check that the file is meant for us and that the sender has our public key",
+    )

@@ -25,7 +25,7 @@ import gnupg
 
 from keys.entries import accepted_signer, refuse_to_seal_unless_valid, why_not
 from keys.errors import KeyUnfit, OpenRefused, ProgramMissing, SealRefused
-from keys.files import replacing
+from keys.files import replacing, system_fault
 from keys.sealing.suite import NewKeys, Opened, PublicKeys
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ _PRIVATE_KEYS: Final = "private-keys-v1.d"
 _READ_BYTES: Final = 262_144
 _HEAD_BYTES: Final = 65_536
 _SEND_AGAIN: Final = "ask the sender to send it again"
+_PLAIN_ENGLISH: Final = {"LC_ALL": "C", "LANGUAGE": "C"}  # its sentences are read here
 _CUT: Final = ("read error", "premature eof", "unexpected end of file", "partial length")
 
 
@@ -66,8 +67,7 @@ class OpenPgpSuite:
                 f"Passphrase: {passphrase}\n%commit\n"
             )
             if not made.fingerprint:
-                msg = "gpg made no key"
-                raise KeyUnfit(msg, fix="run `gpg --version`: 2.2 or later is needed")
+                raise KeyUnfit("gpg made no key", fix="run `gpg --version`: 2.2 or later is needed")
             public = _public(program, made.fingerprint)
             halves = {f"key:{path.name}": _text(path.read_bytes()) for path in (home / _PRIVATE_KEYS).iterdir()}
         return NewKeys(made.fingerprint, public, {"passphrase": passphrase} | halves)
@@ -91,21 +91,22 @@ class OpenPgpSuite:
         for entry in (signer, *recipients):
             refuse_to_seal_unless_valid(entry, now)
         if not recipients:
-            msg = f"{sealed.name}: no recipient to seal to"
-            raise SealRefused(msg)
+            raise SealRefused(f"{sealed.name}: no recipient to seal to")
         with _gnupg(now, own=[signer], theirs=recipients) as (_, program), replacing(sealed) as unfinished:
-            made = program.encrypt_file(
-                str(plain),
-                [entry.public["encrypt_fingerprint"] for entry in recipients],
-                sign=signer.fingerprint,
-                passphrase=signer.secret["passphrase"],
-                always_trust=True,
-                armor=False,
-                output=str(unfinished),
-                extra_args=["-z", "0"],
-            )
+            made = _said_by(program)
+            with suppress(BrokenPipeError):  # GnuPG stopped reading, and has said why
+                program.encrypt_file(
+                    str(plain),
+                    [entry.public["encrypt_fingerprint"] for entry in recipients],
+                    sign=signer.fingerprint,
+                    passphrase=signer.secret["passphrase"],
+                    always_trust=True,
+                    armor=False,
+                    output=str(unfinished),
+                    extra_args=["-z", "0"],
+                )
             said = {words[0] for words in _status(made.stderr)}
-            if not made.ok or "SIG_CREATED" not in said or "END_ENCRYPTION" not in said:
+            if not made.ok or made.returncode or not {"SIG_CREATED", "END_ENCRYPTION"} <= said:
                 raise _unsealed(sealed, made.stderr)
 
     def open(
@@ -114,13 +115,13 @@ class OpenPgpSuite:
         """Write `plain`, if GnuPG calls exactly one signature valid and its key is pinned, to the last digit."""
         identity = _addressed(sealed, identities, now)
         with _gnupg(now, own=[identity], theirs=verifiers) as (_, program), replacing(plain) as unfinished:
-            try:
-                made = program.decrypt_file(
+            made = _said_by(program)
+            with suppress(BrokenPipeError):  # GnuPG stopped reading, and has said why
+                program.decrypt_file(
                     str(sealed), passphrase=identity.secret["passphrase"], always_trust=True, output=str(unfinished)
                 )
-            except BrokenPipeError as fault:
-                msg = f"{sealed.name} is not one OpenPGP message: GnuPG stopped reading it"
-                raise OpenRefused(msg, code="tampered", fix=_SEND_AGAIN) from fault
+            if machine := system_fault(made.stderr, plain):
+                raise machine
             signer = _judged(sealed, made, verifiers, now)
         return Opened(signer.fingerprint, signer.generation)
 
@@ -129,8 +130,10 @@ class OpenPgpSuite:
 def _gnupg(now: datetime, own: Sequence[Entry] = (), theirs: Sequence[Entry] = ()) -> Iterator[tuple[Path, gnupg.GPG]]:
     """Give a GnuPG home that holds just these keys, and the program bound to it; leave neither behind."""
     if shutil.which("gpg") is None:
-        msg = "the openpgp suite needs the program gpg, and it is not installed"
-        raise ProgramMissing(msg, fix="install GnuPG (Debian: `apt install gnupg`) or choose the suite age")
+        raise ProgramMissing(
+            "the openpgp suite needs the program gpg, and it is not installed",
+            fix="install GnuPG (Debian: `apt install gnupg`) or choose the suite age",
+        )
     home = Path(tempfile.mkdtemp(prefix="consign-", dir=_short_folder()))
     try:
         (home / "gpg-agent.conf").write_text(f"s2k-count {_S2K_COUNT}\n")
@@ -145,12 +148,24 @@ def _gnupg(now: datetime, own: Sequence[Entry] = (), theirs: Sequence[Entry] = (
         pinned.write_bytes(b"".join(base64.b64decode(packet) for packet in sorted(packets)))
         clock = ["--faked-system-time", f"{int(now.timestamp())}!", "--ignore-time-conflict", "--ignore-valid-from"]
         # a fresh home has no keyring: only then may GnuPG make one
-        program = gnupg.GPG(gnupghome=str(home), keyring=str(pinned) if packets else None, options=clock)
+        program = gnupg.GPG(
+            gnupghome=str(home),
+            keyring=str(pinned) if packets else None,
+            options=clock,
+            env=os.environ | _PLAIN_ENGLISH,
+        )
         program.buffer_size = _READ_BYTES
         yield home, program
     finally:
         _stop_agent(home)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _said_by(program: gnupg.GPG) -> gnupg.Crypt:
+    """Return the result that the next act will fill in, and that survives if python-gnupg raises on a broken pipe."""
+    made = gnupg.Crypt(program)
+    program.result_map = program.result_map | {"crypt": lambda _: made}
+    return made
 
 
 def _short_folder() -> str:
@@ -166,7 +181,7 @@ def _stop_agent(home: Path) -> None:
     for act in (["--kill", "gpg-agent"], ["--remove-socketdir"]):
         with suppress(OSError, subprocess.TimeoutExpired):
             command = ["gpgconf", "--homedir", str(home), *act]
-            subprocess.run(command, capture_output=True, check=False, timeout=_AGENT_STOPS_WITHIN_S)  # noqa: S603 - ours
+            subprocess.run(command, capture_output=True, check=False, timeout=_AGENT_STOPS_WITHIN_S)
 
 
 def _text(content: bytes) -> str:
@@ -197,20 +212,25 @@ def _halves(key: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _read_one(armoured: str, capability: str, use: str, now: datetime) -> tuple[dict[str, str], datetime | None]:
     """Return the one public key in a text and when it expires; raises KeyUnfit if it cannot do what it is for."""
     if "PRIVATE KEY" in armoured:
-        msg = f"the {use} key is a private key"
-        raise KeyUnfit(msg, fix="ask the agency for `gpg --armor --export`, and tell it that this key is burnt")
+        raise KeyUnfit(
+            f"the {use} key is a private key",
+            fix="ask the agency for `gpg --armor --export`, and tell it that this key is burnt",
+        )
     with _gnupg(now) as (_, program):
         program.import_keys(armoured)
         keys = program.list_keys()
         if len(keys) != 1:
-            msg = f"the {use} key text holds {len(keys)} OpenPGP keys instead of one"
-            raise KeyUnfit(msg, fix="export one key with `gpg --armor --export FINGERPRINT`")
+            raise KeyUnfit(
+                f"the {use} key text holds {len(keys)} OpenPGP keys instead of one",
+                fix="export one key with `gpg --armor --export FINGERPRINT`",
+            )
         (key,) = keys
         fingerprint = key["fingerprint"]
         why = {"r": "is revoked", "e": "has expired", "i": "is invalid"}.get(key["trust"])
         if why or capability not in key["cap"]:  # in capitals: what the key with all its subkeys can do now
-            msg = f"OpenPGP key {fingerprint} {why or f'has no valid {use} part'}"
-            raise KeyUnfit(msg, fix="ask the agency for a valid key")
+            raise KeyUnfit(
+                f"OpenPGP key {fingerprint} {why or f'has no valid {use} part'}", fix="ask the agency for a valid key"
+            )
         needed = [half["expires"] for half in _halves(key).values() if capability.lower() in half["cap"]]
         ends = [int(end) for end in (key["expires"], max(needed, key=lambda end: int(end or 2**62))) if end]
         return _public(program, fingerprint), datetime.fromtimestamp(min(ends), UTC) if ends else None
@@ -225,8 +245,12 @@ def _unsealed(sealed: Path, stderr: str) -> Exception:
     """Return why GnuPG did not seal: a key, or else the machine (disk, permissions)."""
     status = {words[0]: words[1:] for words in _status(stderr)}
     if "INV_RECP" in status or "INV_SGNR" in status:
-        msg = f"{sealed.name}: GnuPG refuses the key {(status.get('INV_RECP') or status['INV_SGNR'])[-1]}"
-        return SealRefused(msg, fix="exchange new keys and run `consign keys list`")
+        return SealRefused(
+            f"{sealed.name}: GnuPG refuses the key {(status.get('INV_RECP') or status['INV_SGNR'])[-1]}",
+            fix="exchange new keys and run `consign keys list`",
+        )
+    if machine := system_fault(stderr, sealed):
+        return machine
     said = [line for line in stderr.splitlines() if line.startswith("gpg: ") and "WARNING" not in line]
     return OSError(f"gpg could not write {sealed}: {said[-1] if said else 'no reason given'}")
 
@@ -240,20 +264,32 @@ def _addressed(sealed: Path, identities: Sequence[Entry], now: datetime) -> Entr
     key_ids = set(made)
     if not key_ids:
         if not head or head[0] & 0x80:  # every OpenPGP packet starts with this bit
-            msg = f"{sealed.name} ends after {sealed.stat().st_size} bytes, before it says whom it is for"
-            raise OpenRefused(msg, code="truncated", fix=_SEND_AGAIN)
-        msg = f"{sealed.name} is not an encrypted OpenPGP message"
-        raise OpenRefused(msg, code="tampered", fix="ask the sender which suite sealed it")
+            raise OpenRefused(
+                f"{sealed.name} ends after {sealed.stat().st_size} bytes, before it says whom it is for",
+                code="truncated",
+                fix=_SEND_AGAIN,
+            )
+        raise OpenRefused(
+            f"{sealed.name} is not an encrypted OpenPGP message",
+            code="tampered",
+            fix="ask the sender which suite sealed it",
+        )
     ours = [entry for entry in identities if key_ids & set(entry.public["encrypt_key_ids"].split())]
     for entry in ours:
         if entry.state(now) == "valid":
             return entry
     if ours:
         code: RefusalCode = "key_revoked" if ours[0].state(now) == "revoked" else "key_expired"
-        msg = f"{sealed.name} is sealed to a key of ours that does not count: {why_not(ours[0], now)}"
-        raise OpenRefused(msg, code=code, fix="send the sender our present public key and ask for the file again")
-    msg = f"{sealed.name} is not sealed to any key of ours"
-    raise OpenRefused(msg, code="not_for_us", fix="check that the file is meant for us and that the sender has our public key")
+        raise OpenRefused(
+            f"{sealed.name} is sealed to a key of ours that does not count: {why_not(ours[0], now)}",
+            code=code,
+            fix="send the sender our present public key and ask for the file again",
+        )
+    raise OpenRefused(
+        f"{sealed.name} is not sealed to any key of ours",
+        code="not_for_us",
+        fix="check that the file is meant for us and that the sender has our public key",
+    )
 
 
 def _judged(sealed: Path, made: gnupg.Crypt, verifiers: Sequence[Entry], now: datetime) -> Entry:
@@ -264,23 +300,33 @@ def _judged(sealed: Path, made: gnupg.Crypt, verifiers: Sequence[Entry], now: da
     status = _status(made.stderr)
     said = Counter(words[0] for words in status)
     if said["BADSIG"] or said["EXPSIG"]:
-        msg = f"{sealed.name}: the signature does not fit the content"
-        raise OpenRefused(msg, code="bad_signature", fix=_SEND_AGAIN)
+        raise OpenRefused(
+            f"{sealed.name}: the signature does not fit the content", code="bad_signature", fix=_SEND_AGAIN
+        )
     if said["EXPKEYSIG"] or said["REVKEYSIG"]:
         msg = f"{sealed.name} is signed with a key that {'was revoked' if said['REVKEYSIG'] else 'has expired'}"
         code: RefusalCode = "key_revoked" if said["REVKEYSIG"] else "key_expired"
         raise OpenRefused(msg, code=code, fix="ask the sender for a new key and a newly signed file")
     if not made.ok or said["DECRYPTION_OKAY"] != 1 or said["BADMDC"] or said["DECRYPTION_FAILED"]:
         cut = any(sign in made.stderr.lower() for sign in _CUT)
-        msg = f"{sealed.name} was {'cut short' if cut else 'altered'} on its way"
-        raise OpenRefused(msg, code="truncated" if cut else "tampered", fix=_SEND_AGAIN)
+        raise OpenRefused(
+            f"{sealed.name} was {'cut short' if cut else 'altered'} on its way",
+            code="truncated" if cut else "tampered",
+            fix=_SEND_AGAIN,
+        )
     if not said["NEWSIG"]:
-        msg = f"{sealed.name} is not signed"
-        raise OpenRefused(msg, code="bad_signature", fix="the sender must sign and encrypt: `gpg --sign --encrypt`")
+        raise OpenRefused(
+            f"{sealed.name} is not signed",
+            code="bad_signature",
+            fix="the sender must sign and encrypt: `gpg --sign --encrypt`",
+        )
     if said["ERRSIG"]:
         accepted_signer([], now, file=sealed.name)
     if not made.valid or any(said[word] != 1 for word in ("NEWSIG", "GOODSIG", "VALIDSIG", "PLAINTEXT")):
-        msg = f"{sealed.name} does not hold exactly one content with one valid signature"
-        raise OpenRefused(msg, code="bad_signature", fix=_SEND_AGAIN)
+        raise OpenRefused(
+            f"{sealed.name} does not hold exactly one content with one valid signature",
+            code="bad_signature",
+            fix=_SEND_AGAIN,
+        )
     pinned = [entry for entry in verifiers if entry.public["fingerprint"] == made.pubkey_fingerprint]
     return accepted_signer(pinned, now, file=sealed.name)

@@ -48,11 +48,11 @@ def public_blob(line: str) -> bytes:
     try:
         key = load_ssh_public_key(line.strip().encode())
     except (ValueError, UnsupportedAlgorithm, UnicodeEncodeError) as fault:
-        msg = "the verification key is not an OpenSSH public key line"
-        raise KeyUnfit(msg, fix="give the line of an id_ed25519.pub file") from fault
+        raise KeyUnfit(
+            "the verification key is not an OpenSSH public key line", fix="give the line of an id_ed25519.pub file"
+        ) from fault
     if not isinstance(key, Ed25519PublicKey):
-        msg = "the verification key is not an Ed25519 key"
-        raise KeyUnfit(msg, fix="make one with `ssh-keygen -t ed25519`")
+        raise KeyUnfit("the verification key is not an Ed25519 key", fix="make one with `ssh-keygen -t ed25519`")
     return blob_of(key)
 
 
