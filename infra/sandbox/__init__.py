@@ -1,1 +1,1 @@
-"""Synthetic lenders, debtors, agencies and a bank, and the server they meet on: for the demo, the tests and the benchmarks."""
+"""The sandbox: synthetic debtors, agencies and a bank for the demo and the tests. No real person is in it."""
