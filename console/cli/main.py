@@ -6,12 +6,15 @@ import importlib
 import importlib.util
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from console.cli.output import boundary
+
+if TYPE_CHECKING:
+    from typer._click.core import Command, Context  # Typer carries its own Click
 
 WORK, MONEY, RULES, HOUSE = "The loop", "Money", "Rules and records", "The house"
 
@@ -57,24 +60,25 @@ PARTS = (
 class Lazy(TyperGroup):
     """Lists the parts from the table above and imports the one that is called."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the base class names it
+    def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - the base class names it
         """The parts whose module is there."""
         return [part.name for part in PARTS if _is_there(part.module)]
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
         """A stand-in that knows the part's help, without its module."""
         part = next((part for part in PARTS if part.name == cmd_name), None)
         if part is None or cmd_name not in self.list_commands(ctx):
             return None
         return TyperCommand(part.name, help=part.help, short_help=part.help, rich_help_panel=part.panel)
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """The part's real command, imported now."""
-        self.commands = dict.fromkeys(self.list_commands(ctx))  # type: ignore[arg-type]  # only its names are read: "did you mean"
+        # "did you mean" looks here
+        self.commands = {name: found for name in self.list_commands(ctx) if (found := self.get_command(ctx, name))}
         name, stand_in, rest = super().resolve_command(ctx, args)
-        return name, stand_in and command_of(stand_in.name), rest
+        return name, command_of(name) if name and stand_in else None, rest
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: Context) -> object:
         """Run it; whatever happens ends in an exit code and a sentence."""
         words = [*ctx._protected_args, *ctx.args]  # noqa: SLF001 - Click keeps the subcommand's words there
         said = [word for word in words[:2] if not word.startswith("-") and word.isalpha()]
@@ -87,7 +91,7 @@ def _is_there(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def command_of(name: str) -> Any:
+def command_of(name: str) -> Command:
     """The part's command: its app's only command where that is named like the part, else a group."""
     part = next(part for part in PARTS if part.name == name)
     app = importlib.import_module(part.module).app
@@ -115,7 +119,10 @@ app = typer.Typer(cls=Lazy, no_args_is_help=True, pretty_exceptions_enable=False
 @app.callback()
 def consign(
     verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="Talk more on stderr; twice for still more.", show_default=False)
+        int,
+        typer.Option(
+            "--verbose", "-v", count=True, help="Talk more on stderr; twice for still more.", show_default=False
+        ),
     ] = 0,
     version: Annotated[  # noqa: ARG001 - its callback answers
         bool, typer.Option("--version", help="Say the version.", callback=_version, is_eager=True, show_default=False)

@@ -7,15 +7,16 @@ import dataclasses
 import json as jsonlib
 import math
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import IO, TYPE_CHECKING, Annotated, Any, Protocol, TypeAlias, cast
 
 import typer
 
@@ -24,14 +25,21 @@ from models.money import exponent
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, TaskID
+    from rich.text import Text
 
 MISSING = "–"
 MONEY = "_minor"
 PIPE_WIDTH = 240
 """Where stdout is no terminal a table is as wide as it needs, and nothing is cut."""
+NAMES_A_THING = re.compile(r"(^|_)(id|seq|port|year|pid)$")
+"""Numbers that are names: they are not grouped by thousands."""
 INTERRUPTED = 130
 NOBODY_READS = 141
 """As a shell reports a program that wrote into a closed pipe."""
+
+Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
+"""What JSON can say."""
 
 _json: ContextVar[bool] = ContextVar("consign_json", default=False)
 
@@ -42,11 +50,14 @@ def _remember(value: bool) -> bool:
 
 
 Json = Annotated[
-    bool, typer.Option("--json", help="One JSON object on stdout.", callback=_remember, is_eager=True, show_default=False)
+    bool,
+    typer.Option("--json", help="One JSON object on stdout.", callback=_remember, is_eager=True, show_default=False),
 ]
 """The option that every command takes: `json: Json = False`."""
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.", show_default=False)]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would change, and change nothing.", show_default=False)
+]
 """The option of every command that changes something: `dry_run: DryRun = False`."""
 
 
@@ -56,13 +67,11 @@ class Bar(Protocol):
     def advance(self, by: float = 1) -> None:
         """More of it is done."""
 
-    def update(
-        self, *, done: float | None = None, total: float | None = None, description: str | None = None
-    ) -> None:
+    def update(self, *, done: float | None = None, total: float | None = None, description: str | None = None) -> None:
         """So much of it is done; there is more than was thought; it does something else now."""
 
 
-def emit(result: Any, title: str = "", columns: Sequence[str] | None = None) -> None:
+def emit(result: object, title: str = "", columns: Sequence[str] | None = None) -> None:
     """Put a result on stdout: with --json one JSON object, else a table (of rows) or a summary (of one thing).
 
     result: a dataclass, a mapping, a row of the store, a frame, or a sequence of them. `columns` picks and orders
@@ -177,42 +186,44 @@ def _close_stdout() -> None:
         os.close(silence)
 
 
-def jsonable(value: Any) -> Any:
+def jsonable(value: object) -> Plain:
     """The value in JSON's own types: dates in ISO 8601, decimals and fractions as text, no number as null.
 
     Raises TypeError for bytes: sealed cells and keys are never data for people.
     """
-    if value is None or isinstance(value, str | bool | int):
-        return value.value if isinstance(value, Enum) else value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, bytes | bytearray | memoryview):
-        raise TypeError("bytes are not for people")
-    if isinstance(value, datetime | date):
-        return value.isoformat() if value == value else None  # noqa: PLR0124 - pandas' NaT is not itself
     if isinstance(value, Enum):
         return jsonable(value.value)
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, date):
+        return None if value != value else value.isoformat()  # noqa: PLR0124 - pandas' NaT is not itself
     if isinstance(value, Decimal | Fraction | PurePath):
         return str(value)
+    return _jsonable_composed(value)
+
+
+def _jsonable_composed(value: object) -> Plain:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: jsonable(getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr}
     if isinstance(value, Mapping):
         return {str(key): jsonable(inner) for key, inner in value.items()}
-    return _jsonable_collection(value)
+    if isinstance(value, set | frozenset):
+        return [jsonable(inner) for inner in sorted(value)]
+    if isinstance(value, Sequence | Iterator) and not isinstance(value, bytes | bytearray | memoryview):
+        return [jsonable(inner) for inner in value]
+    return _jsonable_foreign(value)
 
 
-def _jsonable_collection(value: Any) -> Any:
+def _jsonable_foreign(value: Any) -> Plain:  # noqa: ANN401 - told apart by what they can do: none is imported for it
     if hasattr(value, "model_dump"):  # a row of the store
         return jsonable(value.model_dump())
     if hasattr(value, "to_dict") and hasattr(value, "columns"):  # a frame
         return [jsonable(row) for row in value.to_dict("records")]
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a number of numpy's
-        return jsonable(value.item())
-    if isinstance(value, set | frozenset):
-        return sorted(jsonable(inner) for inner in value)
-    if isinstance(value, Iterable):
-        return [jsonable(inner) for inner in value]
-    if type(value).__name__ in {"NAType", "NaTType"}:
+    if hasattr(value, "tolist"):  # a number or an array of numpy's, a series of pandas'
+        return jsonable(value.tolist())
+    if type(value).__name__ == "NAType":
         return None
     message = f"{type(value).__name__} is not for people"
     raise TypeError(message)
@@ -221,7 +232,8 @@ def _jsonable_collection(value: Any) -> Any:
 def _stdout() -> Console:
     from rich.console import Console
 
-    return Console(file=_Guarded(), width=None if sys.stdout.isatty() else PIPE_WIDTH, soft_wrap=False)
+    guarded = cast("IO[str]", _Guarded())
+    return Console(file=guarded, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def _stderr() -> Console:
@@ -256,25 +268,25 @@ class _Guarded:
         return sys.stdout.fileno()
 
 
-def _table(console: Console, rows: list[Any], title: str, columns: Sequence[str] | None) -> None:
+def _table(console: Console, rows: list[Plain], title: str, columns: Sequence[str] | None) -> None:
     from rich import box
     from rich.table import Table
 
-    if rows and not isinstance(rows[0], dict):
-        rows = [{title or "value": row} for row in rows]
-    names = list(columns or dict.fromkeys(name for row in rows for name in row))
+    lines = [row if isinstance(row, dict) else {title or "value": row} for row in rows]
+    names = list(columns or dict.fromkeys(name for row in lines for name in row))
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in names:
-        numeric = name.endswith(MONEY) or all(_is_number(row.get(name)) for row in rows)
+        numeric = name.endswith(MONEY) or all(_is_number(row.get(name)) for row in lines)
         table.add_column(_heading(name), justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
+    for row in lines:
         table.add_row(*(_cell(name, row.get(name), row) for name in names))
-    console.print(table, markup=False)
-    if not rows:
-        console.print("none")
+    if lines:
+        console.print(table, markup=False)
+    else:
+        console.print(f"{title}: none" if title else "none", markup=False, highlight=False)
 
 
-def _summary(console: Console, thing: dict[str, Any], title: str) -> None:
+def _summary(console: Console, thing: dict[str, Plain], title: str) -> None:
     from rich.table import Table
 
     if title:
@@ -282,7 +294,9 @@ def _summary(console: Console, thing: dict[str, Any], title: str) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    nested = {name: value for name, value in thing.items() if _is_rows(value)}
+    nested = {
+        name: value for name, value in thing.items() if isinstance(value, list) and value and isinstance(value[0], dict)
+    }
     for name, value in thing.items():
         if name not in nested:
             table.add_row(_heading(name), _cell(name, value, thing))
@@ -291,11 +305,7 @@ def _summary(console: Console, thing: dict[str, Any], title: str) -> None:
         _table(console, rows, _heading(name), None)
 
 
-def _is_rows(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
-
-
-def _is_number(value: Any) -> bool:
+def _is_number(value: Plain) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
@@ -303,54 +313,54 @@ def _heading(name: str) -> str:
     return name.removesuffix(MONEY).replace("_", " ")
 
 
-def _cell(name: str, value: Any, row: Mapping[str, Any]) -> Any:
+def _cell(name: str, value: Plain, row: Mapping[str, Plain]) -> Text:
     from rich.text import Text
 
     return Text(_words(name, value, row))
 
 
-def _words(name: str, value: Any, row: Mapping[str, Any]) -> str:
+def _words(name: str, value: Plain, row: Mapping[str, Plain]) -> str:
     if value is None:
         return MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int) and name.endswith(MONEY):
-        currency = row.get("currency")
-        digits = exponent(currency) if isinstance(currency, str) else 2
-        amount = f"{Decimal(value).scaleb(-digits):,.{digits}f}"
-        return f"{amount} {currency}" if isinstance(currency, str) else amount
-    if isinstance(value, int) and not name.endswith(("_id", "id", "port", "sequence", "year", "seq")):
-        return f"{value:,}"
+    if isinstance(value, int | float):
+        return _number(name, value, row.get("currency"))
+    if isinstance(value, dict):
+        return ", ".join(f"{_heading(key)} {_words(key, inner, value)}" for key, inner in value.items()) or MISSING
+    if isinstance(value, list):
+        return ", ".join(_words(name, inner, row) for inner in value) or MISSING
+    return value
+
+
+def _number(name: str, value: float, currency: Plain) -> str:
     if isinstance(value, float):
         return f"{value:,.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_words(key, inner, value)}" for key, inner in value.items())
-    if isinstance(value, list):
-        return ", ".join(_words(name, inner, row) for inner in value)
-    return str(value)
+    if not name.endswith(MONEY):
+        return str(value) if NAMES_A_THING.search(name) else f"{value:,}"
+    if not isinstance(currency, str):
+        return f"{Decimal(value).scaleb(-2):,.2f}"
+    digits = exponent(currency)
+    return f"{Decimal(value).scaleb(-digits):,.{digits}f} {currency}"
 
 
 class _Silent:
     def advance(self, by: float = 1) -> None:
         """Nobody watches."""
 
-    def update(
-        self, *, done: float | None = None, total: float | None = None, description: str | None = None
-    ) -> None:
+    def update(self, *, done: float | None = None, total: float | None = None, description: str | None = None) -> None:
         """Nobody watches."""
 
 
 class _Drawn:
-    def __init__(self, shown: Any, task: Any) -> None:
+    def __init__(self, shown: Progress, task: TaskID) -> None:
         self._shown = shown
         self._task = task
 
     def advance(self, by: float = 1) -> None:
         self._shown.advance(self._task, by)
 
-    def update(
-        self, *, done: float | None = None, total: float | None = None, description: str | None = None
-    ) -> None:
+    def update(self, *, done: float | None = None, total: float | None = None, description: str | None = None) -> None:
         self._shown.update(self._task, completed=done, total=total, description=description)
 
 
@@ -362,7 +372,9 @@ def _as_configuration(error: Exception) -> ConfigurationError | None:
             f"{'.'.join(map(str, part['loc']))}: {part['msg']}"
             for part in error.errors(include_input=False, include_url=False, include_context=False)  # type: ignore[attr-defined]
         )
-        return ConfigurationError(f"settings: {wrong}", fix="correct consign.toml or the CONSIGN_* variable of that name")
+        return ConfigurationError(
+            f"settings: {wrong}", fix="correct consign.toml or the CONSIGN_* variable of that name"
+        )
     if kind == "TOMLDecodeError":
         return ConfigurationError("a TOML file cannot be read", fix="check consign.toml: every text needs its quotes")
     return None

@@ -1,0 +1,730 @@
+"""Make the tables."""
+
+# ruff: noqa: PLR0915 - as many statements as there are tables
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "account",
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("ref_index", sa.String(), nullable=False),
+        sa.Column("debtor_id", sa.BigInteger(), nullable=False),
+        sa.Column("portfolio_id", sa.BigInteger(), nullable=False),
+        sa.Column("product", sa.String(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("original_minor", sa.BigInteger(), nullable=True),
+        sa.Column("principal_minor", sa.BigInteger(), nullable=True),
+        sa.Column("interest_minor", sa.BigInteger(), nullable=True),
+        sa.Column("fees_minor", sa.BigInteger(), nullable=True),
+        sa.Column("balance_minor", sa.BigInteger(), nullable=False),
+        sa.Column("dpd", sa.Integer(), nullable=False),
+        sa.Column("bucket", sa.String(), nullable=False),
+        sa.Column("region", sa.String(), nullable=True),
+        sa.Column("opened_on", sa.Date(), nullable=True),
+        sa.Column("due_on", sa.Date(), nullable=True),
+        sa.Column("last_paid_on", sa.Date(), nullable=True),
+        sa.Column("score_band", sa.String(), nullable=True),
+        sa.Column("as_of", sa.Date(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("rounds", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id"),
+        sa.UniqueConstraint("lender", "ref_index"),
+    )
+    op.create_index(op.f("ix_account_debtor_id"), "account", ["debtor_id"], unique=False)
+    op.create_index(op.f("ix_account_portfolio_id"), "account", ["portfolio_id"], unique=False)
+    op.create_table(
+        "activity",
+        sa.Column("activity_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("file_id", sa.BigInteger(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("placement_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("offset_minutes", sa.Integer(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("contact_point_ref", sa.String(), nullable=True),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("collector_ref", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("activity_id"),
+        sa.UniqueConstraint("file_id", "line"),
+    )
+    op.create_index(op.f("ix_activity_placement_id"), "activity", ["placement_id"], unique=False)
+    op.create_table(
+        "agency",
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("suite", sa.String(), nullable=False),
+        sa.Column("drop", sa.String(), nullable=False),
+        sa.Column("layout", sa.String(), nullable=False),
+        sa.Column("channels", sa.String(), nullable=False),
+        sa.Column("capacity_accounts", sa.Integer(), nullable=True),
+        sa.Column("remits", sa.String(), nullable=False),
+        sa.Column("term_days", sa.Integer(), nullable=False),
+        sa.Column("timezone", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("agency"),
+    )
+    op.create_table(
+        "agency_contract",
+        sa.Column("contract_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("effective_from", sa.Date(), nullable=False),
+        sa.Column("terms", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.String(), nullable=True),
+        sa.Column("share", sa.Float(), nullable=True),
+        sa.Column("capacity_minor", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("contract_id"),
+        sa.UniqueConstraint("agency", "lender", "effective_from"),
+    )
+    op.create_table(
+        "audit_event",
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("details", sa.String(), nullable=False),
+        sa.Column("previous_hash", sa.String(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("seq"),
+    )
+    op.create_table(
+        "audit_head",
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("signed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("signature", sa.String(), nullable=False),
+        sa.Column("key_fingerprint", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("seq"),
+    )
+    op.create_table(
+        "bank_receipt",
+        sa.Column("receipt_id", sa.BigInteger(), nullable=False),
+        sa.Column("statement_id", sa.BigInteger(), nullable=False),
+        sa.Column("entry", sa.Integer(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=True),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("booked_on", sa.Date(), nullable=False),
+        sa.Column("value_date", sa.Date(), nullable=False),
+        sa.Column("reference", sa.String(), nullable=True),
+        sa.Column("counterparty", sa.String(), nullable=True),
+        sa.Column("is_reversal", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("applied_minor", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("receipt_id"),
+    )
+    op.create_index(op.f("ix_bank_receipt_statement_id"), "bank_receipt", ["statement_id"], unique=False)
+    op.create_table(
+        "bank_statement",
+        sa.Column("statement_id", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("bank_account", sa.String(), nullable=False),
+        sa.Column("number", sa.String(), nullable=True),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("opening_minor", sa.BigInteger(), nullable=True),
+        sa.Column("closing_minor", sa.BigInteger(), nullable=True),
+        sa.Column("from_on", sa.Date(), nullable=True),
+        sa.Column("to_on", sa.Date(), nullable=True),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("statement_id"),
+        sa.UniqueConstraint("sha256"),
+    )
+    op.create_table(
+        "break",
+        sa.Column("break_id", sa.BigInteger(), nullable=False),
+        sa.Column("break_key", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=True),
+        sa.Column("line_id", sa.BigInteger(), nullable=True),
+        sa.Column("receipt_id", sa.BigInteger(), nullable=True),
+        sa.Column("invoice_line_id", sa.BigInteger(), nullable=True),
+        sa.Column("account_id", sa.BigInteger(), nullable=True),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_because", sa.String(), nullable=True),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("break_id"),
+        sa.UniqueConstraint("break_key"),
+    )
+    op.create_index(op.f("ix_break_code"), "break", ["code"], unique=False)
+    op.create_index(op.f("ix_break_line_id"), "break", ["line_id"], unique=False)
+    op.create_table(
+        "complaint",
+        sa.Column("complaint_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("complaint_ref", sa.String(), nullable=False),
+        sa.Column("placement_id", sa.BigInteger(), nullable=True),
+        sa.Column("received_on", sa.Date(), nullable=False),
+        sa.Column("category", sa.String(), nullable=False),
+        sa.Column("severity", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("file_id", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("complaint_id"),
+        sa.UniqueConstraint("agency", "complaint_ref"),
+    )
+    op.create_index(op.f("ix_complaint_placement_id"), "complaint", ["placement_id"], unique=False)
+    op.create_table(
+        "debtor",
+        sa.Column("debtor_id", sa.BigInteger(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("identity_index", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("debtor_id"),
+        sa.UniqueConstraint("lender", "identity_index"),
+    )
+    op.create_table(
+        "disclosure",
+        sa.Column("disclosure_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("transmission_id", sa.BigInteger(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("field", sa.String(), nullable=False),
+        sa.Column("treatment", sa.String(), nullable=False),
+        sa.Column("value_class", sa.String(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("basis", sa.String(), nullable=False),
+        sa.Column("policy", sa.String(), nullable=False),
+        sa.Column("policy_version", sa.String(), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("disclosed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("erase_by", sa.Date(), nullable=False),
+        sa.PrimaryKeyConstraint("disclosure_id"),
+        sa.UniqueConstraint("transmission_id", "field"),
+    )
+    op.create_table(
+        "disclosure_account",
+        sa.Column("transmission_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("placement_id", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("transmission_id", "account_id"),
+    )
+    op.create_index(op.f("ix_disclosure_account_account_id"), "disclosure_account", ["account_id"], unique=False)
+    op.create_index(op.f("ix_disclosure_account_placement_id"), "disclosure_account", ["placement_id"], unique=False)
+    op.create_table(
+        "erasure",
+        sa.Column("erasure_id", sa.BigInteger(), nullable=False),
+        sa.Column("placement_id", sa.BigInteger(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("requested_on", sa.Date(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("transmission_id", sa.BigInteger(), nullable=True),
+        sa.Column("certificate_file_id", sa.BigInteger(), nullable=True),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("certified_by", sa.String(), nullable=True),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finding", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("erasure_id"),
+        sa.UniqueConstraint("placement_id"),
+    )
+    op.create_index(op.f("ix_erasure_transmission_id"), "erasure", ["transmission_id"], unique=False)
+    op.create_table(
+        "hold",
+        sa.Column("hold_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("debtor_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("since", sa.Date(), nullable=False),
+        sa.Column("until", sa.Date(), nullable=True),
+        sa.Column("placed_by", sa.String(), nullable=False),
+        sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("hold_id"),
+    )
+    op.create_index(op.f("ix_hold_debtor_id"), "hold", ["debtor_id"], unique=False)
+    op.create_table(
+        "id_counter",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("next_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "identity",
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("portfolio_id", sa.BigInteger(), nullable=False),
+        sa.Column("data_key_id", sa.String(), nullable=False),
+        sa.Column("account_ref", sa.LargeBinary(), nullable=False),
+        sa.Column("name", sa.LargeBinary(), nullable=True),
+        sa.Column("id_number", sa.LargeBinary(), nullable=True),
+        sa.Column("phone", sa.LargeBinary(), nullable=True),
+        sa.Column("phone_alt", sa.LargeBinary(), nullable=True),
+        sa.Column("email", sa.LargeBinary(), nullable=True),
+        sa.Column("address", sa.LargeBinary(), nullable=True),
+        sa.Column("employer", sa.LargeBinary(), nullable=True),
+        sa.Column("contact_name", sa.LargeBinary(), nullable=True),
+        sa.Column("contact_phone", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("account_id"),
+    )
+    op.create_index(op.f("ix_identity_portfolio_id"), "identity", ["portfolio_id"], unique=False)
+    op.create_table(
+        "inbound_file",
+        sa.Column("file_id", sa.BigInteger(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=True),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=True),
+        sa.Column("sequence", sa.Integer(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("sealed_sha256", sa.String(), nullable=False),
+        sa.Column("sealed_size", sa.BigInteger(), nullable=False),
+        sa.Column("stored_path", sa.String(), nullable=False),
+        sa.Column("package_sha256", sa.String(), nullable=True),
+        sa.Column("previous_sha256", sa.String(), nullable=True),
+        sa.Column("signer", sa.String(), nullable=True),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("rows_refused", sa.Integer(), nullable=False),
+        sa.Column("control_minor", sa.BigInteger(), nullable=True),
+        sa.Column("currency", sa.String(), nullable=True),
+        sa.Column("refusal_code", sa.String(), nullable=True),
+        sa.Column("refusal_fix", sa.String(), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("receipt_transmission_id", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("file_id"),
+        sa.UniqueConstraint("agency", "sealed_sha256"),
+    )
+    op.create_index(op.f("ix_inbound_file_state"), "inbound_file", ["state"], unique=False)
+    op.create_table(
+        "inbound_reject",
+        sa.Column("reject_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("file_id", sa.BigInteger(), nullable=False),
+        sa.Column("table_name", sa.String(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("column", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("fix", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("reject_id"),
+    )
+    op.create_index(op.f("ix_inbound_reject_file_id"), "inbound_reject", ["file_id"], unique=False)
+    op.create_table(
+        "intake_reject",
+        sa.Column("reject_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("portfolio_id", sa.BigInteger(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("field", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("fix", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("reject_id"),
+    )
+    op.create_index(op.f("ix_intake_reject_portfolio_id"), "intake_reject", ["portfolio_id"], unique=False)
+    op.create_table(
+        "invoice_line",
+        sa.Column("invoice_line_id", sa.BigInteger(), nullable=False),
+        sa.Column("file_id", sa.BigInteger(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("invoice_no", sa.String(), nullable=False),
+        sa.Column("txn_ref", sa.String(), nullable=True),
+        sa.Column("line_id", sa.BigInteger(), nullable=True),
+        sa.Column("base_minor", sa.BigInteger(), nullable=False),
+        sa.Column("commission_minor", sa.BigInteger(), nullable=False),
+        sa.Column("vat_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("invoice_line_id"),
+    )
+    op.create_index(op.f("ix_invoice_line_file_id"), "invoice_line", ["file_id"], unique=False)
+    op.create_index(op.f("ix_invoice_line_line_id"), "invoice_line", ["line_id"], unique=False)
+    op.create_table(
+        "journal_entry",
+        sa.Column("entry_id", sa.BigInteger(), nullable=False),
+        sa.Column("entry_key", sa.String(), nullable=False),
+        sa.Column("event", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=True),
+        sa.Column("value_date", sa.Date(), nullable=False),
+        sa.Column("posted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("entry_id"),
+        sa.UniqueConstraint("entry_key"),
+    )
+    op.create_table(
+        "journal_line",
+        sa.Column("journal_line_id", sa.BigInteger(), nullable=False),
+        sa.Column("entry_id", sa.BigInteger(), nullable=False),
+        sa.Column("ledger", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=True),
+        sa.Column("account_id", sa.BigInteger(), nullable=True),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("journal_line_id"),
+    )
+    op.create_index(op.f("ix_journal_line_account_id"), "journal_line", ["account_id"], unique=False)
+    op.create_index(op.f("ix_journal_line_entry_id"), "journal_line", ["entry_id"], unique=False)
+    op.create_table(
+        "lender",
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("country", sa.String(), nullable=False),
+        sa.Column("timezone", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("lender"),
+    )
+    op.create_table(
+        "match",
+        sa.Column("match_id", sa.BigInteger(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("rule_version", sa.Integer(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=True),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("candidates", sa.Integer(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("made_by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("match_id"),
+    )
+    op.create_table(
+        "match_part",
+        sa.Column("part_id", sa.BigInteger(), nullable=False),
+        sa.Column("match_id", sa.BigInteger(), nullable=False),
+        sa.Column("line_id", sa.BigInteger(), nullable=True),
+        sa.Column("receipt_id", sa.BigInteger(), nullable=True),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("part_id"),
+    )
+    op.create_index(op.f("ix_match_part_line_id"), "match_part", ["line_id"], unique=False)
+    op.create_index(op.f("ix_match_part_match_id"), "match_part", ["match_id"], unique=False)
+    op.create_index(op.f("ix_match_part_receipt_id"), "match_part", ["receipt_id"], unique=False)
+    op.create_table(
+        "placement",
+        sa.Column("placement_id", sa.BigInteger(), nullable=False),
+        sa.Column("plan_id", sa.BigInteger(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("debtor_id", sa.BigInteger(), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("stage", sa.String(), nullable=False),
+        sa.Column("segment", sa.String(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("balance_minor", sa.BigInteger(), nullable=False),
+        sa.Column("dpd", sa.Integer(), nullable=False),
+        sa.Column("bucket", sa.String(), nullable=False),
+        sa.Column("placed_on", sa.Date(), nullable=False),
+        sa.Column("due_back_on", sa.Date(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("key_generation", sa.String(), nullable=False),
+        sa.Column("transmission_id", sa.BigInteger(), nullable=True),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("booked_minor", sa.BigInteger(), nullable=True),
+        sa.Column("ended_on", sa.Date(), nullable=True),
+        sa.Column("end_reason", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("placement_id"),
+        sa.UniqueConstraint("plan_id", "account_id"),
+    )
+    op.create_index(op.f("ix_placement_debtor_id"), "placement", ["debtor_id"], unique=False)
+    op.create_index(op.f("ix_placement_transmission_id"), "placement", ["transmission_id"], unique=False)
+    op.create_index("placement_account_state", "placement", ["account_id", "state"], unique=False)
+    op.create_index("placement_agency_account", "placement", ["agency", "account_id"], unique=False)
+    op.create_table(
+        "plan",
+        sa.Column("plan_id", sa.BigInteger(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("stage", sa.String(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("policy", sa.String(), nullable=False),
+        sa.Column("policy_version", sa.String(), nullable=False),
+        sa.Column("policy_sha256", sa.String(), nullable=False),
+        sa.Column("allocator", sa.String(), nullable=False),
+        sa.Column("seed", sa.BigInteger(), nullable=False),
+        sa.Column("spec", sa.String(), nullable=False),
+        sa.Column("summary", sa.String(), nullable=False),
+        sa.Column("inputs_sha256", sa.String(), nullable=False),
+        sa.Column("content_sha256", sa.String(), nullable=False),
+        sa.Column("accounts", sa.Integer(), nullable=False),
+        sa.Column("balance_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("as_of", sa.Date(), nullable=False),
+        sa.Column("term_days", sa.Integer(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("submitted_by", sa.String(), nullable=True),
+        sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("approved_by", sa.String(), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_because", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("plan_id"),
+    )
+    op.create_index(op.f("ix_plan_lender"), "plan", ["lender"], unique=False)
+    op.create_table(
+        "plan_exclusion",
+        sa.Column("plan_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("plan_id", "account_id"),
+    )
+    op.create_table(
+        "plan_line",
+        sa.Column("plan_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("debtor_id", sa.BigInteger(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("segment", sa.String(), nullable=False),
+        sa.Column("balance_minor", sa.BigInteger(), nullable=False),
+        sa.Column("dpd", sa.Integer(), nullable=False),
+        sa.Column("bucket", sa.String(), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("plan_id", "account_id"),
+    )
+    op.create_table(
+        "portfolio",
+        sa.Column("portfolio_id", sa.BigInteger(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("profile", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("source_sha256", sa.String(), nullable=False),
+        sa.Column("as_of", sa.Date(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("rows_read", sa.Integer(), nullable=False),
+        sa.Column("rows_accepted", sa.Integer(), nullable=False),
+        sa.Column("rows_refused", sa.Integer(), nullable=False),
+        sa.Column("rows_new", sa.Integer(), nullable=False),
+        sa.Column("rows_updated", sa.Integer(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("balance_minor", sa.BigInteger(), nullable=False),
+        sa.Column("data_key_id", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("portfolio_id"),
+        sa.UniqueConstraint("lender", "profile", "source_sha256", "as_of"),
+    )
+    op.create_index(op.f("ix_portfolio_lender"), "portfolio", ["lender"], unique=False)
+    op.create_table(
+        "recall",
+        sa.Column("recall_id", sa.BigInteger(), nullable=False),
+        sa.Column("placement_id", sa.BigInteger(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("requested_on", sa.Date(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("requested_by", sa.String(), nullable=False),
+        sa.Column("transmission_id", sa.BigInteger(), nullable=True),
+        sa.Column("confirmed_on", sa.Date(), nullable=True),
+        sa.Column("confirmed_by_file_id", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("recall_id"),
+        sa.UniqueConstraint("placement_id"),
+    )
+    op.create_index(op.f("ix_recall_transmission_id"), "recall", ["transmission_id"], unique=False)
+    op.create_table(
+        "remittance_line",
+        sa.Column("line_id", sa.BigInteger(), nullable=False),
+        sa.Column("content_id", sa.String(), nullable=False),
+        sa.Column("file_id", sa.BigInteger(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("placement_id", sa.BigInteger(), nullable=True),
+        sa.Column("account_id", sa.BigInteger(), nullable=True),
+        sa.Column("txn_ref", sa.String(), nullable=True),
+        sa.Column("original_txn_ref", sa.String(), nullable=True),
+        sa.Column("batch_ref", sa.String(), nullable=True),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("gross_minor", sa.BigInteger(), nullable=False),
+        sa.Column("commission_minor", sa.BigInteger(), nullable=False),
+        sa.Column("vat_minor", sa.BigInteger(), nullable=False),
+        sa.Column("net_minor", sa.BigInteger(), nullable=False),
+        sa.Column("due_commission_minor", sa.BigInteger(), nullable=True),
+        sa.Column("due_vat_minor", sa.BigInteger(), nullable=True),
+        sa.Column("rate", sa.Numeric(precision=9, scale=6), nullable=True),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("value_date", sa.Date(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("cash_minor", sa.BigInteger(), nullable=False),
+        sa.Column("posted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("line_id"),
+    )
+    op.create_index(op.f("ix_remittance_line_account_id"), "remittance_line", ["account_id"], unique=False)
+    op.create_index(op.f("ix_remittance_line_content_id"), "remittance_line", ["content_id"], unique=False)
+    op.create_index(op.f("ix_remittance_line_file_id"), "remittance_line", ["file_id"], unique=False)
+    op.create_index(op.f("ix_remittance_line_placement_id"), "remittance_line", ["placement_id"], unique=False)
+    op.create_index("remittance_agency_state", "remittance_line", ["agency", "state"], unique=False)
+    op.create_table(
+        "score",
+        sa.Column("score_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("component", sa.String(), nullable=False),
+        sa.Column("segment", sa.String(), nullable=False),
+        sa.Column("value", sa.Float(), nullable=True),
+        sa.Column("low", sa.Float(), nullable=True),
+        sa.Column("high", sa.Float(), nullable=True),
+        sa.Column("expected", sa.Float(), nullable=True),
+        sa.Column("actual", sa.Float(), nullable=True),
+        sa.Column("weight", sa.Float(), nullable=True),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("score_id"),
+    )
+    op.create_index(op.f("ix_score_run_id"), "score", ["run_id"], unique=False)
+    op.create_table(
+        "score_run",
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=True),
+        sa.Column("as_of", sa.Date(), nullable=False),
+        sa.Column("model_version", sa.String(), nullable=False),
+        sa.Column("seed", sa.BigInteger(), nullable=False),
+        sa.Column("inputs_sha256", sa.String(), nullable=False),
+        sa.Column("placements", sa.Integer(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("summary", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id"),
+    )
+    op.create_table(
+        "statement",
+        sa.Column("statement_id", sa.BigInteger(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("lines", sa.Integer(), nullable=False),
+        sa.Column("gross_minor", sa.BigInteger(), nullable=False),
+        sa.Column("commission_minor", sa.BigInteger(), nullable=False),
+        sa.Column("vat_minor", sa.BigInteger(), nullable=False),
+        sa.Column("net_minor", sa.BigInteger(), nullable=False),
+        sa.Column("csv_path", sa.String(), nullable=False),
+        sa.Column("xlsx_path", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("transmission_id", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("statement_id"),
+        sa.UniqueConstraint("lender", "agency", "period", "currency"),
+    )
+    op.create_table(
+        "transmission",
+        sa.Column("transmission_id", sa.BigInteger(), nullable=False),
+        sa.Column("work_key", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("sequence", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("prepared_on", sa.Date(), nullable=False),
+        sa.Column("spec", sa.String(), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("control_minor", sa.BigInteger(), nullable=True),
+        sa.Column("currency", sa.String(), nullable=True),
+        sa.Column("policy_version", sa.String(), nullable=True),
+        sa.Column("key_ids", sa.String(), nullable=True),
+        sa.Column("package_sha256", sa.String(), nullable=True),
+        sa.Column("sealed_sha256", sa.String(), nullable=True),
+        sa.Column("sealed_size", sa.BigInteger(), nullable=True),
+        sa.Column("sealed_path", sa.String(), nullable=True),
+        sa.Column("previous_sha256", sa.String(), nullable=True),
+        sa.Column("audit_head", sa.String(), nullable=True),
+        sa.Column("sealed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("intent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("last_error", sa.String(), nullable=True),
+        sa.Column("lease_owner", sa.String(), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("transmission_id"),
+        sa.UniqueConstraint("lender", "agency", "kind", "sequence"),
+        sa.UniqueConstraint("work_key"),
+    )
+    op.create_index(op.f("ix_transmission_state"), "transmission", ["state"], unique=False)
+
+
+def downgrade() -> None:
+    op.drop_index(op.f("ix_transmission_state"), table_name="transmission")
+    op.drop_table("transmission")
+    op.drop_table("statement")
+    op.drop_table("score_run")
+    op.drop_index(op.f("ix_score_run_id"), table_name="score")
+    op.drop_table("score")
+    op.drop_index("remittance_agency_state", table_name="remittance_line")
+    op.drop_index(op.f("ix_remittance_line_placement_id"), table_name="remittance_line")
+    op.drop_index(op.f("ix_remittance_line_file_id"), table_name="remittance_line")
+    op.drop_index(op.f("ix_remittance_line_content_id"), table_name="remittance_line")
+    op.drop_index(op.f("ix_remittance_line_account_id"), table_name="remittance_line")
+    op.drop_table("remittance_line")
+    op.drop_index(op.f("ix_recall_transmission_id"), table_name="recall")
+    op.drop_table("recall")
+    op.drop_index(op.f("ix_portfolio_lender"), table_name="portfolio")
+    op.drop_table("portfolio")
+    op.drop_table("plan_line")
+    op.drop_table("plan_exclusion")
+    op.drop_index(op.f("ix_plan_lender"), table_name="plan")
+    op.drop_table("plan")
+    op.drop_index("placement_agency_account", table_name="placement")
+    op.drop_index("placement_account_state", table_name="placement")
+    op.drop_index(op.f("ix_placement_transmission_id"), table_name="placement")
+    op.drop_index(op.f("ix_placement_debtor_id"), table_name="placement")
+    op.drop_table("placement")
+    op.drop_index(op.f("ix_match_part_receipt_id"), table_name="match_part")
+    op.drop_index(op.f("ix_match_part_match_id"), table_name="match_part")
+    op.drop_index(op.f("ix_match_part_line_id"), table_name="match_part")
+    op.drop_table("match_part")
+    op.drop_table("match")
+    op.drop_table("lender")
+    op.drop_index(op.f("ix_journal_line_entry_id"), table_name="journal_line")
+    op.drop_index(op.f("ix_journal_line_account_id"), table_name="journal_line")
+    op.drop_table("journal_line")
+    op.drop_table("journal_entry")
+    op.drop_index(op.f("ix_invoice_line_line_id"), table_name="invoice_line")
+    op.drop_index(op.f("ix_invoice_line_file_id"), table_name="invoice_line")
+    op.drop_table("invoice_line")
+    op.drop_index(op.f("ix_intake_reject_portfolio_id"), table_name="intake_reject")
+    op.drop_table("intake_reject")
+    op.drop_index(op.f("ix_inbound_reject_file_id"), table_name="inbound_reject")
+    op.drop_table("inbound_reject")
+    op.drop_index(op.f("ix_inbound_file_state"), table_name="inbound_file")
+    op.drop_table("inbound_file")
+    op.drop_index(op.f("ix_identity_portfolio_id"), table_name="identity")
+    op.drop_table("identity")
+    op.drop_table("id_counter")
+    op.drop_index(op.f("ix_hold_debtor_id"), table_name="hold")
+    op.drop_table("hold")
+    op.drop_index(op.f("ix_erasure_transmission_id"), table_name="erasure")
+    op.drop_table("erasure")
+    op.drop_index(op.f("ix_disclosure_account_placement_id"), table_name="disclosure_account")
+    op.drop_index(op.f("ix_disclosure_account_account_id"), table_name="disclosure_account")
+    op.drop_table("disclosure_account")
+    op.drop_table("disclosure")
+    op.drop_table("debtor")
+    op.drop_index(op.f("ix_complaint_placement_id"), table_name="complaint")
+    op.drop_table("complaint")
+    op.drop_index(op.f("ix_break_line_id"), table_name="break")
+    op.drop_index(op.f("ix_break_code"), table_name="break")
+    op.drop_table("break")
+    op.drop_table("bank_statement")
+    op.drop_index(op.f("ix_bank_receipt_statement_id"), table_name="bank_receipt")
+    op.drop_table("bank_receipt")
+    op.drop_table("audit_head")
+    op.drop_table("audit_event")
+    op.drop_table("agency_contract")
+    op.drop_table("agency")
+    op.drop_index(op.f("ix_activity_placement_id"), table_name="activity")
+    op.drop_table("activity")
+    op.drop_index(op.f("ix_account_portfolio_id"), table_name="account")
+    op.drop_index(op.f("ix_account_debtor_id"), table_name="account")
+    op.drop_table("account")
