@@ -61,7 +61,7 @@ def test_account_numbers_are_unique_and_the_empty_portfolio_has_its_columns() ->
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_a_later_snapshot_takes_off_what_was_paid_and_ages_the_rest(language: str) -> None:
+def test_a_later_snapshot_takes_off_what_was_paid_and_ages_the_rest(language: Language) -> None:
     frame = portfolio(7, 100, "nova", AS_OF, language=language)
     ref, owed, dpd, paid_on = (
         ("account_ref", "balance", "dpd", "last_paid_on")
