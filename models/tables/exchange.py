@@ -72,6 +72,7 @@ class InboundFile(SQLModel, table=True):
     currency: str | None = None
     refusal_code: str | None = None
     refusal_fix: str | None = None
+    finding: str | None = Field(default=None, description="what somebody must look at though it was taken: sequence_gap …")
     received_at: datetime
     accepted_at: datetime | None = None
     receipt_transmission_id: int | None = big(None)

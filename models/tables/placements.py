@@ -38,6 +38,7 @@ class Placement(SQLModel, table=True):
     transmission_id: int | None = big(None, index=True)
     acknowledged_at: datetime | None = None
     booked_minor: int | None = big(None, description="the balance the agency booked")
+    told_minor: int | None = big(None, description="the balance the agency was last told")
     ended_on: date | None = Field(default=None, description="when the agency gave it back or lost it")
     end_reason: str | None = None
 

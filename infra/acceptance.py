@@ -1,0 +1,253 @@
+"""What an accepted line of each kind changes in the store, in one bulk statement per kind and never row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, Row, select, update
+
+from infra.store import bulk, exchange, recon
+from models.checking import no_rejects, rejects_at
+from models.kinds import Kind
+from models.tables import Account, Activity, Complaint, Hold
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file's good lines, with the accounts behind their pseudonyms, in the transaction that takes them in."""
+
+    connection: Connection
+    agency: Row[Any]
+    file_id: int
+    lender: str
+    kind: Kind
+    lines: pd.DataFrame
+    account_ids: np.ndarray
+    """int64, one per line"""
+    known: np.ndarray
+    """bool, one per line: the pseudonym is one of ours"""
+    now: datetime
+    actor: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Lines refused after all, and what somebody must look at."""
+
+    rejects: pd.DataFrame = field(default_factory=no_rejects)
+    finding: str | None = None
+
+
+def accept(arrival: Arrival) -> Outcome:
+    """The lines take effect; those that cannot are returned as refusals."""
+    return _ACCEPT[arrival.kind.name](arrival)
+
+
+def _placed(arrival: Arrival) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The lines joined to their placement at this agency for this lender, and the refusals of those that have none."""
+    lines = arrival.lines.assign(account_id=arrival.account_ids)
+    refused = [rejects_at(lines.loc[~arrival.known, "line"].to_numpy(), "account", "unknown_account")]
+    lines = lines[arrival.known]
+    placements = exchange.placements_of(arrival.connection, arrival.agency.agency, lines["account_id"])
+    placements = placements[placements["lender"] == arrival.lender]
+    joined = lines.merge(
+        placements.rename(columns={"currency": "placed_currency", "balance_minor": "placed_minor"}).drop(columns="lender"),
+        on="account_id", how="left", validate="many_to_one",
+    )  # fmt: skip
+    missing = joined["placement_id"].isna()
+    refused.append(rejects_at(joined.loc[missing, "line"].to_numpy(), "account", "not_placed"))
+    return joined[~missing].astype({"placement_id": "int64"}), pd.concat(refused, ignore_index=True)
+
+
+def _in_currency(lines: pd.DataFrame, rejects: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    other = lines["currency"].notna() & (lines["currency"] != lines["placed_currency"])
+    if not other.any():
+        return lines, rejects
+    return lines[~other], pd.concat(
+        [rejects, rejects_at(lines.loc[other, "line"].to_numpy(), "currency", "wrong_currency")], ignore_index=True
+    )
+
+
+def _acknowledgement(arrival: Arrival) -> Outcome:
+    lines, rejects = _in_currency(*_placed(arrival))
+    booked = lines[(lines["status"] == "booked") & lines["state"].isin(["placed", "acknowledged"])]
+    bulk.set_columns(
+        arrival.connection,
+        exchange.PLACEMENTS,
+        booked[["placement_id"]].assign(state="acknowledged", acknowledged_at=arrival.now, booked_minor=booked["booked_balance_minor"]),
+        ["placement_id"],
+    )
+    declined = lines[(lines["status"] == "rejected") & lines["state"].isin(["placed", "acknowledged"])]
+    _close(arrival, declined.assign(reason="declined", on=declined["booked_on"]))
+    differs = int((booked["booked_balance_minor"] != booked["placed_minor"]).sum())
+    return Outcome(rejects, f"booked_balance_differs:{differs}" if differs else None)
+
+
+def _activity(arrival: Arrival) -> Outcome:
+    lines, rejects = _placed(arrival)
+    at = pd.to_datetime(lines["at"], format="ISO8601", utc=True)
+    zone = lines["at"].str.extract(r"([+-])(\d{2}):(\d{2})$")
+    minutes = (zone[1].fillna("0").astype(int) * 60 + zone[2].fillna("0").astype(int)) * np.where(zone[0] == "-", -1, 1)
+    bulk.append(
+        arrival.connection,
+        Activity,
+        lines[["line", "placement_id", "channel", "contact_point_ref", "outcome", "collector_ref"]].assign(
+            file_id=arrival.file_id, agency=arrival.agency.agency, at=at, offset_minutes=minutes.astype("int64")
+        ),
+    )
+    return Outcome(rejects)
+
+
+def _return(arrival: Arrival) -> Outcome:
+    lines, rejects = _placed(arrival)
+    _close(arrival, lines.assign(on=lines["returned_on"]))
+    return Outcome(rejects)
+
+
+def _close(arrival: Arrival, lines: pd.DataFrame) -> None:
+    """Placements that the agency gives back are closed; a recall of them is confirmed."""
+    live = lines[lines["state"].isin(exchange.AT_AGENCY)]
+    if live.empty:
+        return
+    bulk.set_columns(
+        arrival.connection,
+        exchange.PLACEMENTS,
+        live[["placement_id"]].assign(state="closed", ended_on=live["on"], end_reason=live["reason"]),
+        ["placement_id"],
+    )
+    recalls = exchange.RECALLS
+    with bulk.staged(arrival.connection, recalls, live[["placement_id"]].assign(confirmed_on=live["on"])) as stage:
+        arrival.connection.execute(
+            update(recalls)
+            .where(recalls.c.placement_id == stage.c.placement_id, recalls.c.confirmed_on.is_(None))
+            .values(confirmed_on=stage.c.confirmed_on, confirmed_by_file_id=arrival.file_id)
+        )
+    accounts = bulk.table_of(Account)
+    ended = live.loc[live["reason"].isin(["deceased", "bankrupt", "disputed"]), ["debtor_id", "reason"]].drop_duplicates("debtor_id")
+    if len(ended):
+        bulk.append(
+            arrival.connection,
+            Hold,
+            ended.assign(
+                reason=ended["reason"].map({"deceased": "deceased", "bankrupt": "insolvent", "disputed": "dispute"}),
+                since=pd.Timestamp(arrival.now.date()),
+                placed_by=arrival.agency.agency,
+            ),
+        )
+    paid = live.loc[live["reason"].isin(["paid", "settled"]) & (live.get("final_balance_minor", pd.Series(dtype="Int64")) == 0), ["account_id"]]
+    if len(paid):
+        bulk.set_columns(arrival.connection, accounts, paid.drop_duplicates().assign(status="paid"), ["account_id"])
+
+
+def _money(arrival: Arrival) -> pd.DataFrame:
+    ids = pd.Series(arrival.account_ids, dtype="Int64").where(pd.Series(arrival.known))
+    return arrival.lines.assign(account_id=ids.to_numpy())
+
+
+def _remittance(arrival: Arrival) -> Outcome:
+    lines = _money(arrival)
+    lines = lines.assign(
+        account_id=lines["account_id"].astype("Int64"),
+        commission_minor=lines["commission_minor"].fillna(0).astype("int64"),
+        vat_minor=lines["vat_minor"].fillna(0).astype("int64"),
+        gross_minor=lines["gross_minor"].astype("int64"),
+        net_minor=lines["net_minor"].astype("int64"),
+    )
+    recon.accept_remittance(
+        arrival.connection, file_id=arrival.file_id, lender=arrival.lender, agency=arrival.agency.agency, frame=lines, now=arrival.now
+    )
+    return Outcome(rejects_at(lines.loc[~arrival.known, "line"].to_numpy(), "account", "unknown_account"))
+
+
+def _invoice(arrival: Arrival) -> Outcome:
+    lines = _money(arrival)
+    amounts = {name: lines[name].astype("int64") for name in ("base_minor", "commission_minor", "vat_minor")}
+    recon.accept_invoice(
+        arrival.connection, file_id=arrival.file_id, lender=arrival.lender, agency=arrival.agency.agency,
+        frame=lines.assign(account_id=lines["account_id"].astype("Int64"), **amounts), now=arrival.now,
+    )  # fmt: skip
+    return Outcome(rejects_at(lines.loc[~arrival.known, "line"].to_numpy(), "account", "unknown_account"))
+
+
+def _erasure_certificate(arrival: Arrival) -> Outcome:
+    """A certificate satisfies where we asked for it, it covers everything, and it was not erased before it was asked for."""
+    lines, rejects = _placed(arrival)
+    erasures = exchange.ERASURES
+    with bulk.staged(arrival.connection, erasures, lines[["placement_id"]].drop_duplicates()) as stage:
+        asked = bulk.read(
+            arrival.connection,
+            select(erasures.c.placement_id, erasures.c.requested_on, erasures.c.verified_at).join(
+                stage, stage.c.placement_id == erasures.c.placement_id
+            ),
+        )
+    lines = lines.merge(asked, on="placement_id", how="left", validate="one_to_one")
+    unasked = lines["requested_on"].isna()
+    rejects = pd.concat([rejects, rejects_at(lines.loc[unasked, "line"].to_numpy(), "account", "not_recalled")], ignore_index=True)
+    lines = lines[~unasked & lines["verified_at"].isna()]
+    erased_at = pd.to_datetime(lines["erased_at"], format="ISO8601", utc=True)
+    finding = pd.Series(None, index=lines.index, dtype="str")
+    finding[lines["scope"] != "all"] = "partial"
+    finding[lines["retained"].notna()] = "something was retained"
+    finding[erased_at > pd.Timestamp(arrival.now) + pd.Timedelta(days=1)] = "dated in the future"
+    bulk.set_columns(
+        arrival.connection,
+        erasures,
+        lines[["placement_id", "certified_by"]].assign(
+            certificate_file_id=arrival.file_id,
+            erased_at=erased_at,
+            finding=finding,
+            verified_at=pd.Series(pd.Timestamp(arrival.now), index=lines.index).where(finding.isna()),
+        ),
+        ["placement_id"],
+    )
+    unsatisfied = int(finding.notna().sum())
+    return Outcome(rejects, f"certificate_unsatisfied:{unsatisfied}" if unsatisfied else None)
+
+
+def _complaint(arrival: Arrival) -> Outcome:
+    """Complaints are recorded, and put the debtor on hold at once."""
+    named = arrival.lines["account"].notna().to_numpy()
+    lines = arrival.lines.assign(account_id=arrival.account_ids)
+    unknown = named & ~arrival.known
+    rejects = rejects_at(lines.loc[unknown, "line"].to_numpy(), "account", "unknown_account")
+    lines = lines[~unknown]
+    placements = exchange.placements_of(arrival.connection, arrival.agency.agency, lines.loc[lines["account"].notna(), "account_id"])
+    lines = lines.merge(placements[["account_id", "placement_id", "debtor_id"]], on="account_id", how="left")
+    complaints = bulk.table_of(Complaint)
+    known = bulk.read(
+        arrival.connection, select(complaints.c.complaint_ref).where(complaints.c.agency == arrival.agency.agency)
+    )
+    new = lines[~lines["complaint_ref"].isin(known["complaint_ref"])]
+    bulk.append(
+        arrival.connection,
+        complaints,
+        new[["complaint_ref", "received_on", "category"]].assign(
+            severity=new["severity"].fillna("normal"),
+            placement_id=new["placement_id"].astype("Int64"),
+            agency=arrival.agency.agency,
+            file_id=arrival.file_id,
+        ),
+    )
+    held = new.loc[new["debtor_id"].notna(), ["debtor_id", "received_on"]].drop_duplicates("debtor_id").astype({"debtor_id": "int64"})
+    bulk.append(
+        arrival.connection,
+        Hold,
+        held[["debtor_id"]].assign(reason="complaint", since=held["received_on"], placed_by=arrival.agency.agency),
+    )
+    return Outcome(rejects)
+
+
+_ACCEPT: Mapping[str, Callable[[Arrival], Outcome]] = {
+    "acknowledgement": _acknowledgement,
+    "activity": _activity,
+    "return": _return,
+    "remittance": _remittance,
+    "invoice": _invoice,
+    "erasure_certificate": _erasure_certificate,
+    "complaint": _complaint,
+}

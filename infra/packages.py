@@ -1,0 +1,301 @@
+"""What goes into each kind of package to an agency: its columns, its frames, shard by shard, and what it discloses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, Row, select
+
+from infra.store import bulk
+from infra.store.exchange import MEMBERS
+from keys.pseudonyms import PseudonymKey, pseudonyms
+from keys.vault import open_cells
+from models import release as releases
+from models.errors import RefusedByPolicy
+from models.kinds import KINDS, Field
+from models.tables import Account, Erasure, Identity, InboundFile, InboundReject, Placement, Plan, Recall
+
+if TYPE_CHECKING:
+    from keys.keyring import Keyring
+
+ACCOUNTS = bulk.table_of(Account)
+IDENTITIES = bulk.table_of(Identity)
+PLACEMENTS = bulk.table_of(Placement)
+PLANS = bulk.table_of(Plan)
+
+
+@dataclass(frozen=True)
+class Disclosed:
+    """One field of a package, for the disclosure register."""
+
+    field: str
+    treatment: str
+    value_class: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A package's columns and frames, and what the register is to say of it."""
+
+    fields: Sequence[Field]
+    frames: Iterator[pd.DataFrame]
+    purpose: str
+    basis: str
+    policy: str
+    policy_version: str
+    disclosed: Sequence[Disclosed]
+    erase_after_days: int = 0
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Composing:
+    """What a composer works with."""
+
+    connection: Connection
+    keyring: Keyring
+    row: Row[Any]
+    """the transmission"""
+    agency: Row[Any]
+    shard_rows: int
+
+
+def contents_of(work: Composing) -> Contents:
+    """The contents of a transmission, by its kind. Frames are drawn lazily on the given connection."""
+    return _COMPOSERS[work.row.kind](work)
+
+
+def account_pseudonyms(key: PseudonymKey, account_ids: pd.Series) -> pd.Series:
+    """The agency's names for these accounts."""
+    return pseudonyms(key, account_ids.to_numpy(dtype=np.int64))
+
+
+def debtor_pseudonyms(key: PseudonymKey, debtor_ids: pd.Series) -> pd.Series:
+    """The agency's names for these debtors: debtors lie on the negative side of the same id space, so none is an account's."""
+    return pseudonyms(key, -debtor_ids.to_numpy(dtype=np.int64))
+
+
+# -- placement ---------------------------------------------------------------------------------------------------------
+
+_FACTS = (
+    "account_id", "product", "original_minor", "principal_minor", "interest_minor", "fees_minor", "region", "opened_on",
+    "due_on", "last_paid_on", "score_band", "as_of",
+)  # fmt: skip
+_PLACED = (
+    "placement_id", "debtor_id", "currency", "balance_minor", "dpd", "bucket", "stage", "round", "placed_on",
+    "due_back_on", "key_generation",
+)  # fmt: skip
+
+
+def _placement(work: Composing) -> Contents:
+    plan = work.connection.execute(
+        select(PLANS).where(PLANS.c.plan_id == json.loads(work.row.spec)["plan_id"])
+    ).one()
+    policy = releases.load(plan.policy)
+    if policy.sha256 != plan.policy_sha256:
+        message = f"release policy {plan.policy} is not the one that plan {plan.plan_id} was approved under"
+        raise RefusedByPolicy(message, fix="make the plan again, so that what would leave is approved as it stands")
+    release = policy.release(plan.purpose, plan.stage, work.agency.channels.split(","))
+    return Contents(
+        fields=release.fields,
+        frames=_placement_frames(work, release),
+        purpose=plan.purpose,
+        basis=release.basis,
+        policy=plan.policy,
+        policy_version=plan.policy_version,
+        disclosed=[
+            Disclosed(name, treatment.how, releases.VALUE_CLASSES[name])
+            for name, treatment in release.treatments.items()
+            if treatment.how != "drop"
+        ]
+        + [Disclosed(name, "pseudonym", "pseudonym") for name in releases.PSEUDONYMS],
+        erase_after_days=release.erase_after_days,
+        manifest={"plan": plan.plan_id, "stage": plan.stage, "purpose": plan.purpose, "basis": release.basis},
+    )
+
+
+def _placement_frames(work: Composing, release: releases.Release) -> Iterator[pd.DataFrame]:
+    after = 0
+    while True:
+        statement = (
+            select(*(PLACEMENTS.c[name] for name in _PLACED), *(ACCOUNTS.c[name] for name in _FACTS))
+            .join(ACCOUNTS, ACCOUNTS.c.account_id == PLACEMENTS.c.account_id)
+            .where(PLACEMENTS.c.transmission_id == work.row.transmission_id, PLACEMENTS.c.placement_id > after)
+            .order_by(PLACEMENTS.c.placement_id)
+            .limit(work.shard_rows)
+        )
+        shard = bulk.read(work.connection, statement)
+        if shard.empty:
+            return
+        yield releases.minimise(_named(work, _identified(work, shard, sorted(release.needs_identity))), release)
+        after = int(shard["placement_id"].iloc[-1])
+
+
+def _named(work: Composing, shard: pd.DataFrame) -> pd.DataFrame:
+    """The shard with the agency's pseudonyms, under the generation that each placement was made with."""
+    parts = []
+    for generation, part in shard.groupby("key_generation", sort=False):
+        key = work.keyring.pseudonym_key(work.row.agency, str(generation))
+        parts.append(
+            part.assign(
+                account=account_pseudonyms(key, part["account_id"]).set_axis(part.index),
+                debtor=debtor_pseudonyms(key, part["debtor_id"]).set_axis(part.index),
+            )
+        )
+    return parts[0] if len(parts) == 1 else pd.concat(parts).sort_values("placement_id")
+
+
+def _identified(work: Composing, shard: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The shard with the identity columns that the release needs, and no other, opened."""
+    if not columns:
+        return shard
+    first, last = int(shard["placement_id"].iloc[0]), int(shard["placement_id"].iloc[-1])
+    sealed = bulk.read(
+        work.connection,
+        select(IDENTITIES.c.account_id, IDENTITIES.c.data_key_id, *(IDENTITIES.c[name] for name in columns))
+        .join(PLACEMENTS, PLACEMENTS.c.account_id == IDENTITIES.c.account_id)
+        .where(
+            PLACEMENTS.c.transmission_id == work.row.transmission_id,
+            PLACEMENTS.c.placement_id >= first,
+            PLACEMENTS.c.placement_id <= last,
+        )
+        .order_by(PLACEMENTS.c.placement_id),
+    )
+    parts = []
+    for key_id, part in sealed.groupby("data_key_id", sort=False):
+        key = work.keyring.data_key(str(key_id))
+        ids = part["account_id"].to_numpy(dtype=np.int64)
+        opened = {name: open_cells(key, name, ids, part[name].tolist()).to_numpy() for name in columns}
+        parts.append(pd.DataFrame({"account_id": ids, **opened}).astype(dict.fromkeys(columns, "str")))
+    if not parts:
+        return shard.assign(**{name: pd.Series(None, index=shard.index, dtype="str") for name in columns})
+    whole = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+    if len(whole) == len(shard) and (whole["account_id"].to_numpy() == shard["account_id"].to_numpy()).all():
+        return shard.assign(**{name: whole[name].set_axis(shard.index) for name in columns})
+    return shard.merge(whole, on="account_id", how="left", validate="one_to_one")
+
+
+# -- the other kinds ---------------------------------------------------------------------------------------------------
+
+
+def _member_frames(work: Composing, columns: Sequence[Any], shape: Callable[[pd.DataFrame], pd.DataFrame], *joins: Any) -> Iterator[pd.DataFrame]:
+    """Frames over the transmission's members joined to their placement, account and whatever else is named."""
+    after = 0
+    while True:
+        statement = (
+            select(MEMBERS.c.account_id, PLACEMENTS.c.placement_id, PLACEMENTS.c.key_generation, *columns)
+            .select_from(MEMBERS)
+            .join(PLACEMENTS, PLACEMENTS.c.placement_id == MEMBERS.c.placement_id)
+            .join(ACCOUNTS, ACCOUNTS.c.account_id == MEMBERS.c.account_id)
+        )
+        for table, on in joins:
+            statement = statement.join(table, on)
+        shard = bulk.read(
+            work.connection,
+            statement.where(
+                MEMBERS.c.transmission_id == work.row.transmission_id, MEMBERS.c.account_id > after
+            )
+            .order_by(MEMBERS.c.account_id)
+            .limit(work.shard_rows),
+        )
+        if shard.empty:
+            return
+        after = int(shard["account_id"].iloc[-1])
+        named = pd.concat(
+            part.assign(account=account_pseudonyms(work.keyring.pseudonym_key(work.row.agency, str(g)), part["account_id"]).set_axis(part.index))
+            for g, part in shard.groupby("key_generation", sort=False)
+        ).sort_values("account_id")
+        yield shape(named)
+
+
+def _plain(work: Composing, frames: Iterator[pd.DataFrame], purpose: str, disclosed: Mapping[str, str]) -> Contents:
+    """Contents that speak of placements the agency already knows: no identity in them."""
+    return Contents(
+        fields=KINDS[work.row.kind].fields,
+        frames=frames,
+        purpose=purpose,
+        basis="contract with the agency",
+        policy="exchange",
+        policy_version="1",
+        disclosed=[Disclosed("account", "pseudonym", "pseudonym")]
+        + [Disclosed(name, "release", value_class) for name, value_class in disclosed.items()],
+    )
+
+
+def _update(work: Composing) -> Contents:
+    spec = json.loads(work.row.spec)
+
+    def shape(shard: pd.DataFrame) -> pd.DataFrame:
+        paid = (shard["told_minor"].fillna(shard["balance_minor"]).astype("int64") - shard["balance_minor"]).clip(lower=0)
+        return shard.assign(
+            reason=spec["reason"],
+            payment_minor=paid.astype("Int64").where(paid > 0),
+            effective_on=shard["as_of"],
+        )
+
+    columns = (ACCOUNTS.c.currency, ACCOUNTS.c.balance_minor, ACCOUNTS.c.as_of, PLACEMENTS.c.told_minor)
+    return _plain(work, _member_frames(work, columns, shape), "update", {"balance": "financial", "payment": "financial"})
+
+
+def _recall(work: Composing) -> Contents:
+    recalls = bulk.table_of(Recall)
+    columns = (recalls.c.reason, recalls.c.due_on.label("due_back_on"))
+    joins = ((recalls, recalls.c.placement_id == MEMBERS.c.placement_id),)
+    return _plain(work, _member_frames(work, columns, lambda shard: shard, *joins), "recall", {"reason": "fact"})
+
+
+def _erasure(work: Composing) -> Contents:
+    erasures = bulk.table_of(Erasure)
+    columns = (erasures.c.due_on.label("erase_by"),)
+    joins = ((erasures, erasures.c.placement_id == MEMBERS.c.placement_id),)
+    return _plain(work, _member_frames(work, columns, lambda shard: shard.assign(scope="all"), *joins), "erasure", {})
+
+
+def _receipt(work: Composing) -> Contents:
+    files, rejects = bulk.table_of(InboundFile), bulk.table_of(InboundReject)
+    file_id = json.loads(work.row.spec)["file_id"]
+    came = work.connection.execute(select(files).where(files.c.file_id == file_id)).one()
+    outcome = "refused" if came.state == "refused" else "accepted_with_rejects" if came.rows_refused else "accepted"
+
+    def frames() -> Iterator[pd.DataFrame]:
+        head = {"file": came.name, "sha256": came.sealed_sha256, "outcome": outcome}
+        whole = pd.DataFrame([{**head, "table": None, "line": None, "column": None, "code": came.refusal_code or came.finding, "fix": came.refusal_fix}])
+        yield whole.astype({"line": "Int64", "table": "str", "column": "str", "code": "str", "fix": "str"})
+        lines = bulk.read(
+            work.connection,
+            select(rejects.c.table_name.label("table"), rejects.c.line, rejects.c.column, rejects.c.code, rejects.c.fix)
+            .where(rejects.c.file_id == file_id)
+            .order_by(rejects.c.reject_id),
+        )
+        yield lines.assign(**head)
+
+    return Contents(KINDS["receipt"].fields, frames(), "receipt", "contract with the agency", "exchange", "1", [])
+
+
+def _statement(work: Composing) -> Contents:
+    from infra.store.recon import statement_lines  # noqa: PLC0415 - finance is a neighbour, met only here
+
+    def frames() -> Iterator[pd.DataFrame]:
+        for shard in statement_lines(work.connection, json.loads(work.row.spec)["statement_id"], work.shard_rows):
+            known = shard["account_id"].notna()
+            names = pd.Series(None, index=shard.index, dtype="str")
+            key = work.keyring.pseudonym_key(work.row.agency)
+            names[known] = account_pseudonyms(key, shard.loc[known, "account_id"].astype("int64")).to_numpy()
+            yield shard.assign(account=names)
+
+    return _plain(work, frames(), "statement", {"gross": "financial", "commission": "financial"})
+
+
+_COMPOSERS: Mapping[str, Callable[[Composing], Contents]] = {
+    "placement": _placement,
+    "update": _update,
+    "recall": _recall,
+    "erasure_request": _erasure,
+    "receipt": _receipt,
+    "statement": _statement,
+}

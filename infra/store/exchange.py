@@ -1,0 +1,342 @@
+"""The rows of the outbox and the inbox, and the placements they speak of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, Row, and_, case, exists, func, insert, literal, or_, select, update
+
+from infra.store import bulk
+from models.errors import ConfigurationError, UsageError
+from models.kinds import file_name
+from models.lives import TRANSMISSION, moved
+from models.tables import (
+    Agency,
+    Disclosure,
+    DisclosureAccount,
+    Erasure,
+    InboundFile,
+    Lender,
+    Placement,
+    Recall,
+    Transmission,
+)
+
+TRANSMISSIONS = bulk.table_of(Transmission)
+PLACEMENTS = bulk.table_of(Placement)
+MEMBERS = bulk.table_of(DisclosureAccount)
+FILES = bulk.table_of(InboundFile)
+AGENCIES = bulk.table_of(Agency)
+RECALLS = bulk.table_of(Recall)
+ERASURES = bulk.table_of(Erasure)
+DISCLOSURES = bulk.table_of(Disclosure)
+
+FIRST_OUT = ("recall", "erasure_request", "update", "placement", "statement", "receipt")
+"""A recall that waits behind a placement is a debtor chased after paying."""
+AT_AGENCY = ("placed", "acknowledged", "recalled")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a transmission is to carry; the same `work_key` never makes two."""
+
+    work_key: str
+    lender: str
+    agency: str
+    kind: str
+    day: date
+    suffix: str
+    spec: Mapping[str, Any]
+
+
+def agency(connection: Connection, code: str) -> Row[Any]:
+    """The agency's row. Raises UsageError where there is none."""
+    row = connection.execute(select(AGENCIES).where(AGENCIES.c.agency == code)).one_or_none()
+    if row is None:
+        known = ", ".join(connection.execute(select(AGENCIES.c.agency).order_by(AGENCIES.c.agency)).scalars())
+        message = f"no agency {code}"
+        raise UsageError(message, fix=f"known: {known or 'none yet; add one with `consign agency add`'}")
+    return row
+
+
+def agencies(connection: Connection) -> list[str]:
+    """Codes of every agency that has not been closed, in order."""
+    return list(
+        connection.execute(select(AGENCIES.c.agency).where(AGENCIES.c.state != "closed").order_by(AGENCIES.c.agency)).scalars()
+    )
+
+
+def lender_exists(connection: Connection, code: str) -> bool:
+    """True where a lender has this code."""
+    return connection.execute(select(Lender.lender).where(Lender.lender == code)).first() is not None  # type: ignore[call-overload,no-any-return]
+
+
+def lender_timezone(connection: Connection, code: str) -> str:
+    """The lender's zone. Raises ConfigurationError where there is no such lender."""
+    zone = connection.execute(select(Lender.timezone).where(Lender.lender == code)).scalar_one_or_none()  # type: ignore[call-overload]
+    if zone is None:
+        message = f"no lender {code}"
+        raise ConfigurationError(message, fix="add it with `consign portfolio lender add`")
+    return str(zone)
+
+
+# -- outbox ------------------------------------------------------------------------------------------------------------
+
+
+def prepare(connection: Connection, work: Work) -> tuple[int, bool]:
+    """The transmission for this work, and whether it is new; its sequence number is the next of its line, without gaps."""
+    known = connection.execute(
+        select(TRANSMISSIONS.c.transmission_id).where(TRANSMISSIONS.c.work_key == work.work_key)
+    ).scalar_one_or_none()
+    if known is not None:
+        return int(known), False
+    line = and_(
+        TRANSMISSIONS.c.lender == work.lender, TRANSMISSIONS.c.agency == work.agency, TRANSMISSIONS.c.kind == work.kind
+    )
+    last = connection.execute(select(func.max(TRANSMISSIONS.c.sequence)).where(line)).scalar_one()
+    sequence = (last or 0) + 1
+    transmission_id = bulk.reserve(connection, "transmission", 1)
+    connection.execute(
+        insert(TRANSMISSIONS).values(
+            transmission_id=transmission_id,
+            work_key=work.work_key,
+            lender=work.lender,
+            agency=work.agency,
+            kind=work.kind,
+            sequence=sequence,
+            name=file_name(work.lender, work.agency, work.kind, f"{work.day:%Y%m%d}", sequence, work.suffix),
+            state="prepared",
+            prepared_on=work.day,
+            spec=json.dumps(dict(work.spec), sort_keys=True),
+            rows=0,
+            attempts=0,
+        )
+    )
+    return transmission_id, True
+
+
+def transmission(connection: Connection, transmission_id: int) -> Row[Any]:
+    """The transmission's row."""
+    return connection.execute(select(TRANSMISSIONS).where(TRANSMISSIONS.c.transmission_id == transmission_id)).one()
+
+
+def pending(connection: Connection, agency_code: str) -> list[int]:
+    """Transmissions of this agency that are not delivered yet, in the order they must go."""
+    order = case({kind: place for place, kind in enumerate(FIRST_OUT)}, value=TRANSMISSIONS.c.kind, else_=len(FIRST_OUT))
+    return list(
+        connection.execute(
+            select(TRANSMISSIONS.c.transmission_id)
+            .where(TRANSMISSIONS.c.agency == agency_code, TRANSMISSIONS.c.state.in_(("prepared", "sealed")))
+            .order_by(order, TRANSMISSIONS.c.lender, TRANSMISSIONS.c.sequence)
+        ).scalars()
+    )
+
+
+def agencies_with_pending(connection: Connection) -> list[str]:
+    """Agencies for whom something waits."""
+    return list(
+        connection.execute(
+            select(TRANSMISSIONS.c.agency)
+            .where(TRANSMISSIONS.c.state.in_(("prepared", "sealed")))
+            .distinct()
+            .order_by(TRANSMISSIONS.c.agency)
+        ).scalars()
+    )
+
+
+def previous_sha256(connection: Connection, row: Row[Any]) -> str | None:
+    """Hash of the sealed file before this one in its line; None for the first."""
+    return connection.execute(
+        select(TRANSMISSIONS.c.sealed_sha256).where(
+            TRANSMISSIONS.c.lender == row.lender,
+            TRANSMISSIONS.c.agency == row.agency,
+            TRANSMISSIONS.c.kind == row.kind,
+            TRANSMISSIONS.c.sequence == row.sequence - 1,
+        )
+    ).scalar_one_or_none()
+
+
+def lease(connection: Connection, agency_code: str, owner: str, now: datetime, seconds: float) -> bool:
+    """True where this worker alone may send to the agency until the lease ends.
+
+    The lease lies on the agency's pending rows: one sender per agency, and a dead one's lease runs out.
+    """
+    waiting = and_(TRANSMISSIONS.c.agency == agency_code, TRANSMISSIONS.c.state.in_(("prepared", "sealed")))
+    held = connection.execute(
+        select(func.count()).select_from(TRANSMISSIONS).where(
+            waiting, TRANSMISSIONS.c.lease_until > now, TRANSMISSIONS.c.lease_owner != owner
+        )
+    ).scalar_one()
+    if held:
+        return False
+    connection.execute(
+        update(TRANSMISSIONS).where(waiting).values(lease_owner=owner, lease_until=now + timedelta(seconds=seconds))
+    )
+    return True
+
+
+def release_lease(connection: Connection, owner: str) -> None:
+    """The worker is done with whatever it held."""
+    connection.execute(
+        update(TRANSMISSIONS).where(TRANSMISSIONS.c.lease_owner == owner).values(lease_owner=None, lease_until=None)
+    )
+
+
+def advance(connection: Connection, transmission_id: int, to: str, **columns: Any) -> None:
+    """The transmission moves on; raises IllegalMove where its life does not lead there."""
+    here = transmission(connection, transmission_id)
+    state = moved(f"transmission {here.name}", here.state, to, TRANSMISSION)
+    connection.execute(
+        update(TRANSMISSIONS).where(TRANSMISSIONS.c.transmission_id == transmission_id).values(state=state, **columns)
+    )
+
+
+def note(connection: Connection, transmission_id: int, **columns: Any) -> None:
+    """Columns of a transmission that do not change its state."""
+    connection.execute(
+        update(TRANSMISSIONS).where(TRANSMISSIONS.c.transmission_id == transmission_id).values(**columns)
+    )
+
+
+def members_from_placements(connection: Connection, transmission_id: int, where: Any) -> int:
+    """The placements that satisfy `where` become the transmission's rows. Returns how many."""
+    chosen = select(literal(transmission_id), PLACEMENTS.c.account_id, PLACEMENTS.c.placement_id).where(where)
+    return connection.execute(
+        insert(MEMBERS).from_select(["transmission_id", "account_id", "placement_id"], chosen)
+    ).rowcount
+
+
+def delivered(connection: Connection, row: Row[Any], *, state: str, at: datetime) -> None:
+    """The file is with the agency (or presumed to be): it and what it spoke of move on."""
+    advance(connection, row.transmission_id, state, delivered_at=at, last_error=None)
+    if row.kind == "placement":
+        connection.execute(
+            update(PLACEMENTS)
+            .where(PLACEMENTS.c.transmission_id == row.transmission_id, PLACEMENTS.c.state == "planned")
+            .values(state="placed", told_minor=PLACEMENTS.c.balance_minor)
+        )
+
+
+def settle_acknowledged(connection: Connection, agency_code: str, at: datetime) -> int:
+    """Transmissions whose every row the agency has answered are acknowledged. Returns how many."""
+    mine = and_(TRANSMISSIONS.c.agency == agency_code, TRANSMISSIONS.c.state.in_(("delivered", "presumed")))
+    unanswered_placement = exists().where(
+        PLACEMENTS.c.transmission_id == TRANSMISSIONS.c.transmission_id, PLACEMENTS.c.state.in_(("planned", "placed"))
+    )
+    unconfirmed_recall = exists().where(
+        RECALLS.c.transmission_id == TRANSMISSIONS.c.transmission_id, RECALLS.c.confirmed_on.is_(None)
+    )
+    uncertified_erasure = exists().where(
+        ERASURES.c.transmission_id == TRANSMISSIONS.c.transmission_id, ERASURES.c.verified_at.is_(None)
+    )
+    answered = or_(
+        and_(TRANSMISSIONS.c.kind == "placement", ~unanswered_placement),
+        and_(TRANSMISSIONS.c.kind == "recall", ~unconfirmed_recall),
+        and_(TRANSMISSIONS.c.kind == "erasure_request", ~uncertified_erasure),
+    )
+    return connection.execute(
+        update(TRANSMISSIONS).where(mine, answered).values(state="acknowledged", acknowledged_at=at)
+    ).rowcount
+
+
+# -- placements --------------------------------------------------------------------------------------------------------
+
+
+def placements_of(connection: Connection, agency_code: str, account_ids: Sequence[int] | pd.Series) -> pd.DataFrame:
+    """The newest placement at this agency of each account that ever had one there.
+
+    Columns: account_id, placement_id, lender, debtor_id, state, currency, balance_minor, placed_on, due_back_on, ended_on.
+    """
+    wanted = pd.DataFrame({"account_id": pd.Series(account_ids, dtype="int64").drop_duplicates()})
+    columns = (
+        "account_id", "placement_id", "lender", "debtor_id", "state", "currency", "balance_minor", "placed_on",
+        "due_back_on", "ended_on",
+    )  # fmt: skip
+    with bulk.staged(connection, PLACEMENTS, wanted) as stage:
+        newest = (
+            select(func.max(PLACEMENTS.c.placement_id).label("placement_id"))
+            .join(stage, stage.c.account_id == PLACEMENTS.c.account_id)
+            .where(PLACEMENTS.c.agency == agency_code, PLACEMENTS.c.state != "planned")
+            .group_by(PLACEMENTS.c.account_id)
+            .subquery()
+        )
+        return bulk.read(
+            connection,
+            select(*(PLACEMENTS.c[name] for name in columns)).join(
+                newest, newest.c.placement_id == PLACEMENTS.c.placement_id
+            ),
+        )
+
+
+# -- inbox -------------------------------------------------------------------------------------------------------------
+
+
+def inbound(connection: Connection, file_id: int) -> Row[Any]:
+    """The inbound file's row."""
+    return connection.execute(select(FILES).where(FILES.c.file_id == file_id)).one()
+
+
+def inbound_by_hash(connection: Connection, agency_code: str, sealed_sha256: str) -> Row[Any] | None:
+    """The row of these very bytes from this agency, if they came before."""
+    return connection.execute(
+        select(FILES).where(FILES.c.agency == agency_code, FILES.c.sealed_sha256 == sealed_sha256)
+    ).one_or_none()
+
+
+def note_inbound(connection: Connection, file_id: int, **columns: Any) -> None:
+    """Columns of an inbound file."""
+    connection.execute(update(FILES).where(FILES.c.file_id == file_id).values(**columns))
+
+
+def unfinished_inbound(connection: Connection, agency_code: str) -> list[int]:
+    """Files that were fetched and not yet accepted or refused: a killed run's."""
+    return list(
+        connection.execute(
+            select(FILES.c.file_id)
+            .where(FILES.c.agency == agency_code, FILES.c.state.in_(("claimed", "opened")))
+            .order_by(FILES.c.file_id)
+        ).scalars()
+    )
+
+
+def last_sequence(connection: Connection, lender: str, agency_code: str, kind: str) -> int:
+    """The highest sequence number accepted from this agency for this lender and kind; 0 for none."""
+    highest = connection.execute(
+        select(func.max(FILES.c.sequence)).where(
+            FILES.c.lender == lender, FILES.c.agency == agency_code, FILES.c.kind == kind, FILES.c.state == "accepted"
+        )
+    ).scalar_one()
+    return int(highest or 0)
+
+
+def sequence_taken(connection: Connection, lender: str, agency_code: str, kind: str, sequence: int) -> bool:
+    """True where a file with this number was accepted."""
+    return (
+        connection.execute(
+            select(FILES.c.file_id).where(
+                FILES.c.lender == lender,
+                FILES.c.agency == agency_code,
+                FILES.c.kind == kind,
+                FILES.c.sequence == sequence,
+                FILES.c.state == "accepted",
+            )
+        ).first()
+        is not None
+    )
+
+
+def package_taken(connection: Connection, agency_code: str, package_sha256: str) -> bool:
+    """True where the same package was accepted, under whatever name and seal."""
+    return (
+        connection.execute(
+            select(FILES.c.file_id).where(
+                FILES.c.agency == agency_code, FILES.c.package_sha256 == package_sha256, FILES.c.state == "accepted"
+            )
+        ).first()
+        is not None
+    )
