@@ -1,100 +1,136 @@
 #!/usr/bin/env python3
-"""Writes the pages of docs/reference that the code itself can tell: files, lives, settings.
+"""Fills the parts of docs/reference that the code itself can tell, between `<!-- made: name -->` and `<!-- end -->`.
 
 `--check` writes nothing and ends with 1 when a page is not what the code says; a test calls that.
 """
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from infra.settings import Settings
-from models import lives
-from models.kinds import INBOUND, KINDS, OUTBOUND, Field, Kind
+from models import lives, release
+from models.checking import CODES
+from models.intake.fields import ACCOUNT_FIELDS
+from models.kinds import INBOUND, KINDS, OUTBOUND, PLACEMENT_FIELDS, Field, Kind
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
-MADE = "<!-- Made from the code by `make docs`; a change here is lost. -->"
-FILES = """\
-One file per kind, agency and sequence number, named `{lender}.{agency}.{kind}.{yyyymmdd}.{sequence}.zip` and the
-suffix of the sealing suite (`.age`, `.pgp`). Inside the ZIP: `datapackage.json` and one CSV (UTF-8, RFC 4180, one
-header row). Dates are ISO 8601; instants carry their offset; amounts are decimal text with the currency's digits and
-`.` as the point; ids are text. The words are those of the [glossary](../glossary.md)."""
+PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def files_page() -> str:
-    """Every kind of file, table and column, as models/kinds.py has them."""
-    parts = [
-        MADE,
-        "# The files that go both ways",
-        FILES,
-        "## To the agency",
-        *(kind_section(KINDS[name]) for name in KINDS if name in OUTBOUND),
-        "## From the agency",
-        *(kind_section(KINDS[name]) for name in KINDS if name in INBOUND),
-    ]
-    return "\n\n".join(parts) + "\n"
+def kinds_of(names: frozenset[str]) -> str:
+    """Each kind of file among the names: its table, its control sum and its columns."""
+    return "\n\n".join(kind_section(kind) for name, kind in KINDS.items() if name in names)
 
 
 def kind_section(kind: Kind) -> str:
-    """One kind: its table, its control sum and its columns."""
+    """One kind of file."""
     control = f" The manifest states the sum of `{kind.control}` per currency." if kind.control else ""
-    policy = (
-        " Which of these columns are there, and how, is the release policy's to say."
-        if kind.name == "placement"
-        else ""
-    )
-    rows = ((f"`{f.name}`", f.type, "yes" if f.required else "", meaning(f)) for f in kind.fields)
-    return f"### {kind.name}\n\nTable `{kind.table}.csv`.{control}{policy}\n\n" + table(
-        ("column", "type", "required", "meaning"), rows
+    policy = " Which of these columns are there, and how, the [release policy](policies.md) says."
+    rows = ((f"`{field.name}`", field.type, "yes" if field.required else "", meaning(field)) for field in kind.fields)
+    return (
+        f"### {kind.name}\n\nTable `{kind.table}.csv`.{control}{policy if kind.name == 'placement' else ''}\n\n"
+        + table(("column", "type", "required", "meaning"), rows)
     )
 
 
 def meaning(field: Field) -> str:
     """What a column means and what it may hold."""
     allowed = ", ".join(f"`{value}`" for value in field.one_of)
-    return "; ".join(
-        filter(None, (field.about, allowed and f"one of {allowed}", "unique in the file" if field.unique else ""))
-    )
+    unique = "unique in the file" if field.unique else ""
+    return "; ".join(filter(None, (field.about, f"one of {allowed}" if allowed else "", unique)))
 
 
-def lives_page() -> str:
-    """A state diagram per life of models/lives.py: the table that enforces it also draws it."""
+def refusals() -> str:
+    """Every code of a receipt."""
+    return table(("code", "what to do"), ((f"`{code}`", fix) for code, fix in CODES.items()))
+
+
+def all_lives() -> str:
+    """A state diagram per life: the table that enforces it also draws it."""
     told = {name: value for name, value in vars(lives).items() if name.isupper() and isinstance(value, Mapping)}
-    parts = [
-        MADE,
-        "# Lives",
-        "Every move that is allowed; any other is refused with both ends named (`models/lives.py`).",
-    ]
-    for name, moves in told.items():
-        edges = [f"    [*] --> {next(iter(moves))}"]
-        edges += [f"    {here} --> {there}" for here, onward in moves.items() for there in sorted(onward) or ["[*]"]]
-        parts.append(f"## {name.capitalize()}\n\n```mermaid\nstateDiagram-v2\n" + "\n".join(edges) + "\n```")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(f"## {name.capitalize()}\n\n{diagram(moves)}" for name, moves in told.items())
 
 
-def settings_page() -> str:
-    """Every setting of infra/settings.py with its default."""
-    rows = (
-        (f"`{name}`", f"`CONSIGN_{name.upper()}`", default(field), field.description or "")
-        for name, field in Settings.model_fields.items()
-    )
-    return (
-        f"{MADE}\n\n# Settings\n\nFrom `consign.toml` in the working folder, or from the environment, which wins.\n\n"
-        + table(("in consign.toml", "in the environment", "default", "meaning"), rows)
-        + "\n"
+def diagram(moves: lives.Moves) -> str:
+    """One life, from its first state to where it ends."""
+    edges = [f"    [*] --> {next(iter(moves))}"]
+    edges += [f"    {here} --> {there}" for here, onward in moves.items() for there in sorted(onward) or ["[*]"]]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *edges, "```"])
+
+
+def settings() -> str:
+    """Every setting with its default."""
+    return table(
+        ("in consign.toml", "in the environment", "default", "meaning"),
+        (
+            (f"`{name}`", f"`CONSIGN_{name.upper()}`", default(field), field.description or "")
+            for name, field in Settings.model_fields.items()
+        ),
     )
 
 
 def default(field: FieldInfo) -> str:
     """The default as a person would write it."""
-    value = field.default
-    return f"`{value}`" if value not in (None, "") else ""
+    return "" if field.default in (None, "") else f"`{field.default}`"
+
+
+def policies() -> str:
+    """What each shipped policy lets out, one column per entry, one row per field."""
+    return "\n\n".join(policy_section(release.load(name)) for name in release.shipped())
+
+
+def policy_section(policy: release.Policy) -> str:
+    """One policy: its purposes, then fields against entries."""
+    purposes = "\n".join(
+        f"- `{purpose.name}`: {purpose.basis} (read: {purpose.verified}); to be erased {purpose.erase_after_days} days"
+        " after the placement ends."
+        for purpose in policy.purposes.values()
+    )
+    heads = (f"{', '.join(entry.stages)} by {', '.join(entry.channels)}" for entry in policy.entries)
+    rows = (
+        (
+            f"`{name}`",
+            *(
+                words(entry.treatments.get(name)) if name not in release.PSEUDONYMS else "pseudonym"
+                for entry in policy.entries
+            ),
+        )
+        for name in PLACEMENT_FIELDS
+    )
+    return f"### {policy.name}, version {policy.version}\n\n{policy.about}\n\n{purposes}\n\n" + table(
+        ("field", *heads), rows
+    )
+
+
+def words(treatment: release.Treatment | None) -> str:
+    """How a field leaves; nothing where it stays."""
+    return "" if treatment is None or treatment.how == "drop" else treatment.words
+
+
+def account_fields() -> str:
+    """The fields that a mapping profile can fill."""
+    return table(
+        ("field", "中文", "type", "required", "kept", "meaning"),
+        (
+            (
+                f"`{field.name}`",
+                field.header_zh,
+                field.type,
+                "yes" if field.required else "",
+                "sealed" if field.identity else "clear",
+                field.about,
+            )
+            for field in ACCOUNT_FIELDS.values()
+        ),
+    )
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -104,23 +140,37 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
+PARTS: Final[Mapping[str, Callable[[], str]]] = {
+    "outbound": lambda: kinds_of(OUTBOUND),
+    "inbound": lambda: kinds_of(INBOUND),
+    "refusals": refusals,
+    "lives": all_lives,
+    "settings": settings,
+    "policies": policies,
+    "account_fields": account_fields,
+}
+
+
+def filled(page: str) -> str:
+    """The page with every made part as the code says it now. Raises KeyError for a part nobody makes."""
+    return PART.sub(lambda part: f"{part[1]}\n{PARTS[part[2]]()}\n\n{part[3]}", page)
+
+
 def main(arguments: list[str]) -> int:
     """0 when the pages are (now) what the code says."""
-    pages = {"files.md": files_page(), "lives.md": lives_page(), "settings.md": settings_page()}
-    stale = [name for name, text in pages.items() if read(FOLDER / name) != text]
+    stale = {}
+    for path in sorted(FOLDER.glob("*.md")):
+        page = path.read_text(encoding="utf-8")
+        if (now := filled(page)) != page:
+            stale[path] = now
     if "--check" in arguments:
         if stale:
-            print(f"docs/reference is not what the code says: {', '.join(stale)}; run `make docs`", file=sys.stderr)
+            names = ", ".join(path.name for path in stale)
+            print(f"docs/reference is not what the code says: {names}; run `make docs`", file=sys.stderr)
         return 1 if stale else 0
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in stale:
-        (FOLDER / name).write_text(pages[name], encoding="utf-8")
+    for path, now in stale.items():
+        path.write_text(now, encoding="utf-8")
     return 0
-
-
-def read(path: Path) -> str:
-    """The page as it stands, empty where there is none."""
-    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 if __name__ == "__main__":

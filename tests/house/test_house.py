@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import itertools
 import os
 import re
@@ -16,6 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from models.contract import Contract
+from models.release import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,6 +163,24 @@ def test_the_reference_pages_are_what_the_code_says() -> None:
     script = ROOT / "infra" / "setup" / "reference_pages.py"
     told = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
+
+
+def examples(page: str) -> list[str]:
+    found = re.findall(r"^```toml\n(.*?)^```", text_of(Path(page)), re.MULTILINE | re.DOTALL)
+    assert found
+    return found
+
+
+def test_the_policies_in_the_docs_load() -> None:
+    for text in examples("docs/reference/policies.md"):
+        assert Policy.parse(text).entries
+
+
+def test_the_contracts_in_the_docs_load_and_every_term_is_explained() -> None:
+    for text in examples("docs/reference/contracts.md"):
+        assert Contract.parse(text).currency
+    explained = set(re.findall(r"^\| `(\w+)` \|", text_of(Path("docs/reference/contracts.md")), re.MULTILINE))
+    assert explained == {field.name for field in dataclasses.fields(Contract)} - {"tiers"}
 
 
 def test_every_decision_is_listed_once_and_in_order() -> None:
