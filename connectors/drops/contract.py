@@ -423,13 +423,16 @@ class Drop(ABC):
         return True
 
     def claimed(self, sidecar_suffix: str | None = None) -> list[Claimed]:
-        """What was claimed and not archived yet, by this collector or one that crashed; sidecars left behind are brought along."""
+        """What was claimed and not archived yet, by this collector or one that crashed, by name.
+
+        Sidecars that a crash left behind are brought along.
+        """
         directory = f"{self.from_agency}/{names.CLAIM}"
         self._ensure(directory)
         found = {one.name: one for one in self._list(directory)}
         inbox: set[str] | None = None
         claims = []
-        for name in sorted(found):
+        for name in found:
             held = names.read_held(name)
             suffixes = tuple(suffix for suffix in (sidecar_suffix, names.DONE) if suffix)
             beside = any(name.endswith(suffix) and name.removesuffix(suffix) in found for suffix in suffixes)
@@ -444,7 +447,7 @@ class Drop(ABC):
                     came.add(suffix)
             sidecars = tuple(suffix for suffix in suffixes if suffix in came)
             claims.append(Claimed(held.name, name, found[name].size, held.declared_sha256, sidecars))
-        return claims
+        return sorted(claims, key=lambda claimed: (claimed.name, claimed.held_as))
 
     def fetch(self, claimed: Claimed, to: Path) -> Fetched:
         """Hash and size of the claimed file, now whole and synced at `to`; sidecars lie beside it, `to` plus their ending.
