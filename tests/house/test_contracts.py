@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
+from keys.reidentify import CALLERS
+
 ROOT = Path(__file__).resolve().parents[2]
 LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 ROOMS: list[str] = LINTER["root_packages"]
@@ -98,6 +100,11 @@ def broken(tree: Path) -> set[str]:
 
 def test_the_tree_keeps_every_contract() -> None:
     assert broken(ROOT) == set()
+
+
+def test_the_linter_lets_nobody_re_identify_whom_the_door_does_not_name() -> None:
+    allowed = next(contract["allowed_importers"] for contract in LINTER["contracts"] if contract["id"] == "reidentify")
+    assert {*allowed} <= {*CALLERS}
 
 
 def test_every_contract_is_proved_by_a_plant() -> None:
