@@ -231,15 +231,14 @@ def _update(work: Composing) -> Contents:
     spec = json.loads(work.row.spec)
 
     def shape(shard: pd.DataFrame) -> pd.DataFrame:
-        paid = (shard["told_minor"].fillna(shard["balance_minor"]).astype("int64") - shard["balance_minor"]).clip(lower=0)
         return shard.assign(
             reason=spec["reason"],
-            payment_minor=paid.astype("Int64").where(paid > 0),
+            payment_minor=pd.Series(pd.NA, index=shard.index, dtype="Int64"),
             effective_on=shard["as_of"],
         )
 
-    columns = (ACCOUNTS.c.currency, ACCOUNTS.c.balance_minor, ACCOUNTS.c.as_of, PLACEMENTS.c.told_minor)
-    return _plain(work, _member_frames(work, columns, shape), "update", {"balance": "financial", "payment": "financial"})
+    columns = (ACCOUNTS.c.currency, MEMBERS.c.told_minor.label("balance_minor"), ACCOUNTS.c.as_of)
+    return _plain(work, _member_frames(work, columns, shape), "update", {"balance": "financial"})
 
 
 def _recall(work: Composing) -> Contents:

@@ -61,3 +61,4 @@ class DisclosureAccount(SQLModel, table=True):
     transmission_id: int = big(primary_key=True)
     account_id: int = big(primary_key=True, index=True)
     placement_id: int | None = big(None, index=True)
+    told_minor: int | None = big(None, description="the balance that an update tells")

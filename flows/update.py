@@ -1,0 +1,36 @@
+"""Update: tell agencies the balances that have changed since they were last told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flows.engine import Schedule, verb
+from flows.exchange import exchanged, send, suffix_for
+from infra import audit
+from infra.store import exchange, placing
+from infra.wiring import desk
+
+
+@dataclass(frozen=True)
+class UpdateReport:
+    """What telling did."""
+
+    files: int
+    files_delivered: int
+    rows: int
+
+
+@verb(schedule=Schedule("15 6 * * *"))
+def update(lender: str | None = None) -> UpdateReport:
+    """Tell every agency the balances of its accounts that have changed; safe to run again."""
+    at = desk()
+    with at.database.write() as connection:
+        transmissions = placing.tell_balances(connection, lender, at.today(), suffix_for(connection))
+        if transmissions:
+            audit.record(
+                connection, at.actor, "update.prepared", f"transmission:{transmissions[0]}", {"files": len(transmissions)}, at.now()
+            )
+    with at.database.read() as connection:
+        waiting = exchange.agencies_with_pending(connection)
+    sent = exchanged(send.map(waiting))
+    return UpdateReport(len(transmissions), sent.delivered, sent.rows_sent)
