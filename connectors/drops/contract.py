@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 from connectors.drops import names
 from connectors.drops.errors import (
@@ -425,29 +425,47 @@ class Drop(ABC):
     def claimed(self, sidecar_suffix: str | None = None) -> list[Claimed]:
         """What was claimed and not archived yet, by this collector or one that crashed, by name.
 
-        Sidecars that a crash left behind are brought along.
+        A sidecar that a crash left behind is brought along, or filed away with its main file. Another collector's claims
+        are returned too: let one collect per agency at a time.
         """
         directory = f"{self.from_agency}/{names.CLAIM}"
         self._ensure(directory)
         found = {one.name: one for one in self._list(directory)}
+        suffixes = tuple(suffix for suffix in (sidecar_suffix, names.DONE) if suffix)
         inbox: set[str] | None = None
         claims = []
-        for name in found:
+        for name, one in found.items():
             held = names.read_held(name)
-            suffixes = tuple(suffix for suffix in (sidecar_suffix, names.DONE) if suffix)
-            beside = any(name.endswith(suffix) and name.removesuffix(suffix) in found for suffix in suffixes)
-            if held is None or beside or found[name].kind != "file":
+            if held is None or one.kind != "file":
+                continue
+            if name.endswith(suffixes):
+                self._file_orphan_away(name, suffixes, found)
                 continue
             came = {suffix for suffix in suffixes if name + suffix in found}
             for suffix in set(suffixes) - came:
                 if inbox is None:
-                    inbox = {one.name for one in self._list(self.from_agency)}
+                    inbox = {waiting.name for waiting in self._list(self.from_agency)}
                 left_behind = held.name + suffix in inbox and held.name not in inbox
                 if left_behind and self._bring(held.name + suffix, f"{directory}/{name}{suffix}"):
                     came.add(suffix)
             sidecars = tuple(suffix for suffix in suffixes if suffix in came)
-            claims.append(Claimed(held.name, name, found[name].size, held.declared_sha256, sidecars))
+            claims.append(Claimed(held.name, name, one.size, held.declared_sha256, sidecars))
         return sorted(claims, key=lambda claimed: (claimed.name, claimed.held_as))
+
+    def _file_orphan_away(self, name: str, suffixes: tuple[str, ...], found: Mapping[str, Found]) -> None:
+        """A sidecar whose main file was archived just before a crash follows it."""
+        suffix = next(suffix for suffix in suffixes if name.endswith(suffix))
+        main = name.removesuffix(suffix)
+        if main in found:
+            return
+        for outcome in get_args(Outcome):
+            if self._find(f"{self.from_agency}/{names.ARCHIVE}/{outcome}/{main}") is not None:
+                with contextlib.suppress(NameMissing):
+                    self._file_away(
+                        f"{self.from_agency}/{names.CLAIM}/{name}",
+                        f"{self.from_agency}/{names.ARCHIVE}/{outcome}/{name}",
+                    )
+                return
 
     def fetch(self, claimed: Claimed, to: Path) -> Fetched:
         """Hash and size of the claimed file, now whole and synced at `to`; sidecars lie beside it, `to` plus their ending.
@@ -498,15 +516,16 @@ class Drop(ABC):
         self._ensure(f"{self.from_agency}/{names.ARCHIVE}")
         self._ensure(directory)
         source = f"{self.from_agency}/{names.CLAIM}/{claimed.held_as}"
-        for suffix in claimed.sidecars:
-            with contextlib.suppress(NameMissing):
-                self._file_away(source + suffix, f"{directory}/{claimed.held_as}{suffix}")
         try:
             self._file_away(source, f"{directory}/{claimed.held_as}")
         except NameMissing:
             if self._find(f"{directory}/{claimed.held_as}") is None:
                 message = f"{names.printable(source)} is no longer where it was claimed, and not in the archive either."
                 raise RemoteFailed(message, fix="Ask the agency who tidies that directory.") from None
+        # Its sidecars last: a claim that is returned after a crash has them all.
+        for suffix in claimed.sidecars:
+            with contextlib.suppress(NameMissing):
+                self._file_away(source + suffix, f"{directory}/{claimed.held_as}{suffix}")
 
     def _file_away(self, source: str, target: str) -> None:
         for attempt in range(_ARCHIVE_ATTEMPTS):
