@@ -1,0 +1,131 @@
+"""An agency from "hello" to live: its row, its drop with pinned host keys, its public keys, its contract."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from infra import audit
+from infra.store import bulk, exchange
+from infra.wiring import Desk
+from keys.sealing import suite_named
+from models.contract import Contract
+from models.errors import RefusedByPolicy, UsageError
+from models.kinds import CODE
+from models.lives import AGENCY, moved
+from models.release import CHANNELS
+from models.tables import AgencyContract
+
+CONTRACTS = bulk.table_of(AgencyContract)
+
+
+def add(  # noqa: PLR0913 - an agency's columns
+    desk: Desk,
+    code: str,
+    name: str,
+    *,
+    suite: str = "age",
+    channels: str = "phone,sms",
+    capacity_accounts: int | None = None,
+    remits: str = "gross",
+    term_days: int = 180,
+    drop: Mapping[str, Any] | None = None,
+) -> bool:
+    """The agency is known (state prospect), with a pseudonym key and an SSH client key of its own.
+
+    True where this call added it; False where it was there. Raises UsageError for a bad code, suite or channel.
+    """
+    if not re.fullmatch(CODE, code):
+        message = f"{code!r} cannot be an agency's code"
+        raise UsageError(message, fix="use 2 to 20 lower-case letters, digits and inner hyphens")
+    suite_named(suite)
+    if unknown := sorted(set(channels.split(",")) - set(CHANNELS)):
+        message = f"no such channel: {', '.join(unknown)}"
+        raise UsageError(message, fix=f"known: {', '.join(CHANNELS)}")
+    with desk.database.write() as connection:
+        if connection.execute(select(exchange.AGENCIES.c.agency).where(exchange.AGENCIES.c.agency == code)).first():
+            return False
+        now = desk.now()
+        if not desk.keyring.pseudonym_keys(code):
+            desk.keyring.new_pseudonym_key(code, now)
+        desk.keyring.ssh_client_key(code, now)
+        connection.execute(
+            insert(exchange.AGENCIES).values(
+                agency=code, name=name, state="prospect", suite=suite, drop=json.dumps(dict(drop or {}), sort_keys=True),
+                layout="package", channels=channels, capacity_accounts=capacity_accounts, remits=remits,
+                term_days=term_days, timezone="Asia/Shanghai", created_at=now,
+            )
+        )  # fmt: skip
+        audit.record(connection, desk.actor, "agency.added", code, {"suite": suite}, now)
+    return True
+
+
+def set_drop(desk: Desk, code: str, drop: Mapping[str, Any]) -> None:
+    """The agency is reached by this drop: kind sftp (host, port, username, host_keys) or folder (root)."""
+    if drop.get("kind") not in {"sftp", "folder"}:
+        message = f"agency {code}: a drop is of kind sftp or folder"
+        raise UsageError(message, fix="see docs/reference/drops.md")
+    with desk.database.write() as connection:
+        exchange.agency(connection, code)
+        connection.execute(
+            update(exchange.AGENCIES)
+            .where(exchange.AGENCIES.c.agency == code)
+            .values(drop=json.dumps(dict(drop), sort_keys=True))
+        )
+        audit.record(connection, desk.actor, "agency.drop", code, {"kind": str(drop["kind"])}, desk.now())
+
+
+def trust(desk: Desk, code: str, encrypt: str, verify: str) -> dict[str, str]:
+    """The agency's public keys are pinned; returns their fingerprints, to be compared with the agency's own."""
+    with desk.database.read() as connection:
+        row = exchange.agency(connection, code)
+    now = desk.now()
+    prints = desk.keyring.trust(code, row.suite, encrypt=encrypt, verify=verify, now=now, valid_days=desk.settings.own_key_days)
+    with desk.database.write() as connection:
+        audit.record(connection, desk.actor, "agency.trusted", code, {"fingerprint": prints["verify"]}, now)
+    return prints
+
+
+def contract(desk: Desk, code: str, lender: str, terms: str, effective_from: date, share: float | None = None) -> bool:
+    """The contract is in force from that day; True where it is new, False where the same terms were there.
+
+    Raises ContractFault for terms that cannot be read, RefusedByPolicy where other terms begin on that day already.
+    """
+    Contract.parse(terms)
+    digest = hashlib.sha256(terms.encode()).hexdigest()
+    with desk.database.write() as connection:
+        exchange.agency(connection, code)
+        exchange.lender_timezone(connection, lender)
+        known = connection.execute(
+            select(CONTRACTS.c.sha256).where(
+                CONTRACTS.c.agency == code, CONTRACTS.c.lender == lender, CONTRACTS.c.effective_from == effective_from
+            )
+        ).scalar_one_or_none()
+        if known == digest:
+            return False
+        if known is not None:
+            message = f"{code} and {lender} already have a contract from {effective_from}"
+            raise RefusedByPolicy(message, fix="give the new terms a later day: what was agreed stays on the books")
+        connection.execute(
+            insert(CONTRACTS).values(
+                agency=code, lender=lender, effective_from=effective_from, terms=terms, sha256=digest,
+                created_by=desk.actor, created_at=desk.now(), share=share,
+            )
+        )  # fmt: skip
+        audit.record(connection, desk.actor, "agency.contract", code, {"lender": lender, "sha256": digest}, desk.now())
+    return True
+
+
+def become(desk: Desk, code: str, state: str) -> None:
+    """The agency moves on in its life (models/lives.AGENCY). Raises IllegalMove where it does not lead there."""
+    with desk.database.write() as connection:
+        row = exchange.agency(connection, code)
+        moved(f"agency {code}", row.state, state, AGENCY)
+        connection.execute(update(exchange.AGENCIES).where(exchange.AGENCIES.c.agency == code).values(state=state))
+        audit.record(connection, desk.actor, "agency.state", code, {"state": state}, desk.now())
