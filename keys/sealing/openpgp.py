@@ -94,9 +94,9 @@ class OpenPgpSuite:
             raise SealRefused(f"{sealed.name}: no recipient to seal to")
         with _gnupg(now, own=[signer], theirs=recipients) as (_, program), replacing(sealed) as unfinished:
             made = _said_by(program)
-            with suppress(BrokenPipeError):  # GnuPG stopped reading, and has said why
+            with plain.open("rb") as stream, suppress(BrokenPipeError):  # GnuPG stopped reading, and has said why
                 program.encrypt_file(
-                    str(plain),
+                    stream,
                     [entry.public["encrypt_fingerprint"] for entry in recipients],
                     sign=signer.fingerprint,
                     passphrase=signer.secret["passphrase"],
@@ -107,7 +107,7 @@ class OpenPgpSuite:
                 )
             said = {words[0] for words in _status(made.stderr)}
             if not made.ok or made.returncode or not {"SIG_CREATED", "END_ENCRYPTION"} <= said:
-                raise _unsealed(sealed, made.stderr)
+                raise _unsealed(sealed, made)
 
     def open(
         self, sealed: Path, plain: Path, *, identities: Sequence[Entry], verifiers: Sequence[Entry], now: datetime
@@ -116,11 +116,11 @@ class OpenPgpSuite:
         identity = _addressed(sealed, identities, now)
         with _gnupg(now, own=[identity], theirs=verifiers) as (_, program), replacing(plain) as unfinished:
             made = _said_by(program)
-            with suppress(BrokenPipeError):  # GnuPG stopped reading, and has said why
+            with sealed.open("rb") as stream, suppress(BrokenPipeError):  # GnuPG stopped reading, and has said why
                 program.decrypt_file(
-                    str(sealed), passphrase=identity.secret["passphrase"], always_trust=True, output=str(unfinished)
+                    stream, passphrase=identity.secret["passphrase"], always_trust=True, output=str(unfinished)
                 )
-            if machine := system_fault(made.stderr, plain):
+            if machine := _machine_fault(made, plain):
                 raise machine
             signer = _judged(sealed, made, verifiers, now)
         return Opened(signer.fingerprint, signer.generation)
@@ -217,7 +217,7 @@ def _read_one(armoured: str, capability: str, use: str, now: datetime) -> tuple[
             fix="ask the agency for `gpg --armor --export`, and tell it that this key is burnt",
         )
     with _gnupg(now) as (_, program):
-        program.import_keys(armoured)
+        program.import_keys(armoured.encode())
         keys = program.list_keys()
         if len(keys) != 1:
             raise KeyUnfit(
@@ -241,18 +241,25 @@ def _status(stderr: str) -> list[list[str]]:
     return [line.split()[1:] for line in stderr.splitlines() if line.startswith("[GNUPG:] ")]
 
 
-def _unsealed(sealed: Path, stderr: str) -> Exception:
-    """Return why GnuPG did not seal: a key, or else the machine (disk, permissions)."""
-    status = {words[0]: words[1:] for words in _status(stderr)}
+def _machine_fault(made: gnupg.Crypt, target: Path) -> OSError | None:
+    """Return the fault of this machine that ended GnuPG (a full disk, a kill), or None if it ended by itself.
+
+    It may say DECRYPTION_OKAY in the same breath as "No space left on device".
+    """
+    if made.returncode is not None and made.returncode < 0:
+        return OSError(f"gpg was ended by signal {-made.returncode} before {target} was written")
+    return system_fault(made.stderr, target)
+
+
+def _unsealed(sealed: Path, made: gnupg.Crypt) -> Exception:
+    """Return why GnuPG did not seal: a key, or else the machine."""
+    status = {words[0]: words[1:] for words in _status(made.stderr)}
     if "INV_RECP" in status or "INV_SGNR" in status:
-        return SealRefused(
-            f"{sealed.name}: GnuPG refuses the key {(status.get('INV_RECP') or status['INV_SGNR'])[-1]}",
-            fix="exchange new keys and run `consign keys list`",
-        )
-    if machine := system_fault(stderr, sealed):
-        return machine
-    said = [line for line in stderr.splitlines() if line.startswith("gpg: ") and "WARNING" not in line]
-    return OSError(f"gpg could not write {sealed}: {said[-1] if said else 'no reason given'}")
+        msg = f"{sealed.name}: GnuPG refuses the key {(status.get('INV_RECP') or status['INV_SGNR'])[-1]}"
+        return SealRefused(msg, fix="exchange new keys and run `consign keys list`")
+    said = [line for line in made.stderr.splitlines() if line.startswith("gpg: ") and "WARNING" not in line]
+    why = said[-1] if said else "no reason given"
+    return _machine_fault(made, sealed) or OSError(f"gpg could not write {sealed}: {why}")
 
 
 def _addressed(sealed: Path, identities: Sequence[Entry], now: datetime) -> Entry:
