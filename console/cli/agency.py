@@ -1,0 +1,174 @@
+"""`consign agency`: add an agency, exchange keys, pin its host, agree a contract, let it work."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.cli.output import Json, emit, say
+from models.errors import UsageError
+
+app = typer.Typer(no_args_is_help=True)
+keys = typer.Typer(no_args_is_help=True, help="Public keys, ours and the agency's.")
+app.add_typer(keys, name="keys")
+
+Code = Annotated[str, typer.Argument(help="The agency's code.")]
+
+
+@app.command()
+def add(  # noqa: PLR0913 - an agency's columns
+    code: Code,
+    name: Annotated[str, typer.Option(help="Its name, as on the contract.")],
+    suite: Annotated[str, typer.Option(help="How files are sealed: age or openpgp.")] = "age",
+    channels: Annotated[str, typer.Option(help="Its mandate, comma-separated.")] = "phone,sms",
+    capacity: Annotated[int | None, typer.Option(help="The most accounts it can hold.")] = None,
+    remits: Annotated[str, typer.Option(help="gross, or net of commission and VAT.")] = "gross",
+    term_days: Annotated[int, typer.Option(help="Days an account stays with it.")] = 180,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Add an agency as a prospect, with a pseudonym key and an SSH client key of its own."""
+    from infra import onboarding
+    from infra.wiring import desk
+
+    new = onboarding.add(
+        desk(), code, name, suite=suite, channels=channels, capacity_accounts=capacity, remits=remits, term_days=term_days
+    )
+    emit({"agency": code, "added": new, "ssh_client_key": desk().keyring.ssh_client_public(code, desk().now())}, title="Agency")
+    say("next: `consign agency drop`, `consign agency keys trust`, `consign agency contract`, then `consign agency state`")
+
+
+@app.command(name="list")
+def list_(json: Json = False) -> None:  # noqa: ARG001 - read by emit
+    """List every agency with its state, suite, mandate and accounts held."""
+    from sqlalchemy import func, select
+
+    from infra.store import bulk, exchange
+    from infra.wiring import desk
+
+    held = (
+        select(exchange.PLACEMENTS.c.agency, func.count().label("accounts"))
+        .where(exchange.PLACEMENTS.c.state.in_(exchange.AT_AGENCY))
+        .group_by(exchange.PLACEMENTS.c.agency)
+        .subquery()
+    )
+    table = exchange.AGENCIES
+    with desk().database.read() as connection:
+        rows = bulk.read(
+            connection,
+            select(
+                table.c.agency, table.c.name, table.c.state, table.c.suite, table.c.channels, table.c.remits,
+                table.c.capacity_accounts, func.coalesce(held.c.accounts, 0).label("accounts_held"),
+            )
+            .outerjoin(held, held.c.agency == table.c.agency)
+            .order_by(table.c.agency),
+        )  # fmt: skip
+    emit(rows, title="Agencies")
+
+
+@app.command()
+def drop(  # noqa: PLR0913 - a drop's settings
+    code: Code,
+    kind: Annotated[str, typer.Option(help="sftp or folder.")] = "sftp",
+    host: Annotated[str, typer.Option(help="SFTP: host name or address.")] = "",
+    port: Annotated[int, typer.Option(help="SFTP: port.")] = 22,
+    username: Annotated[str, typer.Option(help="SFTP: user name.")] = "",
+    host_key: Annotated[list[str] | None, typer.Option(help='SFTP: pinned key, "ssh-ed25519 AAAA…"; repeat while it rotates.')] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder: its root.")] = None,
+    to_agency: Annotated[str, typer.Option(help="Directory for files to the agency.")] = "to_agency",
+    from_agency: Annotated[str, typer.Option(help="Directory of files from the agency.")] = "from_agency",
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Say how the agency is reached; an SFTP host's key is pinned here, never trusted on first use."""
+    from infra import onboarding
+    from infra.wiring import desk
+
+    settings: dict[str, object] = {"kind": kind, "to_agency": to_agency, "from_agency": from_agency}
+    if kind == "sftp":
+        if not (host and username and host_key):
+            message = "an SFTP drop needs --host, --username and --host-key"
+            raise UsageError(message, fix="ask the agency for its host key and compare the fingerprint by telephone")
+        settings |= {"host": host, "port": port, "username": username, "host_keys": list(host_key)}
+    elif root is not None:
+        settings["root"] = str(root.resolve())
+    else:
+        message = "a folder drop needs --root"
+        raise UsageError(message, fix="name the folder that both sides reach")
+    onboarding.set_drop(desk(), code, settings)
+    emit({"agency": code, **{name: value for name, value in settings.items() if name != "host_keys"}}, title="Drop")
+
+
+@app.command()
+def probe(code: Code, json: Json = False) -> None:  # noqa: ARG001 - read by emit
+    """Reach the agency's drop and say what it can do."""
+    from connectors.drops import open_drop
+    from infra import outbox
+    from infra.store import exchange
+    from infra.wiring import desk
+
+    with desk().database.read() as connection:
+        row = exchange.agency(connection, code)
+    with open_drop(outbox.drop_settings(desk(), row)) as reached:
+        emit(reached.probe(), title=f"Drop of {code}")
+
+
+@keys.command()
+def ours(suite: Annotated[str, typer.Argument(help="age or openpgp.")] = "age", json: Json = False) -> None:  # noqa: ARG001 - read by emit
+    """Show our public keys, to give to an agency."""
+    from infra.wiring import desk
+
+    emit(desk().keyring.public_keys(suite, desk().now()), title=f"Our {suite} keys")
+
+
+@keys.command()
+def trust(
+    code: Code,
+    encrypt: Annotated[Path, typer.Option(help="File with the key we encrypt to (age recipient, or armored OpenPGP key).")],
+    verify: Annotated[Path, typer.Option(help="File with the key it signs with (OpenSSH line, or the same OpenPGP key).")],
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Pin the agency's public keys; compare the fingerprints with the agency before it gets an account."""
+    from infra import onboarding
+    from infra.wiring import desk
+
+    for path in (encrypt, verify):
+        if not path.is_file():
+            message = f"no file {path}"
+            raise UsageError(message, fix="save the agency's public key in a file and name it")
+    emit(onboarding.trust(desk(), code, encrypt.read_text(), verify.read_text()), title=f"Keys of {code}")
+
+
+@app.command()
+def contract(  # noqa: PLR0913 - a contract's columns
+    code: Code,
+    lender: Annotated[str, typer.Option(help="The lender's code.")],
+    terms: Annotated[Path, typer.Option(help="The terms, a TOML file (docs/reference/contracts.md).")],
+    effective_from: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The first day in force.")],
+    share: Annotated[float | None, typer.Option(min=0, max=1, help="Target share of new placements.")] = None,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Put a contract in force from a day on; what was agreed before stays on the books."""
+    from infra import onboarding
+    from infra.wiring import desk
+
+    if not terms.is_file():
+        message = f"no file {terms}"
+        raise UsageError(message, fix="name the TOML file with the terms")
+    new = onboarding.contract(desk(), code, lender, terms.read_text(), effective_from.date(), share)
+    emit({"agency": code, "lender": lender, "effective_from": effective_from.date(), "new": new}, title="Contract")
+
+
+@app.command()
+def state(
+    code: Code,
+    to: Annotated[str, typer.Argument(help="certified, live, suspended or closed.")],
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Move the agency on in its life: prospect → certified → live ⇄ suspended → closed."""
+    from infra import onboarding
+    from infra.wiring import desk
+
+    onboarding.become(desk(), code, to)
+    emit({"agency": code, "state": to}, title="Agency")

@@ -1,0 +1,23 @@
+"""`consign place`: hand an approved plan's accounts to their agencies."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from console.cli.output import Json, emit
+
+app = typer.Typer()
+
+
+@app.command()
+def place(
+    plan_id: Annotated[int, typer.Argument(help="The approved plan.")],
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Minimise, pseudonymise, seal and deliver an approved plan; running it again sends nothing twice."""
+    from flows.engine import run
+    from flows.place import place as verb
+
+    emit(run(verb, plan_id=plan_id), title="Placed")

@@ -1,0 +1,50 @@
+"""What the gateway would say of a file, without a store, a key or a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from connectors.layouts.package import PackageRefused, control_holds, read_csv, read_package
+from models.checking import CODES, check, header_rejects
+from models.errors import UsageError
+from models.kinds import INBOUND, KINDS
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """The verdict on a file: how many lines, how many refused, and why (line 0 is the header or the envelope)."""
+
+    lines: int
+    refused: int
+    rejects: pd.DataFrame
+
+
+def check_file(path: Path, kind: str = "") -> FileCheck:
+    """The verdict on an unsealed package or a single table. Raises UsageError for a kind that agencies do not send."""
+    try:
+        if path.suffix.lower() == ".zip":
+            package = read_package(path)
+            kind = str(package.manifest.get("kind", kind))
+            header, table, manifest = package.header, package.table, package.manifest
+        else:
+            header, table = read_csv(path.read_bytes())
+            manifest = None
+    except PackageRefused as refused:
+        return _whole(refused.code)
+    if kind not in INBOUND:
+        message = f"agencies do not send files of kind {kind or '(none given)'}"
+        raise UsageError(message, fix=f"give --kind, one of {', '.join(sorted(INBOUND))}")
+    rejects = header_rejects(KINDS[kind], header)
+    if len(rejects):
+        return FileCheck(table.num_rows, table.num_rows, rejects)
+    checked = check(KINDS[kind], table)
+    if manifest is not None and KINDS[kind].control and checked.sums is not None and not control_holds(manifest, checked.sums):
+        return _whole("control_sum")
+    return FileCheck(table.num_rows, checked.refused, checked.rejects)
+
+
+def _whole(code: str) -> FileCheck:
+    return FileCheck(1, 1, pd.DataFrame([{"line": 0, "column": "", "code": code, "fix": CODES[code]}]))

@@ -1,0 +1,44 @@
+"""The disclosure register: who has been told what about this debtor, under which policy and basis, to be deleted by when."""
+
+from __future__ import annotations
+
+import pandas as pd
+from sqlalchemy import select
+
+from infra import audit
+from infra.store import bulk
+from infra.store.exchange import DISCLOSURES, ERASURES, MEMBERS, TRANSMISSIONS
+from infra.store.portfolios import find_accounts
+from infra.wiring import Desk
+from models.errors import UsageError
+
+
+def disclosures(desk: Desk, lender: str, who: str) -> pd.DataFrame:
+    """One row per file and field that told an agency about this debtor, oldest first.
+
+    who: the lender's account number, an ID number or a telephone number; it is looked up by keyed index and stored nowhere.
+    Columns: agency, kind, file, field, treatment, value_class, purpose, basis, policy, policy_version, disclosed_at,
+    erase_by, erased_at.  Raises UsageError where nobody is found.
+    """
+    with desk.database.write() as connection:
+        accounts = find_accounts(connection, desk.keyring, lender, who)
+        audit.record(connection, desk.actor, "disclosures.asked", f"lender:{lender}", {"accounts": len(accounts)}, desk.now())
+    if not accounts:
+        message = "nobody is known by that account, ID or telephone number"
+        raise UsageError(message, fix="give it exactly as the lender's file has it, with --lender")
+    with desk.database.read() as connection:
+        return bulk.read(
+            connection,
+            select(
+                DISCLOSURES.c.agency, TRANSMISSIONS.c.kind, TRANSMISSIONS.c.name.label("file"), DISCLOSURES.c.field,
+                DISCLOSURES.c.treatment, DISCLOSURES.c.value_class, DISCLOSURES.c.purpose, DISCLOSURES.c.basis,
+                DISCLOSURES.c.policy, DISCLOSURES.c.policy_version, DISCLOSURES.c.disclosed_at, DISCLOSURES.c.erase_by,
+                ERASURES.c.erased_at,
+            )
+            .select_from(MEMBERS)
+            .join(DISCLOSURES, DISCLOSURES.c.transmission_id == MEMBERS.c.transmission_id)
+            .join(TRANSMISSIONS, TRANSMISSIONS.c.transmission_id == MEMBERS.c.transmission_id)
+            .outerjoin(ERASURES, ERASURES.c.placement_id == MEMBERS.c.placement_id)
+            .where(MEMBERS.c.account_id.in_(accounts), TRANSMISSIONS.c.state != "cancelled")
+            .order_by(DISCLOSURES.c.disclosed_at, DISCLOSURES.c.disclosure_id),
+        )  # fmt: skip
