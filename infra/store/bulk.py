@@ -213,9 +213,10 @@ def _out(cells: pd.Series, type_: TypeEngine[Any], *, sqlite: bool) -> Sequence[
             None if cell is None else float(cell) for cell in cells
         ]
     if isinstance(type_, Integer) and not isinstance(type_, Boolean):
-        if cells.dtype.kind in "iu":
-            return cells.to_numpy().tolist()
-        return _nullable(cells.astype("Int64"), cells)
+        if not cells.hasnans and cells.dtype.kind in "iu":  # a nullable Int64 says "i" too
+            return cells.to_numpy(dtype="int64").tolist()
+        # through numpy, for the elements of an Int64 are numpy's, and sqlite3 stores those as blobs
+        return _nullable(cells.astype("Int64").to_numpy(dtype="int64", na_value=0).tolist(), cells)
     if cells.dtype == object or isinstance(type_, LargeBinary):
         return _nullable(cells, cells)
     if cells.hasnans:
