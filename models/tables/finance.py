@@ -26,6 +26,7 @@ class RemittanceLine(SQLModel, table=True):
     account_id: int | None = big(None, index=True)
     txn_ref: str | None = Field(default=None, description="the agency's transaction id")
     original_txn_ref: str | None = None
+    original_line_id: int | None = big(None, index=True, description="of a reversal: the line it undoes")
     batch_ref: str | None = None
     kind: str = Field(default="recovery", description="recovery | reversal | direct")
     gross_minor: int = big(description="signed: a reversal is negative")
@@ -53,13 +54,14 @@ class InvoiceLine(SQLModel, table=True):
     agency: str
     invoice_no: str
     txn_ref: str | None = None
-    line_id: int | None = big(None, index=True)
+    account_id: int | None = big(None)
+    line_id: int | None = big(None, index=True, description="the remittance line that commission is claimed on")
     base_minor: int = big()
     commission_minor: int = big()
     vat_minor: int = big(0)
     currency: str
     period: str
-    state: str = "received"
+    state: str = Field(default="received", description="received | agreed | disputed")
 
 
 class BankStatement(SQLModel, table=True):

@@ -338,6 +338,7 @@ def upgrade() -> None:
         sa.Column("agency", sa.String(), nullable=False),
         sa.Column("invoice_no", sa.String(), nullable=False),
         sa.Column("txn_ref", sa.String(), nullable=True),
+        sa.Column("account_id", sa.BigInteger(), nullable=True),
         sa.Column("line_id", sa.BigInteger(), nullable=True),
         sa.Column("base_minor", sa.BigInteger(), nullable=False),
         sa.Column("commission_minor", sa.BigInteger(), nullable=False),
@@ -545,6 +546,7 @@ def upgrade() -> None:
         sa.Column("account_id", sa.BigInteger(), nullable=True),
         sa.Column("txn_ref", sa.String(), nullable=True),
         sa.Column("original_txn_ref", sa.String(), nullable=True),
+        sa.Column("original_line_id", sa.BigInteger(), nullable=True),
         sa.Column("batch_ref", sa.String(), nullable=True),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("gross_minor", sa.BigInteger(), nullable=False),
@@ -564,6 +566,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_remittance_line_account_id"), "remittance_line", ["account_id"], unique=False)
     op.create_index(op.f("ix_remittance_line_content_id"), "remittance_line", ["content_id"], unique=False)
     op.create_index(op.f("ix_remittance_line_file_id"), "remittance_line", ["file_id"], unique=False)
+    op.create_index(op.f("ix_remittance_line_original_line_id"), "remittance_line", ["original_line_id"], unique=False)
     op.create_index(op.f("ix_remittance_line_placement_id"), "remittance_line", ["placement_id"], unique=False)
     op.create_index("remittance_agency_state", "remittance_line", ["agency", "state"], unique=False)
     op.create_table(

@@ -1,0 +1,44 @@
+"""Which remittance line an invoice line claims commission on, and whether it claims what is due (R4, R11)."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from models.reconcile.breaks import found, together
+
+BY_TRANSACTION = ["txn_ref", "account_id", "currency"]
+BY_BASE = ["account_id", "currency", "base_minor"]
+
+
+def claimed(claims: pd.DataFrame, lines: pd.DataFrame) -> pd.Series:
+    """The `line_id` that each claim is for (Int64, null: none), in the claims' index. No line is claimed twice.
+
+    claims: `invoice_line_id`, `txn_ref`, `account_id`, `currency`, `base_minor`.
+    lines: those that count and nobody has claimed yet: `line_id`, `txn_ref`, `account_id`, `currency`, `gross_minor`,
+    `value_date`, `content_id`. By transaction; a claim without one by account and amount; the n-th for the n-th.
+    """
+    lines = lines.rename(columns={"gross_minor": "base_minor"}).sort_values(["value_date", "content_id"])
+    result = pd.Series(pd.NA, index=claims.index, dtype="Int64")
+    named = claims["txn_ref"].notna()
+    for keys, some in ((BY_TRANSACTION, claims[named]), (BY_BASE, claims[~named])):
+        free = lines[~lines["line_id"].isin(result.dropna())].dropna(subset=keys)
+        some = some.dropna(subset=keys).sort_values("invoice_line_id")  # noqa: PLW2901 - the same claims, in order
+        left = some[keys].assign(nth=some.groupby(keys, sort=False).cumcount(), at=some.index)
+        right = free[keys].assign(nth=free.groupby(keys, sort=False).cumcount(), line_id=free["line_id"])
+        pairs = left.merge(right, on=[*keys, "nth"])
+        result.loc[pairs["at"]] = pairs["line_id"].to_numpy()
+    return result
+
+
+def differences(claims: pd.DataFrame) -> pd.DataFrame:
+    """The breaks of claims that are not what is due.
+
+    claims: `invoice_line_id`, `agency`, `account_id`, `line_id`, `currency`, `commission_minor`, `vat_minor`,
+    `due_commission_minor`, `due_vat_minor` (0 where nothing is due).
+    """
+    breaks = []
+    for name, code in (("commission_minor", "commission_diff"), ("vat_minor", "vat_diff")):
+        due = claims[f"due_{name}"].astype("int64")
+        wrong = claims.assign(amount_minor=claims[name] - due)[claims[name] != due]
+        breaks.append(found(wrong, code, "invoice_line_id", expected_minor=due[wrong.index], found_minor=wrong[name]))
+    return together(breaks)
