@@ -43,6 +43,7 @@ _READ_BYTES: Final = 262_144
 _HEAD_BYTES: Final = 65_536
 _SEND_AGAIN: Final = "ask the sender to send it again"
 _PLAIN_ENGLISH: Final = {"LC_ALL": "C", "LANGUAGE": "C"}  # its sentences are read here
+_HIDDEN: Final = "0" * 16  # the key id that `gpg --throw-keyids` writes
 _CUT: Final = ("read error", "premature eof", "unexpected end of file", "partial length")
 
 
@@ -113,7 +114,14 @@ class OpenPgpSuite:
         self, sealed: Path, plain: Path, *, identities: Sequence[Entry], verifiers: Sequence[Entry], now: datetime
     ) -> Opened:
         """Write `plain`, if GnuPG calls exactly one signature valid and its key is pinned, to the last digit."""
-        identity = _addressed(sealed, identities, now)
+        candidates = _addressed(sealed, identities, now)
+        for identity in candidates[:-1]:  # more than one only where the recipients are hidden
+            with suppress(OpenRefused):
+                return self._open(sealed, plain, identity, verifiers, now)
+        return self._open(sealed, plain, candidates[-1], verifiers, now)
+
+    def _open(self, sealed: Path, plain: Path, identity: Entry, verifiers: Sequence[Entry], now: datetime) -> Opened:
+        """Open with one key of ours: each has a passphrase of its own."""
         with _gnupg(now, own=[identity], theirs=verifiers) as (_, program), replacing(plain) as unfinished:
             made = _said_by(program)
             with sealed.open("rb") as stream, suppress(BrokenPipeError):  # GnuPG stopped reading, and has said why
@@ -262,8 +270,8 @@ def _unsealed(sealed: Path, made: gnupg.Crypt) -> Exception:
     return _machine_fault(made, sealed) or OSError(f"gpg could not write {sealed}: {why}")
 
 
-def _addressed(sealed: Path, identities: Sequence[Entry], now: datetime) -> Entry:
-    """Return our valid key that the file is sealed to; raises OpenRefused if there is none."""
+def _addressed(sealed: Path, identities: Sequence[Entry], now: datetime) -> list[Entry]:
+    """Return our valid key that the file is sealed to, or all if it hides that; raises OpenRefused if there is none."""
     with sealed.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
     with _gnupg(now) as (_, program):
@@ -281,10 +289,12 @@ def _addressed(sealed: Path, identities: Sequence[Entry], now: datetime) -> Entr
             code="tampered",
             fix="ask the sender which suite sealed it",
         )
+    valid = [entry for entry in identities if entry.state(now) == "valid"]
+    if _HIDDEN in key_ids and valid:
+        return valid
     ours = [entry for entry in identities if key_ids & set(entry.public["encrypt_key_ids"].split())]
-    for entry in ours:
-        if entry.state(now) == "valid":
-            return entry
+    if counting := [entry for entry in ours if entry in valid]:
+        return counting[:1]
     if ours:
         code: RefusalCode = "key_revoked" if ours[0].state(now) == "revoked" else "key_expired"
         raise OpenRefused(
@@ -292,7 +302,11 @@ def _addressed(sealed: Path, identities: Sequence[Entry], now: datetime) -> Entr
             code=code,
             fix="send the sender our present public key and ask for the file again",
         )
-    raise OpenRefused(
+    raise _not_for_us(sealed)
+
+
+def _not_for_us(sealed: Path) -> OpenRefused:
+    return OpenRefused(
         f"{sealed.name} is not sealed to any key of ours",
         code="not_for_us",
         fix="check that the file is meant for us and that the sender has our public key",
@@ -314,6 +328,8 @@ def _judged(sealed: Path, made: gnupg.Crypt, verifiers: Sequence[Entry], now: da
         msg = f"{sealed.name} is signed with a key that {'was revoked' if said['REVKEYSIG'] else 'has expired'}"
         code: RefusalCode = "key_revoked" if said["REVKEYSIG"] else "key_expired"
         raise OpenRefused(msg, code=code, fix="ask the sender for a new key and a newly signed file")
+    if not said["DECRYPTION_KEY"]:
+        raise _not_for_us(sealed)
     if not made.ok or said["DECRYPTION_OKAY"] != 1 or said["BADMDC"] or said["DECRYPTION_FAILED"]:
         cut = any(sign in made.stderr.lower() for sign in _CUT)
         raise OpenRefused(
