@@ -1,9 +1,9 @@
 """SFTP version 3 over one SSH channel: our own requests and answers, matched by number, in whatever order they come.
 
-paramiko's `put` loses data in silence and its `get` accepts a file cut short, so of paramiko only the transport is used. Its
-private methods turned out not to be needed: the protocol is spoken here, over the channel's public `send` and `recv`.
-Up to 64 writes are in flight and the answer to every one is checked; short reads are asked for again; no answer is believed
-that was not asked for, or is longer than what was asked for.
+paramiko's `put` loses data in silence and its `get` accepts a file cut short, so of paramiko only the transport is
+used. Its private methods turned out not to be needed: the protocol is spoken here, over the channel's public `send`
+and `recv`. Up to 64 writes are in flight and the answer to every one is checked; short reads are asked for again; no
+answer is believed that was not asked for, or is longer than what was asked for.
 
 Source: draft-ietf-secsh-filexfer-02; OpenSSH's PROTOCOL, section 4, for the extensions.
 """
@@ -37,6 +37,11 @@ READ_AHEAD = 4 * 2**20
 MAX_NAMES = 100_000
 """A directory of an agency holds dozens; a listing without an end is an attack or a fault."""
 _MAX_ANSWER = 512 * 1024
+_SPOKEN_VERSION = 3
+_SHORTEST_ANSWER = 5
+"""Kind and number."""
+_SHORTEST_STATUS_WITH_TEXT = 8
+"""Some old servers send the code alone."""
 
 _INIT, _VERSION, _OPEN, _CLOSE, _READ, _WRITE, _LSTAT, _FSTAT = 1, 2, 3, 4, 5, 6, 7, 8
 _OPENDIR, _READDIR, _REMOVE, _MKDIR, _RENAME = 11, 12, 13, 14, 18
@@ -169,10 +174,10 @@ class Sftp:
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def write(self, path: str, blocks: Iterable[bytes], start: int) -> int | None:
-        """Size of `path` as the server gives it, after `blocks` were written from `start` on and synced where that is offered.
+        """Size of `path` as the server gives it, after `blocks` were written from `start` on, and synced where offered.
 
-        blocks: of at most WRITE_BYTES. Every answer was OK, that to closing included; otherwise Status. None: it gives no size.
-        With `start` 0 the file is cut to nothing first.
+        blocks: of at most WRITE_BYTES. Every answer was OK, that to closing included; otherwise Status. None: it gives
+        no size. With `start` 0 the file is cut to nothing first.
         """
         what = "sending a file"
         flags = _FLAG_WRITE | _FLAG_CREATE | (_FLAG_TRUNCATE if start == 0 else 0)
@@ -244,7 +249,7 @@ class Sftp:
         return bytes(read)
 
     def read(self, path: str, cap: int) -> Generator[bytes]:
-        """The content of `path` in order; raises ChangedWhileRead unless it was whole and the same from first to last."""
+        """Yield the content of `path` in order; raises ChangedWhileRead unless it was whole and the same throughout."""
         what = "fetching a file"
         handle = self._call(what, _OPEN, _text(path) + struct.pack(">I", _FLAG_READ) + _NO_ATTRIBUTES, _HANDLE)
         try:
@@ -333,9 +338,9 @@ class Sftp:
 
     def _agree(self) -> MappingProxyType[str, str]:
         with self._connection.working("agreeing on the version of SFTP"):
-            self._send(struct.pack(">IBI", 5, _INIT, 3))
+            self._send(struct.pack(">IBI", 5, _INIT, _SPOKEN_VERSION))
             packet = self._packet()
-        if packet[0] != _VERSION or struct.unpack_from(">I", packet, 1)[0] < 3:
+        if packet[0] != _VERSION or struct.unpack_from(">I", packet, 1)[0] < _SPOKEN_VERSION:
             raise self._broken("no SFTP version 3")
         extensions, at = {}, 5
         while at < len(packet):
@@ -355,7 +360,7 @@ class Sftp:
         return MappingProxyType(dict(zip(names, struct.unpack_from(">4Q", answer), strict=True)))
 
     def _call(self, what: str, kind: int, body: bytes, expected: int) -> bytes:
-        """Send one request and return the body of its answer, of the `expected` kind; a status other than OK is raised."""
+        """Return the body of the answer to one request, of the `expected` kind; a status other than OK is raised."""
         with self._connection.working(what):
             number = self._ask(kind, body)
             answered, answer_kind, answer = self._answer()
@@ -393,7 +398,7 @@ class Sftp:
     def _answer(self) -> tuple[int, int, bytes]:
         """Return number, kind and body of the next answer."""
         packet = self._packet()
-        if len(packet) < 5:
+        if len(packet) < _SHORTEST_ANSWER:
             raise self._broken("a packet too short to be an answer")
         return struct.unpack_from(">I", packet, 1)[0], packet[0], packet[5:]
 
@@ -416,7 +421,7 @@ class Sftp:
             self._inbound += arrived
 
     def _broken(self, why: str) -> BadAnswer:
-        """The error for a peer that breaks the protocol; nothing it says later can be matched, so the connection goes."""
+        """The error for a peer that breaks the protocol; the connection goes, for no later answer can be matched."""
         self.close()
         return BadAnswer(f"{self.peer} sent {why}.", fix="Report it to the agency; its SFTP server is at fault.")
 
@@ -437,7 +442,7 @@ def _string(packet: bytes, at: int) -> tuple[bytes, int]:
 
 def _status(body: bytes) -> Status:
     (code,) = struct.unpack_from(">I", body)
-    text = _string(body, 4)[0] if len(body) >= 8 else b""
+    text = _string(body, 4)[0] if len(body) >= _SHORTEST_STATUS_WITH_TEXT else b""
     return Status(code, ascii(text.decode("utf-8", "replace"))[1:-1][:200])
 
 

@@ -3,20 +3,22 @@
 **Publishing.** A file appears under its final name whole or not at all, and never twice:
 
 1. It is written under a temporary name in the same directory; every write's answer is checked; the server is asked to
-   sync it to disk where it can; its size is compared. What was sent hashes to what the caller recorded, or nothing more happens.
+   sync it to disk where it can; its size is compared. What was sent hashes to what the caller recorded, or nothing
+   more happens.
 2. The caller *records its intent durably* (`record_intent` commits to its database).
 3. The temporary name is renamed to the final one, by a rename that never replaces. The caller records that it is done.
 
-Whoever finds the intent recorded and no more asks the other side: the final name is there, then it was sent; the temporary
-name is there, then the rename did not happen and is done now; neither, then a fast consumer took it: *presumed* sent, to be
-settled by the agency's acknowledgement, and never sent again by itself. Without the intent a lost answer to the rename would
-deliver twice. Sidecars (`<name>.sig`) are published before their file: where the file is, its sidecars are.
+Whoever finds the intent recorded and no more asks the other side: the final name is there, then it was sent; the
+temporary name is there, then the rename did not happen and is done now; neither, then a fast consumer took it:
+*presumed* sent, to be settled by the agency's acknowledgement, and never sent again by itself. Without the intent a
+lost answer to the rename would deliver twice. Sidecars (`<name>.sig`) are published before their file: where the file
+is, its sidecars are.
 
-**Collecting.** A file is complete when a `.done` beside it says its hash and size; else, when it bears no unfinished name; else,
-when two looks some seconds apart agree. It is claimed by renaming it to a name that two collectors compute alike, so that one of
-them wins; fetched under a cap, its attributes compared before and after; recorded by the caller (a ledger unique on the hash);
-archived. What a crash left claimed, `claimed` returns again. A claim proves ownership, not completeness: a writer may go on
-writing after the rename, and the ledger and the seal have the last word.
+**Collecting.** A file is complete when a `.done` beside it says its hash and size; else, when it bears no unfinished
+name; else, when two looks some seconds apart agree. It is claimed by renaming it to a name that two collectors compute
+alike, so that one of them wins; fetched under a cap, its attributes compared before and after; recorded by the caller
+(a ledger unique on the hash); archived. What a crash left claimed, `claimed` returns again. A claim proves ownership,
+not completeness: a writer may go on writing after the rename, and the ledger and the seal have the last word.
 
 The order above lives here, once. A kind of drop supplies the eight acts it is made of, and `probe`.
 """
@@ -40,6 +42,7 @@ from connectors.drops.errors import (
     ChangedWhileRead,
     ExistsButDifferent,
     FileNotAsRecorded,
+    LocalDiskFailed,
     NotAsDeclared,
     PermissionRefused,
     RemoteFailed,
@@ -226,8 +229,10 @@ class Drop(ABC):
         return self._publish(file, part, final, sha256)
 
     def _whole(self, file: Path, part: str) -> bool:
-        """Whether the part is as long as it was when the intent was recorded: then no byte of it is touched any more,
-        because an earlier connection's rename of it may still be under way."""
+        """Whether the part has its full length, as it had when the intent was recorded.
+
+        Then no byte of it is touched any more: an earlier connection's rename of it may still be under way.
+        """
         there = self._find(part)
         return there is None or there.size == file.stat().st_size
 
@@ -319,7 +324,8 @@ class Drop(ABC):
     ) -> Look:
         """What lies in the agency's directory: complete files, names left alone, and files that are not complete yet.
 
-        sidecar_suffix: with it, a file is complete only when `<name><suffix>` is there too, and the two travel together.
+        sidecar_suffix: with it, a file is complete only when `<name><suffix>` is there too, and the two travel
+        together.
         complete: what counts where no `.done` says it. "stable" waits `settle_seconds` and looks a second time.
         """
         found = {one.name: one for one in self._list(self.from_agency)}
@@ -331,28 +337,32 @@ class Drop(ABC):
         sight = Look([], [], [])
         belonging = (names.DONE, sidecar_suffix or names.DONE)
         for name in sorted(found):
-            one = found[name]
-            if one.kind == "directory" and name in {names.CLAIM, names.ARCHIVE}:
-                continue
-            if why := names.why_hostile(name):
-                sight.ignored.append(Ignored(names.printable(name), why))
+            one, shown = found[name], names.printable(name)
+            if why := self._why_ignored(one, pattern, belonging):
+                sight.ignored.append(Ignored(shown, why))
             elif name.endswith(names.UNFINISHED):
-                sight.unfinished.append(Ignored(names.printable(name), "bears an unfinished name"))
-            elif name.endswith(belonging):
-                continue
-            elif pattern.fullmatch(name) is None:
-                sight.ignored.append(Ignored(names.printable(name), "matches no name that is expected here"))
-            elif one.kind != "file":
-                sight.ignored.append(Ignored(names.printable(name), "is not a regular file"))
-            elif one.size > self.max_bytes:
-                sight.ignored.append(Ignored(names.printable(name), f"is larger than {self.max_bytes} bytes"))
-            else:
+                sight.unfinished.append(Ignored(shown, "bears an unfinished name"))
+            elif name not in {names.CLAIM, names.ARCHIVE} and not name.endswith(belonging):
                 entry = self._complete(one, found, before, sidecar_suffix, complete)
                 if isinstance(entry, Entry):
                     sight.entries.append(entry)
                 else:
-                    sight.unfinished.append(Ignored(names.printable(name), entry))
+                    sight.unfinished.append(Ignored(shown, entry))
         return sight
+
+    def _why_ignored(self, one: Found, pattern: re.Pattern[str], belonging: tuple[str, ...]) -> str | None:
+        """Why a name is none of ours; None for files to look at, unfinished ones, sidecars and our own directories."""
+        if why := names.why_hostile(one.name):
+            return why
+        if one.name.endswith((*names.UNFINISHED, *belonging)):
+            return None
+        if one.kind == "directory" and one.name in {names.CLAIM, names.ARCHIVE}:
+            return None
+        if pattern.fullmatch(one.name) is None:
+            return "matches no name that is expected here"
+        if one.kind != "file":
+            return "is not a regular file"
+        return f"is larger than {self.max_bytes} bytes" if one.size > self.max_bytes else None
 
     def _complete(
         self,
@@ -396,7 +406,8 @@ class Drop(ABC):
     def claim(self, entry: Entry) -> Claimed:
         """`entry` is ours: renamed, with its sidecars, into the claim directory.
 
-        Raises TakenByAnother if another collector has it, or if an earlier file of that name, size and time is still claimed.
+        Raises TakenByAnother if another collector has it, or if an earlier file of that name, size and time is still
+        claimed.
         """
         names.checked(entry.name)
         held = names.held(entry.name, entry.size, int(entry.mtime.timestamp()), entry.declared_sha256)
@@ -425,8 +436,8 @@ class Drop(ABC):
     def claimed(self, sidecar_suffix: str | None = None) -> list[Claimed]:
         """What was claimed and not archived yet, by this collector or one that crashed, by name.
 
-        A sidecar that a crash left behind is brought along, or filed away with its main file. Another collector's claims
-        are returned too: let one collect per agency at a time.
+        A sidecar that a crash left behind is brought along, or filed away with its main file. Another collector's
+        claims are returned too: let one collect per agency at a time.
         """
         directory = f"{self.from_agency}/{names.CLAIM}"
         self._ensure(directory)
@@ -468,9 +479,10 @@ class Drop(ABC):
                 return
 
     def fetch(self, claimed: Claimed, to: Path) -> Fetched:
-        """Hash and size of the claimed file, now whole and synced at `to`; sidecars lie beside it, `to` plus their ending.
+        """Hash and size of the claimed file, now whole and synced at `to`; its sidecars at `to` plus their ending.
 
-        On any error nothing is left at `to`. Raises TooLarge, ChangedWhileRead (the claim remains; try again) or NotAsDeclared.
+        On any error nothing is left at `to`. Raises TooLarge, ChangedWhileRead (the claim remains; try again) or
+        NotAsDeclared.
         """
         source = f"{self.from_agency}/{names.CLAIM}/{claimed.held_as}"
         sidecars = {}
@@ -490,7 +502,7 @@ class Drop(ABC):
         part = to.with_name(to.name + ".part")
         digest, size = hashlib.sha256(), 0
         try:
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as sink:
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as sink:
                 for block in self._read(source, cap):
                     digest.update(block)
                     sink.write(block)
@@ -503,6 +515,9 @@ class Drop(ABC):
             _sync_directory(to.parent)
         except NameMissing:
             raise ChangedWhileRead(f"{names.printable(source)} is gone.") from None
+        except OSError as error:  # a drop's own errors are never of this kind
+            message = f"{to} cannot be written: {error.strerror}."
+            raise LocalDiskFailed(message, fix="Make room or mend the directory; the claim remains.") from error
         finally:
             part.unlink(missing_ok=True)
         return digest.hexdigest(), size

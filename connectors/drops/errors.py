@@ -75,3 +75,7 @@ class NotAsDeclared(ConnectorError, RemoteRefused):
 
 class FileNotAsRecorded(ConnectorError):
     """The local file is not the one that was recorded for sending; nothing was published."""
+
+
+class LocalDiskFailed(ConnectorError):
+    """What was fetched could not be kept here; nothing of it was."""

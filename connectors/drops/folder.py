@@ -107,7 +107,7 @@ class FolderDrop(Drop):
             with (
                 self._explained("writing", path),
                 file.open("rb") as source,
-                open(os.open(target, flags, 0o640), "wb") as sink,
+                os.fdopen(os.open(target, flags, 0o640), "wb") as sink,
             ):
                 while block := source.read(_BLOCK):
                     digest.update(block)
@@ -128,7 +128,10 @@ class FolderDrop(Drop):
 
     def _read(self, path: str, cap: int) -> Generator[bytes]:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # neither a link nor a pipe may be put in its place
-        with self._explained("reading", path), open(os.open(self._root / path, flags), "rb", buffering=0) as source:
+        with (
+            self._explained("reading", path),
+            os.fdopen(os.open(self._root / path, flags), "rb", buffering=0) as source,
+        ):
             before = os.fstat(source.fileno())
             if not stat.S_ISREG(before.st_mode):
                 raise ChangedWhileRead(f"{printable(path)} is not a regular file.")

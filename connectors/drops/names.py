@@ -24,13 +24,14 @@ UNFINISHED = (".part", ".filepart", ".tmp", ".temp", ".partial", ".writing", ".c
 
 _MAX_NAME_BYTES = 160
 """Leaves room, in the 255 that file systems give, for what a claim (86) puts in front and a sidecar behind."""
+_SHOWN = 80
 _HELD = re.compile(r"([0-9a-f]{64}|[0-9a-f]{16})\.([0-9]{1,20})\.(.+)", re.DOTALL)
 _DECLARED_LENGTH = 64
 
 
 def printable(name: str) -> str:
     """`name` as ASCII, quoted, cut to a length that a log line bears."""
-    return ascii(name[:80]) + ("..." if len(name) > 80 else "")
+    return ascii(name[:_SHOWN]) + ("..." if len(name) > _SHOWN else "")
 
 
 def why_hostile(name: str) -> str | None:

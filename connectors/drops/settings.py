@@ -1,4 +1,4 @@
-"""What a drop needs to be opened. Frozen values; where they come from (database, TOML, vault) is the caller's business."""
+"""What a drop needs to be opened. Where the values come from (database, TOML, vault) is the caller's business."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from connectors.drops.settings import SftpSettings
 
 BACK_OFF = 4 * 2**20
-"""Before going on with a part: answers come out of order, and of what a server had acknowledged up to this much was missing."""
+"""Before going on with a part: of what a server had acknowledged before a cut, this much may be missing."""
 COMPARED = 2**20
 """Of what remains, this much of its end must be ours."""
 _FULL_BELOW = 2**20

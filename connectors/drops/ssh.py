@@ -1,7 +1,7 @@
 """An authenticated SSH channel to a server whose key is pinned, or an error that says whether trying again may help.
 
-Weak algorithms are never offered, the host key's type is restricted to the pinned ones, and all of connecting, handshake,
-log-in and channel has one time limit, kept by a watchdog that closes the socket.
+Weak algorithms are never offered, the host key's type is restricted to the pinned ones, and all of connecting,
+handshake, log-in and channel has one time limit, kept by a watchdog that closes the socket.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from connectors.drops.watchdog import Watchdog
 from models.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from connectors.drops.settings import SftpSettings
 
@@ -48,7 +48,7 @@ SIGNATURES = {
     "ecdsa-sha2-nistp521": ("ecdsa-sha2-nistp521",),
     "ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256"),
 }
-"""Key type as it is pinned -> signature algorithms accepted for it. `ssh-rsa` with SHA-1 is in neither paramiko 5 nor here."""
+"""Key type as it is pinned -> signature algorithms accepted for it. `ssh-rsa` with SHA-1 is not among them."""
 
 WINDOW = 4 * 2**20
 """What the server may send unread. At 16 MiB paramiko's buffer takes fourteen times as long."""
@@ -73,9 +73,9 @@ class Connection:
         self.watchdog = Watchdog(self._cut)
         try:
             with self.watchdog.guard(settings.connect_timeout), self._named("opening the connection"):
-                self._transport = self._handshake(settings, pinned)
-                self._log_in(settings, key)
-                self.channel = self._open_channel()
+                transport = self._handshake(settings, pinned)
+                self._log_in(transport, settings.username, key)
+                self.channel = self._open_channel(transport)
         except BaseException:
             self.close()
             raise
@@ -86,10 +86,10 @@ class Connection:
         return self._transport is not None and self._transport.is_active() and not self.channel.closed
 
     @contextmanager
-    def working(self, what: str) -> Iterator[Callable[[], None]]:
-        """Within it, whatever breaks the connection is DropUnreachable or DropStalled, and something must move; gives `moved`."""
+    def working(self, what: str) -> Iterator[None]:
+        """Within it something must move, and whatever breaks is DropUnreachable or DropStalled."""
         with self.watchdog.guard(self._stall), self._named(what):
-            yield self.watchdog.moved
+            yield
 
     def close(self) -> None:
         """Close everything; never raises."""
@@ -153,23 +153,19 @@ class Connection:
             raise HostKeyMismatch(message, fix=_ASK_FOR_KEY)
         return transport
 
-    def _log_in(self, settings: SftpSettings, key: paramiko.PKey) -> None:
-        transport = self._transport
-        assert transport is not None
-        fix = "Ask the agency whether our public key is registered for this user, and whether more than a key is asked for."
+    def _log_in(self, transport: paramiko.Transport, user: str, key: paramiko.PKey) -> None:
+        fix = "Ask the agency whether our public key is registered for this user, and whether that is all it asks for."
         try:
-            further = transport.auth_publickey(settings.username, key)
+            further = transport.auth_publickey(user, key)
         except paramiko.AuthenticationException as error:
             if not transport.is_active() or "timeout" in str(error).lower():
                 raise paramiko.SSHException(_said(error)) from error  # lost, not refused
-            raise AuthRefused(f"{self.peer} refused our key for user {settings.username!r}.", fix=fix) from error
+            raise AuthRefused(f"{self.peer} refused our key for user {user!r}.", fix=fix) from error
         if further or not transport.is_authenticated():
-            message = f"{self.peer} asks for more than our key for user {settings.username!r}: {', '.join(further)}."
+            message = f"{self.peer} asks for more than our key for user {user!r}: {', '.join(further)}."
             raise AuthRefused(message, fix=fix)
 
-    def _open_channel(self) -> paramiko.Channel:
-        transport = self._transport
-        assert transport is not None
+    def _open_channel(self, transport: paramiko.Transport) -> paramiko.Channel:
         try:
             channel = transport.open_session(window_size=WINDOW, max_packet_size=PACKET)
             channel.invoke_subsystem("sftp")
@@ -185,7 +181,7 @@ _ASK_FOR_KEY = (
 
 
 def pinned_keys(lines: tuple[str, ...]) -> dict[str, set[bytes]]:
-    """Public key blobs by key type, from OpenSSH lines; raises ConfigurationError if there is none or one is unreadable."""
+    """Public key blobs by key type; raises ConfigurationError if there is no line or one is unreadable."""
     pinned: dict[str, set[bytes]] = {}
     for line in lines:
         words = line.split()

@@ -1,8 +1,8 @@
-"""An OpenSSH server on loopback, with a throw-away configuration: the sandbox's agencies, the tests and the benchmarks meet there.
+"""An OpenSSH server on loopback, with a throw-away configuration: for the sandbox, the tests and the benchmarks.
 
-One sshd, run by whoever runs this, root or not. Each agency has a directory and a key of its own, and the key decides the
-directory (`command="internal-sftp -d ..."` beside it in `authorized_keys`); all log in as the same user. That separates the
-agencies for the sandbox, not against an attacker: there is no chroot.
+One sshd, run by whoever runs this, root or not. Each agency has a directory and a key of its own, and the key decides
+the directory (`command="internal-sftp -d ..."` beside it in `authorized_keys`); all log in as the same user. That
+separates the agencies for the sandbox, not against an attacker: there is no chroot.
 """
 
 from __future__ import annotations

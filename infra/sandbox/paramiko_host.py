@@ -1,7 +1,7 @@
-"""An SFTP server within this process: where OpenSSH's is not installed, and where a counterparty must misbehave on request.
+"""An SFTP server within this process: where OpenSSH's is missing, or a counterparty must misbehave on request.
 
-Each agency is a user of its own, confined to its directory. `faults` may be changed while the server runs; what is not asked
-for behaves as OpenSSH does: a rename never replaces, files are synced, limits are stated.
+Each agency is a user of its own, confined to its directory. `faults` may be changed while the server runs; what is not
+asked for behaves as OpenSSH does: a rename never replaces, files are synced, limits are stated.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import paramiko
+from paramiko import common
 from paramiko import sftp as wire
 from paramiko.message import Message
 
@@ -26,7 +27,10 @@ from connectors.drops.settings import SftpSettings
 from infra.sandbox.host import FROM_AGENCY, TO_AGENCY, kept_key, make_directories, new_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
+
+    from _typeshed import ReadableBuffer
 
 EXTENSIONS = ("posix-rename@openssh.com", "fsync@openssh.com", "statvfs@openssh.com", "limits@openssh.com")
 _LIMITS = (262_144, 261_120, 261_120, 100)
@@ -38,8 +42,8 @@ _POLL = 0.05
 class Faults:
     """What the server does wrong; by default nothing.
 
-    hang_on: a phase (`banner`, `auth`, `channel`) or a request (`open`, `write`, `read`, `rename`, `fstat`, `opendir` ...)
-        that is never answered.
+    hang_on: a phase (`banner`, `auth`, `channel`) or a request (`open`, `write`, `read`, `rename`, `fstat`, `opendir`
+    ...) that is never answered.
     lose_renames: so many renames are carried out and their answers lost with the connection.
     fast_consumer: what gets its final name in `to_agency` is taken away at once, into `taken`.
     refuse_write_from: writes at or beyond this offset are refused. room: the same, and the disk is full.
@@ -184,24 +188,40 @@ class _Login(paramiko.ServerInterface):
         """Check the key against those of the user's agency."""
         self._hang("auth")
         if not self.host.opens(username, key):
-            return paramiko.AUTH_FAILED
+            return common.AUTH_FAILED
         if self.host.faults.partial_auth:
-            return paramiko.AUTH_PARTIALLY_SUCCESSFUL
+            return common.AUTH_PARTIALLY_SUCCESSFUL
         self.user = username
-        return paramiko.AUTH_SUCCESSFUL
+        return common.AUTH_SUCCESSFUL
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         """Open sessions and nothing else."""
         del chanid
         self._hang("channel")
-        return paramiko.OPEN_SUCCEEDED if kind == "session" else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        return common.OPEN_SUCCEEDED if kind == "session" else common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
     def _hang(self, phase: str) -> None:
         while self.host.faults.hang_on == phase and self._transport.is_active():
             time.sleep(_POLL)
 
 
-class _Sftp(paramiko.SFTPServer):
+if TYPE_CHECKING:
+
+    class _Protocol(paramiko.SFTPServer):
+        """What the stubs leave out of paramiko's server."""
+
+        sock: paramiko.Channel
+
+        def _read_packet(self) -> tuple[int, bytes]: ...
+        def _send_packet(self, kind: int, message: Message) -> None: ...
+        def _send_status(self, number: int, code: int, text: str | None = None) -> None: ...
+        def _process(self, kind: int, number: int, message: Message) -> None: ...
+
+else:
+    _Protocol = paramiko.SFTPServer
+
+
+class _Sftp(_Protocol):
     """The protocol, with the faults that lie in it rather than in the files."""
 
     def __init__(self, channel: paramiko.Channel, name: str, server: _Login, *args: Any) -> None:
@@ -211,7 +231,8 @@ class _Sftp(paramiko.SFTPServer):
 
     def _send_server_version(self) -> int:
         kind, body = self._read_packet()
-        assert kind == wire.CMD_INIT  # noqa: S101 - paramiko reports it
+        if kind != wire.CMD_INIT:
+            raise paramiko.SFTPError("the client does not begin with INIT")
         answer = Message()
         answer.add_int(3)
         for name in self._faults.extensions:
@@ -289,7 +310,7 @@ class _Files(paramiko.SFTPServerInterface):
         """Return where `path` is on disk: beneath the agency's directory, whatever it says."""
         return self._root / os.path.normpath("/" + path).lstrip("/")
 
-    def list_folder(self, path: str) -> Any:
+    def list_folder(self, path: str) -> list[paramiko.SFTPAttributes] | int:
         """List the real names and the made-up ones."""
         try:
             listed = [(os.fsencode(one.name), one.stat(follow_symlinks=False)) for one in os.scandir(self._real(path))]
@@ -299,7 +320,7 @@ class _Files(paramiko.SFTPServerInterface):
         listed += [(name, made_up) for name in self._faults.extra_names]
         return [_attributes(name, status) for name, status in listed]
 
-    def lstat(self, path: str) -> Any:
+    def lstat(self, path: str) -> paramiko.SFTPAttributes | int:
         """Return the attributes, links not followed."""
         try:
             return paramiko.SFTPAttributes.from_stat(self._real(path).lstat())
@@ -308,7 +329,7 @@ class _Files(paramiko.SFTPServerInterface):
 
     stat = lstat
 
-    def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> Any:
+    def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
         """Open a regular file."""
         del attr
         try:
@@ -363,11 +384,11 @@ class _Open(paramiko.SFTPHandle):
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def stat(self) -> Any:
+    def stat(self) -> paramiko.SFTPAttributes | int:
         """Return the attributes of the open file."""
         return paramiko.SFTPAttributes.from_stat(os.fstat(self._descriptor))
 
-    def read(self, offset: int, length: int) -> Any:
+    def read(self, offset: int, length: int) -> bytes | int:
         """Return what is there, or what the faults make of it."""
         faults = self._faults
         if faults.end_reads_at is not None:
@@ -376,18 +397,19 @@ class _Open(paramiko.SFTPHandle):
             length = max(1, length // 3)
         block = os.pread(self._descriptor, length, offset)
         if faults.grow_reads and offset == 0:
-            with suppress(OSError), open(f"/proc/self/fd/{self._descriptor}", "ab") as file:
+            with suppress(OSError), Path(f"/proc/self/fd/{self._descriptor}").open("ab") as file:
                 file.write(b"more")
         return block + b"!" if faults.overlong_reads else block
 
-    def write(self, offset: int, data: bytes) -> int:
+    def write(self, offset: int, data: ReadableBuffer) -> int:
         """Write, unless the faults forbid it."""
         faults = self._faults
         limits = [limit for limit in (faults.room, faults.refuse_write_from) if limit is not None]
-        if limits and offset + len(data) > min(limits):
+        block = bytes(data)
+        if limits and offset + len(block) > min(limits):
             return wire.SFTP_FAILURE
-        os.pwrite(self._descriptor, data, offset)
-        faults.written += len(data)
+        os.pwrite(self._descriptor, block, offset)
+        faults.written += len(block)
         return wire.SFTP_OK
 
 
@@ -399,7 +421,7 @@ def _attributes(name: bytes, status: os.stat_result) -> paramiko.SFTPAttributes:
     return attributes
 
 
-def _tried(act: Any) -> int:
+def _tried(act: Callable[[], object]) -> int:
     """The status of an act on the file system."""
     try:
         act()

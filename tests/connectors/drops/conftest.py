@@ -68,12 +68,17 @@ class Transmission:
     name: str
     intent: bool = False
     sidecars: dict[str, Path] = field(default_factory=dict)
+    record: Callable[[], None] = field(init=False)
+    """Commits the intent; a test may put something else in its place."""
+
+    def __post_init__(self) -> None:
+        self.record = self.commit
 
     @property
     def content(self) -> bytes:
         return self.file.read_bytes()
 
-    def record(self) -> None:
+    def commit(self) -> None:
         self.intent = True
 
     def push(self, drop: Drop) -> Pushed:
@@ -187,7 +192,9 @@ def place(request: pytest.FixtureRequest) -> Place:
 def transmission(tmp_path: Path) -> Make:
     """A file of seeded bytes to be sent, with sidecars of so many bytes."""
 
-    def make(name: str = "lender.alpha.placement.20261122.000001.zip.age", size: int = 100_000, **sidecars: int) -> Transmission:
+    def make(
+        name: str = "lender.alpha.placement.20261122.000001.zip.age", size: int = 100_000, **sidecars: int
+    ) -> Transmission:
         file = tmp_path / f"sealed-{name}"
         file.write_bytes(random.Random(size).randbytes(size))
         made = Transmission(file, name)

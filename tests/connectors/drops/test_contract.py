@@ -187,12 +187,14 @@ def test_a_sidecar_travels_with_its_file(place: Place, tmp_path: Path) -> None:
     assert [path.name for path in place.incoming.iterdir() if path.is_file()] == ["b.zip.age"]
 
 
-def test_a_sidecar_left_behind_by_a_crash_is_brought_along(place: Place, tmp_path: Path) -> None:
+def test_a_sidecar_left_behind_by_a_crash_is_brought_along(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place.receive("a.zip.age.sig", b"signature")
     place.receive("a.zip.age", b"content")
     with place.drop() as drop:
         (entry,) = drop.waiting(sidecar_suffix=".sig")
-        drop._bring = lambda *_: False  # the crash: the file is claimed, its sidecar not yet
+        monkeypatch.setattr(drop, "_bring", lambda *_: False)  # the crash: the file is claimed, its sidecar not yet
         drop.claim(entry)
     with place.drop() as drop:
         (claimed,) = drop.claimed(".sig")

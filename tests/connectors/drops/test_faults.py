@@ -1,4 +1,4 @@
-"""A counterparty that breaks, lies and hangs: nothing wrong is called sent, nothing cut is called whole, no wait is endless."""
+"""A counterparty that breaks, lies and hangs: nothing wrong is called sent, nothing cut whole, no wait is endless."""
 
 from __future__ import annotations
 
@@ -200,7 +200,9 @@ def test_a_server_whose_rename_replaces_is_not_let(misbehaving: Place, faults: F
     assert (misbehaving.outgoing / sent.name).read_bytes() == b"quicker"
 
 
-def test_a_server_without_extensions_serves(misbehaving: Place, faults: Faults, transmission: Make, tmp_path: Path) -> None:
+def test_a_server_without_extensions_serves(
+    misbehaving: Place, faults: Faults, transmission: Make, tmp_path: Path
+) -> None:
     sent = transmission(size=3_000_000)
     faults.extensions = ()
     with misbehaving.drop() as drop:

@@ -54,14 +54,14 @@ def pushed_until_killed(place: Place, sent: Transmission, dies_at: int, *, after
     """Whether the push came to its end before its step of death."""
     mortal = Mortal(dies_at, after=after)
     known = sent.record
-    sent.record = mortal.wrap(known)  # type: ignore[method-assign]  # the caller's commit is a step to die at, too
+    sent.record = mortal.wrap(known)
     try:
         with mortal.possess(place.drop()) as drop:
             sent.push(drop)
     except Killed:
         return False
     finally:
-        sent.record = known  # type: ignore[method-assign]
+        sent.record = known
     return True
 
 

@@ -34,7 +34,9 @@ def test_what_is_said_of_a_name_can_be_printed(name: str) -> None:
     assert said.isprintable()
 
 
-@pytest.mark.parametrize("name", ["lender.alpha.placement.20261122.000001.zip.age", "回款明细 2026-11.xlsx", "a (1).csv"])
+@pytest.mark.parametrize(
+    "name", ["lender.alpha.placement.20261122.000001.zip.age", "回款明细 2026-11.xlsx", "a (1).csv"]
+)
 def test_ordinary_names_in_any_script_pass(name: str) -> None:
     assert names.checked(name) == name
     assert names.ANY_NAME.fullmatch(name)

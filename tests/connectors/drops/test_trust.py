@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tests.connectors.drops.conftest import Make, Place
 
 
-
 def sftp(place: Place) -> SftpSettings:
     assert isinstance(place.settings, SftpSettings)
     return place.settings
