@@ -21,54 +21,56 @@ from models.money import exponent
 REJECT_COLUMNS = ("line", "column", "code", "fix")
 MAX_TEXT = 2_000
 
-CODES: Mapping[str, str] = MappingProxyType({
-    "missing_column": "The file lacks this column. Add it to the header, spelled as the schema has it.",
-    "unknown_column": "The schema has no such column. Remove it: nothing unasked-for is stored.",
-    "repeated_column": "The header names this column twice. Keep one.",
-    "missing": "A value is required here.",
-    "not_integer": "Write a whole number, digits only.",
-    "not_amount": "Write the amount with a point and at most the currency's digits: 1234.50, no thousands marks, no symbol.",
-    "not_rate": "Write the rate as a decimal fraction: 0.18 for 18 %.",
-    "not_date": "Write the date as YYYY-MM-DD, a day that exists.",
-    "not_datetime": "Write the instant as YYYY-MM-DDTHH:MM:SS with its offset, for example 2026-03-01T09:30:00+08:00.",
-    "not_yearmonth": "Write the month as YYYY-MM.",
-    "not_currency": "Write the currency as its three-letter ISO 4217 code.",
-    "not_one_of": "Use one of the values that the schema lists for this column.",
-    "too_long": f"Keep the text under {MAX_TEXT} characters.",
-    "control_character": "Take the control characters out of this value.",
-    "spreadsheet_number": "This went through a spreadsheet as a number and has lost digits. Send the column as text.",
-    "repeated": "This account already has a line in the file. Send one line per account.",
-    "unknown_account": "No account of ours has this pseudonym at your agency. Copy it from the placement file, unchanged.",
-    "not_placed": "This account is not placed with you. Check it against the placement and recall files.",
-    "not_recalled": "We have not asked for this account to be erased. Check the erasure requests you received.",
-    "wrong_currency": "The account is in another currency. Send the amount in the account's currency.",
-    "net_does_not_add_up": "Net must equal gross less commission less VAT.",
-    "sign": "A recovery is above zero, a reversal below.",
-    "future": "The date lies after the day the file was sent.",
-    # the envelope: these refuse the whole file
-    "bad_name": "Name the file {lender}.{agency}.{kind}.{yyyymmdd}.{sequence:06d}.zip plus the suite's suffix.",
-    "wrong_agency": "The file's name or manifest names another agency.",
-    "wrong_kind": "Agencies do not send this kind of file.",
-    "unknown_lender": "No lender of ours has this code.",
-    "bad_signature": "The signature does not fit the file. Sign exactly the bytes that you send.",
-    "wrong_signer": "Signed by a key that we do not hold for you. Register the key first, fingerprints compared on both sides.",
-    "not_for_us": "Not encrypted to our current key. Fetch our public key and encrypt to it.",
-    "truncated": "The file ends too early. Send it again, whole.",
-    "tampered": "The file was changed after it was sealed. Send it again.",
-    "key_expired": "The key has expired. Exchange new keys.",
-    "key_revoked": "The key was revoked. Exchange new keys.",
-    "unknown_key": "We hold no key for you of this suite. Exchange keys first.",
-    "not_a_package": "Inside the seal there must be a ZIP with datapackage.json and the tables that it lists, and nothing else.",
-    "manifest": "datapackage.json lacks something, or says what the file does not hold.",
-    "hash": "A table's SHA-256 differs from the manifest's.",
-    "rows": "A table's row count differs from the manifest's.",
-    "control_sum": "The control sum differs from the sum of the lines.",
-    "sequence_repeat": "A file with this sequence number was already accepted. Number each file once, without gaps.",
-    "replayed": "The same package was already accepted under another name or seal.",
-    "encoding": "The table is not UTF-8.",
-    "malformed_csv": "The table is not RFC 4180 CSV: a row has another number of columns than the header.",
-    "too_large": "The file is larger than the contract allows. Split it.",
-})
+CODES: Mapping[str, str] = MappingProxyType(
+    {
+        "missing_column": "The file lacks this column. Add it to the header, spelled as the schema has it.",
+        "unknown_column": "The schema has no such column. Remove it: nothing unasked-for is stored.",
+        "repeated_column": "The header names this column twice. Keep one.",
+        "missing": "A value is required here.",
+        "not_integer": "Write a whole number, digits only.",
+        "not_amount": "Write the amount with a point and at most the currency's digits: 1234.50, no thousands marks, no symbol.",
+        "not_rate": "Write the rate as a decimal fraction: 0.18 for 18 %.",
+        "not_date": "Write the date as YYYY-MM-DD, a day that exists.",
+        "not_datetime": "Write the instant as YYYY-MM-DDTHH:MM:SS with its offset, for example 2026-03-01T09:30:00+08:00.",
+        "not_yearmonth": "Write the month as YYYY-MM.",
+        "not_currency": "Write the currency as its three-letter ISO 4217 code.",
+        "not_one_of": "Use one of the values that the schema lists for this column.",
+        "too_long": f"Keep the text under {MAX_TEXT} characters.",
+        "control_character": "Take the control characters out of this value.",
+        "spreadsheet_number": "This went through a spreadsheet as a number and has lost digits. Send the column as text.",
+        "repeated": "This account already has a line in the file. Send one line per account.",
+        "unknown_account": "No account of ours has this pseudonym at your agency. Copy it from the placement file, unchanged.",
+        "not_placed": "This account is not placed with you. Check it against the placement and recall files.",
+        "not_recalled": "We have not asked for this account to be erased. Check the erasure requests you received.",
+        "wrong_currency": "The account is in another currency. Send the amount in the account's currency.",
+        "net_does_not_add_up": "Net must equal gross less commission less VAT.",
+        "sign": "A recovery is above zero, a reversal below.",
+        "future": "The date lies after the day the file was sent.",
+        # the envelope: these refuse the whole file
+        "bad_name": "Name the file {lender}.{agency}.{kind}.{yyyymmdd}.{sequence:06d}.zip plus the suite's suffix.",
+        "wrong_agency": "The file's name or manifest names another agency.",
+        "wrong_kind": "Agencies do not send this kind of file.",
+        "unknown_lender": "No lender of ours has this code.",
+        "bad_signature": "The signature does not fit the file. Sign exactly the bytes that you send.",
+        "wrong_signer": "Signed by a key that we do not hold for you. Register the key first, fingerprints compared on both sides.",
+        "not_for_us": "Not encrypted to our current key. Fetch our public key and encrypt to it.",
+        "truncated": "The file ends too early. Send it again, whole.",
+        "tampered": "The file was changed after it was sealed. Send it again.",
+        "key_expired": "The key has expired. Exchange new keys.",
+        "key_revoked": "The key was revoked. Exchange new keys.",
+        "unknown_key": "We hold no key for you of this suite. Exchange keys first.",
+        "not_a_package": "Inside the seal there must be a ZIP with datapackage.json and the tables that it lists, and nothing else.",
+        "manifest": "datapackage.json lacks something, or says what the file does not hold.",
+        "hash": "A table's SHA-256 differs from the manifest's.",
+        "rows": "A table's row count differs from the manifest's.",
+        "control_sum": "The control sum differs from the sum of the lines.",
+        "sequence_repeat": "A file with this sequence number was already accepted. Number each file once, without gaps.",
+        "replayed": "The same package was already accepted under another name or seal.",
+        "encoding": "The table is not UTF-8.",
+        "malformed_csv": "The table is not RFC 4180 CSV: a row has another number of columns than the header.",
+        "too_large": "The file is larger than the contract allows. Split it.",
+    }
+)
 """Every code a receipt can carry, and the fix it states."""
 
 
@@ -184,9 +186,7 @@ def _text(cells: pa.ChunkedArray) -> pa.Array:
     return pc.if_else(pc.equal(flat, ""), pa.scalar(None, pa.string()), flat)
 
 
-def _typed(
-    field: Field, cells: pa.Array, currencies: pa.Array | None
-) -> tuple[pd.Series, list[tuple[str, pa.Array]]]:
+def _typed(field: Field, cells: pa.Array, currencies: pa.Array | None) -> tuple[pd.Series, list[tuple[str, pa.Array]]]:
     """The column typed, with what is wrong where."""
     empty = cells.is_null()
     wrong: list[tuple[str, pa.Array]] = []
@@ -202,7 +202,9 @@ def _typed(
         if field.name in {"account", "agency_txn_id", "original_txn_id"}:
             wrong.append(("spreadsheet_number", _true(pc.match_substring_regex(cells, r"^[0-9.]+[Ee]\+?[0-9]+$"))))
         if field.name == "currency":
-            wrong.append(("not_currency", pc.and_not(pc.invert(_true(pc.match_substring_regex(cells, "^[A-Z]{3}$"))), empty)))
+            wrong.append(
+                ("not_currency", pc.and_not(pc.invert(_true(pc.match_substring_regex(cells, "^[A-Z]{3}$"))), empty))
+            )
         if field.one_of:
             known = pc.is_in(cells, value_set=pa.array(field.one_of))
             wrong.append(("not_one_of", pc.and_not(pc.invert(known), empty)))
@@ -258,7 +260,9 @@ def _rates(cells: pa.Array, _: pa.Array | None) -> tuple[pd.Series, pa.Array]:
 
 def _dates(cells: pa.Array, _: pa.Array | None) -> tuple[pd.Series, pa.Array]:
     shaped = _keep(cells, _matches(cells, r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}$"))
-    days = pd.to_datetime(shaped.to_pandas().astype("object"), format="%Y-%m-%d", errors="coerce").astype("datetime64[us]")
+    days = pd.to_datetime(shaped.to_pandas().astype("object"), format="%Y-%m-%d", errors="coerce").astype(
+        "datetime64[us]"
+    )
     return days, pa.array(days.isna().to_numpy())
 
 
@@ -266,7 +270,10 @@ def _instants(cells: pa.Array, _: pa.Array | None) -> tuple[pd.Series, pa.Array]
     """Text kept (the offset is evidence), checked to be an instant."""
     shaped = _keep(
         cells,
-        _matches(cells, r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][01][0-9]:[0-5][0-9])$"),
+        _matches(
+            cells,
+            r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][01][0-9]:[0-5][0-9])$",
+        ),
     )
     at = pd.to_datetime(shaped.to_pandas().astype("object"), format="ISO8601", errors="coerce", utc=True)
     bad = pa.array(at.isna().to_numpy())

@@ -52,41 +52,45 @@ class Kind:
 ACCOUNT = Field("account", required=True, about="the account's pseudonym at this agency")
 CURRENCY = Field("currency", required=True, about="ISO 4217")
 
-PLACEMENT_FIELDS: Mapping[str, Field] = MappingProxyType({
-    field.name: field
-    for field in (
-        Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
-        Field("debtor", required=True, about="the debtor's pseudonym at this agency: accounts of one person share it"),
-        Field("product", required=True),
-        CURRENCY,
-        Field("balance", "amount", required=True, about="owed as of `as_of`"),
-        Field("original", "amount", about="credit granted"),
-        Field("principal", "amount"),
-        Field("interest", "amount"),
-        Field("fees", "amount"),
-        Field("as_of", "date", required=True),
-        Field("dpd", "integer", required=True, about="days past due as of `as_of`"),
-        Field("bucket", required=True),
-        Field("region", about="division code or state, as coarse as the policy says"),
-        Field("opened_on", about="day or month, as the policy says"),
-        Field("due_on"),
-        Field("last_paid_on"),
-        Field("score_band"),
-        Field("stage", required=True),
-        Field("round", "integer", required=True),
-        Field("placed_on", "date", required=True),
-        Field("due_back_on", "date", required=True),
-        Field("name"),
-        Field("id_number"),
-        Field("phone"),
-        Field("phone_alt"),
-        Field("email"),
-        Field("address"),
-        Field("employer"),
-        Field("contact_name"),
-        Field("contact_phone"),
-    )
-})
+PLACEMENT_FIELDS: Mapping[str, Field] = MappingProxyType(
+    {
+        field.name: field
+        for field in (
+            Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
+            Field(
+                "debtor", required=True, about="the debtor's pseudonym at this agency: accounts of one person share it"
+            ),
+            Field("product", required=True),
+            CURRENCY,
+            Field("balance", "amount", required=True, about="owed as of `as_of`"),
+            Field("original", "amount", about="credit granted"),
+            Field("principal", "amount"),
+            Field("interest", "amount"),
+            Field("fees", "amount"),
+            Field("as_of", "date", required=True),
+            Field("dpd", "integer", required=True, about="days past due as of `as_of`"),
+            Field("bucket", required=True),
+            Field("region", about="division code or state, as coarse as the policy says"),
+            Field("opened_on", about="day or month, as the policy says"),
+            Field("due_on"),
+            Field("last_paid_on"),
+            Field("score_band"),
+            Field("stage", required=True),
+            Field("round", "integer", required=True),
+            Field("placed_on", "date", required=True),
+            Field("due_back_on", "date", required=True),
+            Field("name"),
+            Field("id_number"),
+            Field("phone"),
+            Field("phone_alt"),
+            Field("email"),
+            Field("address"),
+            Field("employer"),
+            Field("contact_name"),
+            Field("contact_phone"),
+        )
+    }
+)
 """Every column a placement may have. Which ones leave, and how, is the release policy's to say."""
 
 _PLACEMENT = Kind("placement", True, "accounts", tuple(PLACEMENT_FIELDS.values()), control="balance")

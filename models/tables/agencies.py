@@ -17,7 +17,9 @@ class Agency(SQLModel, table=True):
     name: str
     state: str = Field(default="prospect", description="prospect | certified | live | suspended | closed")
     suite: str = Field(default="age", description="age | openpgp")
-    drop: str = Field(description="JSON of the drop's settings without secrets: kind sftp | folder, host, port, host_keys …")
+    drop: str = Field(
+        description="JSON of the drop's settings without secrets: kind sftp | folder, host, port, host_keys …"
+    )
     layout: str = "package"
     channels: str = Field(default="phone,sms", description="the mandate, comma-separated")
     capacity_accounts: int | None = None

@@ -26,7 +26,9 @@ class Transmission(SQLModel, table=True):
     name: str = Field(description="the delivered file's name, suffix included")
     state: str = Field(default="prepared", index=True)
     prepared_on: date
-    spec: str = Field(default="{}", description="JSON: what its rows are drawn from (plan id, file id, period); no debtor's data")
+    spec: str = Field(
+        default="{}", description="JSON: what its rows are drawn from (plan id, file id, period); no debtor's data"
+    )
     rows: int = 0
     control_minor: int | None = big(None)
     currency: str | None = None
@@ -72,7 +74,9 @@ class InboundFile(SQLModel, table=True):
     currency: str | None = None
     refusal_code: str | None = None
     refusal_fix: str | None = None
-    finding: str | None = Field(default=None, description="what somebody must look at though it was taken: sequence_gap …")
+    finding: str | None = Field(
+        default=None, description="what somebody must look at though it was taken: sequence_gap …"
+    )
     received_at: datetime
     accepted_at: datetime | None = None
     receipt_transmission_id: int | None = big(None)
