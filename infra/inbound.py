@@ -92,7 +92,7 @@ def _take(desk: Desk, agency: Row[Any], drop: Drop, claimed: Claimed) -> Collect
             file_id = known.file_id
             for path in (arriving, *fetched.sidecars.values()):
                 path.unlink(missing_ok=True)
-            audit.record(connection, desk.actor, "inbound.repeated", _shown(claimed.name), {"file_id": file_id}, desk.now())
+            audit.record(connection, desk.actor, "inbound.repeated", f"file:{file_id}", {"file_id": file_id}, desk.now())
     if known is not None and known.state in {"accepted", "refused"}:
         drop.archive(claimed, "duplicate")
         return Collected(agency.agency, duplicates=1)
@@ -125,7 +125,7 @@ def _record(connection: Connection, desk: Desk, agency: Row[Any], name: str, sha
             received_at=desk.now(),
         )
     )
-    audit.record(connection, desk.actor, "inbound.claimed", _shown(name), {"file_id": file_id, "sha256": sha256, "size": size}, desk.now())
+    audit.record(connection, desk.actor, "inbound.claimed", f"file:{file_id}", {"file_id": file_id, "sha256": sha256}, desk.now())
     return file_id
 
 
@@ -281,7 +281,7 @@ def _end(connection: Connection, desk: Desk, agency: Row[Any], file_id: int, nam
         connection,
         desk.actor,
         f"inbound.{state}",
-        row.name,
+        f"file:{file_id}",
         {"file_id": file_id, "rows": row.rows, "rows_refused": rows_refused, "code": code, "finding": finding},
         now,
     )

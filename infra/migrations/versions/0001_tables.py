@@ -220,6 +220,7 @@ def upgrade() -> None:
         sa.Column("transmission_id", sa.BigInteger(), nullable=False),
         sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("placement_id", sa.BigInteger(), nullable=True),
+        sa.Column("told_minor", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("transmission_id", "account_id"),
     )
     op.create_index(op.f("ix_disclosure_account_account_id"), "disclosure_account", ["account_id"], unique=False)
@@ -299,6 +300,7 @@ def upgrade() -> None:
         sa.Column("currency", sa.String(), nullable=True),
         sa.Column("refusal_code", sa.String(), nullable=True),
         sa.Column("refusal_fix", sa.String(), nullable=True),
+        sa.Column("finding", sa.String(), nullable=True),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("receipt_transmission_id", sa.BigInteger(), nullable=True),
@@ -433,6 +435,7 @@ def upgrade() -> None:
         sa.Column("transmission_id", sa.BigInteger(), nullable=True),
         sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("booked_minor", sa.BigInteger(), nullable=True),
+        sa.Column("told_minor", sa.BigInteger(), nullable=True),
         sa.Column("ended_on", sa.Date(), nullable=True),
         sa.Column("end_reason", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("placement_id"),
@@ -666,6 +669,7 @@ def downgrade() -> None:
     op.drop_table("score")
     op.drop_index("remittance_agency_state", table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_placement_id"), table_name="remittance_line")
+    op.drop_index(op.f("ix_remittance_line_original_line_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_file_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_content_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_account_id"), table_name="remittance_line")
