@@ -309,11 +309,12 @@ class Keyring:
         """Pin the agency's public keys as its next generation and return their fingerprints, to be compared by voice.
 
         They count until `valid_until`, else for `valid_days`, and never beyond what the key says of itself.
-        Raises KeyUnfit for a text that is not such a public key.
+        Raises KeyUnfit for a text that is not such a public key, and for a key that was revoked before.
         """
         read = suite_named(suite).read_public(encrypt, verify, _aware(now))
-        until = valid_until or now + timedelta(days=valid_days)
+        until = _aware(valid_until or now + timedelta(days=valid_days))
         with self._changing() as entries:
+            _refuse_revoked(agency, {read.fingerprint, read.public["encrypt_fingerprint"]}, entries)
             entry = Entry(
                 purpose="trusted",
                 owner=agency,
@@ -337,7 +338,10 @@ class Keyring:
         return [entry for entry in self._of("trusted", agency) if entry.suite == suite]
 
     def revoke(self, agency: str, generation: str, now: datetime) -> None:
-        """Make a generation of the agency's count no more: a pinned key (a number) or a pseudonym key (a letter)."""
+        """Make a generation of the agency's count no more: a pinned key (a number) or a pseudonym key (a letter).
+
+        A pinned key that was pinned more than once is revoked in all its generations.
+        """
         self._revoke(
             lambda entry: entry.purpose in {"trusted", "pseudonym"} and entry.owner == agency, agency, generation, now
         )
@@ -350,11 +354,16 @@ class Keyring:
 
     def _revoke(self, meant: Callable[[Entry], bool], whose: str, generation: str, now: datetime) -> None:
         with self._changing() as entries:
-            places = [at for at, entry in enumerate(entries) if meant(entry) and entry.generation == str(generation)]
-            if not places:
-                raise KeyUnknown(
-                    f"{whose}: there is no key generation {generation} to revoke", fix="run `consign keys list`"
-                )
+            named = [entry for entry in entries if meant(entry) and entry.generation == str(generation)]
+            if not named:
+                msg = f"{whose}: there is no key generation {generation} to revoke"
+                raise KeyUnknown(msg, fix="run `consign keys list`")
+            lost = set().union(*map(_fingerprints, named))
+            places = [
+                at
+                for at, entry in enumerate(entries)
+                if entry in named or (meant(entry) and lost & _fingerprints(entry))
+            ]
             for at in places:
                 entries[at] = replace(entries[at], revoked_at=entries[at].revoked_at or _aware(now))
 
@@ -525,6 +534,24 @@ def _new_signer() -> tuple[dict[str, str], dict[str, str]]:
     blob = sshsig.blob_of(signer.public_key())
     public = {"line": sshsig.public_line(blob, sshsig.NAMESPACE), "fingerprint": sshsig.fingerprint(blob)}
     return _kept(signer.private_bytes_raw()), public
+
+
+def _fingerprints(entry: Entry) -> set[str]:
+    return {entry.fingerprint, entry.public.get("encrypt_fingerprint", "")} - {""}
+
+
+def _refuse_revoked(agency: str, fingerprints: set[str], entries: list[Entry]) -> None:
+    """Raise KeyUnfit if one of the keys was revoked: what was lost does not come back by being sent again."""
+    for entry in entries:
+        if (
+            entry.revoked_at
+            and (entry.purpose, entry.owner) == ("trusted", agency)
+            and fingerprints & _fingerprints(entry)
+        ):
+            raise KeyUnfit(
+                f"{entry} was revoked at {entry.revoked_at.isoformat()}",
+                fix=f"ask {agency} to make new keys, both of them",
+            )
 
 
 def _next_number(entries: list[Entry], purpose: Purpose, owner: str) -> str:

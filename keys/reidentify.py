@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import pandas as pd
+
+from keys.errors import ForgedPseudonym
 from keys.pseudonyms import account_ids
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
     from keys.keyring import Keyring
 
@@ -26,3 +28,13 @@ class Reidentifier:
     def accounts_of(self, agency: str, pseudonyms: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         """Return the account ids (int64, 0 where there is none) and which texts are pseudonyms of this agency."""
         return account_ids(self._keyring.pseudonym_keys(agency), pseudonyms)
+
+    def account_of(self, agency: str, pseudonym: str) -> int:
+        """Return the one account behind a pseudonym; raises ForgedPseudonym if there is none."""
+        accounts, ok = self.accounts_of(agency, pd.Series([pseudonym], dtype="str"))
+        if not ok[0]:
+            raise ForgedPseudonym(
+                f"that is not a pseudonym of {agency}",
+                fix="copy all 27 characters from the file; see that it is this agency's, and its key not revoked",
+            )
+        return int(accounts[0])

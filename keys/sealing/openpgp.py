@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 import os
 import secrets
 import shutil
@@ -26,6 +27,7 @@ import gnupg
 from keys.entries import accepted_signer, refuse_to_seal_unless_valid, why_not
 from keys.errors import KeyUnfit, OpenRefused, ProgramMissing, SealRefused
 from keys.files import replacing, system_fault
+from keys.sealing.packets import cut_short
 from keys.sealing.suite import NewKeys, Opened, PublicKeys
 
 if TYPE_CHECKING:
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 
     from keys.entries import Entry
     from keys.errors import RefusalCode
+
+# python-gnupg logs what it passes on, content included; what went wrong is in our errors.
+logging.getLogger("gnupg").propagate = False
+logging.getLogger("gnupg").addHandler(logging.NullHandler())
 
 _NAME: Final = "consign"
 _LONGEST_FOLDER: Final = 64  # leaves room for /consign-xxxxxxxx/S.gpg-agent.browser below the 108 of a socket's path
@@ -44,7 +50,6 @@ _HEAD_BYTES: Final = 65_536
 _SEND_AGAIN: Final = "ask the sender to send it again"
 _PLAIN_ENGLISH: Final = {"LC_ALL": "C", "LANGUAGE": "C"}  # its sentences are read here
 _HIDDEN: Final = "0" * 16  # the key id that `gpg --throw-keyids` writes
-_CUT: Final = ("read error", "premature eof", "unexpected end of file", "partial length")
 
 
 class OpenPgpSuite:
@@ -331,7 +336,7 @@ def _judged(sealed: Path, made: gnupg.Crypt, verifiers: Sequence[Entry], now: da
     if not said["DECRYPTION_KEY"]:
         raise _not_for_us(sealed)
     if not made.ok or said["DECRYPTION_OKAY"] != 1 or said["BADMDC"] or said["DECRYPTION_FAILED"]:
-        cut = any(sign in made.stderr.lower() for sign in _CUT)
+        cut = cut_short(sealed)
         raise OpenRefused(
             f"{sealed.name} was {'cut short' if cut else 'altered'} on its way",
             code="truncated" if cut else "tampered",

@@ -245,6 +245,18 @@ def test_gnupg_s_ok_on_a_full_disk_is_not_believed(
         seal_for(lender, "acme", "openpgp", tmp_path / "X.pgp", tmp_path / "Y.pgp", begun)
 
 
+@pytest.mark.parametrize("form", [["-z", "0"], ["--armor"]], ids=["packets", "armour"])
+def test_a_cut_file_is_told_from_an_altered_one(
+    lender: Keyring, agency: Agency, ours: str, begun: datetime, tmp_path: Path, form: list[str]
+) -> None:
+    whole = agency.sealed(*form, "--sign", "--encrypt", "--recipient", ours)
+    for length in (len(whole) - 60, len(whole) // 2, len(whole) // 3, 5_000):
+        assert refused(lender, whole[:length], tmp_path, begun) == "truncated"
+    for place in (len(whole) // 2, len(whole) // 3, 5_000):
+        altered = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+        assert refused(lender, altered, tmp_path, begun) in {"tampered", "bad_signature"}
+
+
 def test_another_language_of_gnupg_s_changes_no_verdict(
     lender: Keyring, agency: Agency, ours: str, begun: datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

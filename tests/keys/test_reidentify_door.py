@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from keys.errors import ForgedPseudonym
 from keys.keyring import Keyring
 from keys.pseudonyms import pseudonyms
 from keys.reidentify import CALLERS, Reidentifier
@@ -82,3 +83,12 @@ def test_the_door_opens_the_agency_s_own_pseudonyms_of_all_generations(keyring: 
     keyring.revoke("acme", "G", begun)
     assert not door.accounts_of("acme", pseudonyms(first, np.array([7])))[1].any()
     assert not door.accounts_of("nobody", pseudonyms(first, np.array([7])))[1].any()
+
+
+def test_one_pseudonym_opens_or_is_called_forged_without_being_repeated(keyring: Keyring, begun: datetime) -> None:
+    (text,) = pseudonyms(keyring.new_pseudonym_key("acme", begun), np.array([42]))
+    keyring.new_pseudonym_key("bolt", begun)
+    assert Reidentifier(keyring).account_of("acme", text) == 42
+    with pytest.raises(ForgedPseudonym, match="bolt") as forged:
+        Reidentifier(keyring).account_of("bolt", text)
+    assert text not in str(forged.value)

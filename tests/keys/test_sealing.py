@@ -244,6 +244,18 @@ def test_a_revoked_key_of_the_agency_s_neither_seals_nor_verifies(
     assert not (tmp_path / "sealed").exists()
 
 
+def test_a_revoked_key_is_revoked_in_every_generation_and_stays_so(fresh: Parties, suite: str, begun: datetime) -> None:
+    public = fresh.acme.public_keys(suite)
+    fresh.lender.trust("acme", suite, encrypt=public["encrypt"], verify=public["verify"], now=begun)
+    fresh.acme.new_own_keys(suite, begun)
+    newer = fresh.acme.public_keys(suite)
+    fresh.lender.trust("acme", suite, encrypt=newer["encrypt"], verify=newer["verify"], now=begun)
+    fresh.lender.revoke("acme", "1", begun)
+    assert [entry.state(begun) for entry in fresh.lender.trusted_keys("acme", suite)] == ["valid", "revoked", "revoked"]
+    with pytest.raises(KeyUnfit, match="was revoked at"):
+        fresh.lender.trust("acme", suite, encrypt=public["encrypt"], verify=public["verify"], now=begun)
+
+
 def test_a_revoked_key_of_our_own_neither_signs_nor_opens(
     fresh: Parties, suite: str, plain: Path, begun: datetime, tmp_path: Path
 ) -> None:
