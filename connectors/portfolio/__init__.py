@@ -1,0 +1,19 @@
+"""Portfolios as lenders hand them in: files and queries of any layout, read through a mapping profile."""
+
+from connectors.portfolio.errors import ColumnsMissing, ProfileInvalid, SourceUnreadable
+from connectors.portfolio.mapping import mapped
+from connectors.portfolio.profiles import Profile, load_profile, shipped_profiles
+from connectors.portfolio.sources import Chunk, Source, open_source
+
+__all__ = [
+    "Chunk",
+    "ColumnsMissing",
+    "Profile",
+    "ProfileInvalid",
+    "Source",
+    "SourceUnreadable",
+    "load_profile",
+    "mapped",
+    "open_source",
+    "shipped_profiles",
+]
