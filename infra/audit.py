@@ -48,7 +48,7 @@ WORDS: Final = """
     id ids seq sequence rows lines accounts debtors cells entries count minor days seed share round attempts seconds
     at on as_of since until from to due overdue received delivered sealed read term total capacity threshold
     state status version revision generation fingerprint sha256 hash head previous signer result because by
-    accepted refused new updated unchanged matched placed excluded skipped recalled erased closed opened posted approved
+    finding size accepted refused new updated unchanged matched placed excluded skipped recalled erased closed opened posted approved
     rejected certified breaks rejects treatment treatments field fields source model method engine step verb tables
     receipts recovered commission vat matches suggested ambiguous remits dry_run
 """
