@@ -494,6 +494,7 @@ class _Book:
             "credible": self.parameters.credible,
             "month_days": self.parameters.month_days,
             "settle_days": self.parameters.settle_days,
+            "acknowledge_days": self.parameters.acknowledge_days,
             "speed_days": self.parameters.speed_days,
             "peers_shown": self.parameters.peers_shown,
             "minimum_expected": self.parameters.minimum_expected,

@@ -1,0 +1,58 @@
+"""A run's folder: pages in two languages and the tables behind them, each file whole or not there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.scorecards.language import LANGUAGES
+from infra.scorecards.pages import overview, scorecard
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from infra.store.scores import Run
+
+COMPONENTS, CURVES = "components.csv", "curves.csv"
+
+
+def folder_of(home: Path, run_id: int) -> Path:
+    """Where a run's files lie below the scorecards' folder, made on first use."""
+    path = home / f"run-{run_id:06d}"
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def complete(home: Path, run_id: int) -> bool:
+    """Whether the run's curves, which the store does not hold, are there."""
+    return (home / f"run-{run_id:06d}" / CURVES).exists()
+
+
+def write_curves(home: Path, run_id: int, curves: pd.DataFrame) -> Path:
+    """The liquidation curves per agency, segment, vintage and month, as CSV."""
+    return _put(folder_of(home, run_id) / CURVES, curves.to_csv(index=False))
+
+
+def write(home: Path, run: Run) -> Path:
+    """Every page and the components; the run's folder."""
+    folder = folder_of(home, run.run_id)
+    _put(folder / COMPONENTS, run.components.to_csv(index=False))
+    for language in LANGUAGES:
+        _put(folder / f"overview.{language}.html", overview(run, language))
+        for agency in run.names:
+            _put(folder / f"{agency}.{language}.html", scorecard(run, agency, language))
+    return folder
+
+
+def _put(path: Path, text: str) -> Path:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return path

@@ -1,0 +1,213 @@
+"""The pages of a run: one for the lender over all agencies, one per agency that names no other.
+
+An agency sees of the others a range alone, and that only where there are enough of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from infra.scorecards.charts import Curve, Estimate, Forest, curve, forest
+from infra.scorecards.language import Language, language
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.store.scores import Run
+
+SHOWN_SEGMENTS = 10
+PARTS = (
+    "recovery", "net_back", "paid_within", "median_days", "complaints", "data_quality", "files_accepted",
+    "acknowledged_in_time", "invoice_accuracy", "breaks", "commission_rate", "clawback",
+)  # fmt: skip
+"""The lines of a scorecard, in order."""
+RATIOS, DAYS, PER_1000, COUNTS = {"recovery", "net_back", "paid_within"}, {"median_days"}, {"complaints"}, {"breaks"}
+"""How a part is written; all others are shares."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of an agency, as the store has it, absent parts None."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    expected: float | None = None
+    actual: float | None = None
+    weight: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the pages say of one agency."""
+
+    code: str
+    name: str
+    told: dict[str, Figure]
+    summary: dict[str, Any]
+    curves: dict[str, list[float]]
+
+    def __getitem__(self, component: str) -> Figure:
+        """The figure, an empty one where there is none."""
+        return self.told.get(component, Figure())
+
+    @property
+    def gate(self) -> str:
+        """Open, watch or shut."""
+        return self["complaint_gate"].note or "open"
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """Its row in the chart; None where nothing was expected of it."""
+        found = self["recovery"]
+        if found.value is None or found.low is None or found.high is None:
+            return None
+        raw = None if not found.expected or found.actual is None or found.actual <= 0 else found.actual / found.expected
+        return Estimate(self.name, found.value, found.low, found.high, raw, faint=bool(found.note))
+
+    @property
+    def curve(self) -> Curve | None:
+        """Its liquidation curve."""
+        return curve(*(self.curves[name] for name in ("rate", "low", "high", "expected")))
+
+    @property
+    def totals(self) -> dict[str, dict[str, Any]]:
+        """Money per currency."""
+        return self.summary["totals"]  # type: ignore[no-any-return]  # JSON, as models/scoring/assessment.py writes it
+
+
+@dataclass(frozen=True)
+class Book:
+    """A run as the pages see it."""
+
+    run: Run
+
+    @cached_property
+    def cards(self) -> list[Card]:
+        """One per agency, by name."""
+        whole = self.run.components[self.run.components["segment"] == "all"]
+        told: dict[str, dict[str, Figure]] = {}
+        for row in _rows(whole):
+            told.setdefault(row.pop("agency"), {}).setdefault(row.pop("component"), Figure(**row))
+        summary = self.run.summary
+        cards = [
+            Card(code, name, told.get(code, {}), summary["agencies"][code], summary["curves"][code])
+            for code, name in self.run.names.items()
+        ]
+        return sorted(cards, key=lambda card: (card.name, card.code))
+
+    def segments(self, agency: str) -> list[dict[str, Any]]:
+        """The segments in which most was expected of the agency."""
+        frame = self.run.components
+        mine = frame[(frame["agency"] == agency) & (frame["component"] == "recovery")]
+        # where there is but one segment it is named "all" as well, and is the second row of that name
+        parts = mine[mine.duplicated("segment") | (mine["segment"] != "all")]
+        top = parts.sort_values("expected", ascending=False, kind="stable").head(SHOWN_SEGMENTS)
+        return [row | {"segment": segment} for row, segment in zip(_rows(top), top["segment"], strict=True)]
+
+    def forest(self) -> Forest | None:
+        """Every agency."""
+        return forest([one for card in self.cards if (one := card.estimate)])
+
+    def peers(self, card: Card, component: str) -> tuple[float, float] | None:
+        """The range of the others' values; None where fewer than enough have one."""
+        others = [other[component].value for other in self.cards if other.code != card.code]
+        seen = [value for value in others if value is not None]
+        return (min(seen), max(seen)) if len(seen) >= self.run.summary["peers_shown"] else None
+
+    def own_forest(self, card: Card, words: Language) -> Forest | None:
+        """One agency before the others' range."""
+        estimate = card.estimate
+        if estimate is None:
+            return None
+        mine = Estimate(words("chart.you"), estimate.value, estimate.low, estimate.high, estimate.raw, estimate.faint)
+        return forest([mine], self.peers(card, "recovery"), left=110)
+
+    @property
+    def placements(self) -> int:
+        """Over all agencies."""
+        return sum(int(card.summary["placements"]) for card in self.cards)
+
+    @cached_property
+    def totals(self) -> dict[str, dict[str, int]]:
+        """Placed and recovered per currency, over all agencies."""
+        sums: dict[str, dict[str, int]] = {}
+        for card in self.cards:
+            for currency, told in card.totals.items():
+                into = sums.setdefault(currency, {})
+                for name, value in told.items():
+                    if name.endswith("_minor"):
+                        into[name] = into.get(name, 0) + int(value)
+        return sums
+
+
+def overview(run: Run, code: str) -> str:
+    """The lender's page, HTML, in the language of that code."""
+    return _page("overview.html.j2", run, code, f"overview.{_other(code)}.html")
+
+
+def scorecard(run: Run, agency: str, code: str) -> str:
+    """One agency's page, HTML; of the others it holds neither name nor code."""
+    card = next(card for card in Book(run).cards if card.code == agency)
+    return _page("scorecard.html.j2", run, code, f"{agency}.{_other(code)}.html", card=card)
+
+
+def _page(template: str, run: Run, code: str, other: str, **more: object) -> str:
+    words = language(code)
+    book = Book(run)
+    return _environment().get_template(template).render(
+        book=book, run=run, summary=run.summary, t=words, other=other, parts=PARTS, say=_Sayer(words, run.summary), **more
+    )  # fmt: skip
+
+
+class _Sayer:
+    """Writes a part's figures in the language's own way."""
+
+    def __init__(self, words: Language, summary: dict[str, Any]) -> None:
+        self.words = words
+        self.sure = words.percent(summary["credible"])
+
+    def figure(self, part: str, value: float | None) -> str:
+        """A value of that part."""
+        if part in RATIOS:
+            return self.words.number(value, 2)
+        if part in DAYS | COUNTS:
+            return self.words.number(value)
+        if part in PER_1000:
+            return self.words.number(value, 1)
+        return self.words.percent(value, 1)
+
+    def span(self, part: str, low: float | None, high: float | None) -> str:
+        """From – to; empty where there is no interval."""
+        return "" if low is None or high is None else f"{self.figure(part, low)} – {self.figure(part, high)}"  # noqa: RUF001 - a range
+
+    def headline(self, card: Card) -> str:
+        """What the recovery says, in one sentence."""
+        found = card["recovery"]
+        if found.value is None or found.low is None or found.high is None:
+            return self.words("say.headline_none", name=card.name)
+        side = "above" if found.low > 1 else "below" if found.high < 1 else "even"
+        return self.words(f"say.headline_{side}", name=card.name, value=self.words.number(found.value, 2), percent=self.sure)
+
+
+def _rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Components as mappings without their segment, absent numbers None."""
+    plain = frame.drop(columns="segment").astype("object")
+    yield from plain.where(plain.notna(), None).to_dict("records")
+
+
+def _other(code: str) -> str:
+    return "zh" if code == "en" else "en"
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("infra.scorecards"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
