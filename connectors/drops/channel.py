@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from connectors.drops.contract import Found, Kind
+from connectors.drops.acts import Found, Kind
 from connectors.drops.errors import BadAnswer, ChangedWhileRead, DropUnreachable, TooLarge
 from connectors.drops.ssh import Connection
 from models.errors import ConsignError

@@ -11,7 +11,8 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from connectors.drops.contract import Drop, Found, Kind, NameMissing, NameTaken, Probe, not_as_recorded
+from connectors.drops.acts import Found, Kind, NameMissing, NameTaken, Probe, not_as_recorded
+from connectors.drops.contract import Drop
 from connectors.drops.errors import (
     ChangedWhileRead,
     DirectoryMissing,

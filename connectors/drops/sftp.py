@@ -8,8 +8,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from connectors.drops import channel
+from connectors.drops.acts import Found, NameMissing, NameTaken, Probe, not_as_recorded
 from connectors.drops.channel import WRITE_BYTES, Sftp, Status
-from connectors.drops.contract import Drop, Found, NameMissing, NameTaken, Probe, not_as_recorded
+from connectors.drops.contract import Drop
 from connectors.drops.errors import (
     DirectoryMissing,
     ExistsButDifferent,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import socket
 import struct
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 EXTENSIONS = ("posix-rename@openssh.com", "fsync@openssh.com", "statvfs@openssh.com", "limits@openssh.com")
 _LIMITS = (262_144, 261_120, 261_120, 100)
 _HELD_BACK = 8
+_LOG = "infra.sandbox.sftp"
+logging.getLogger(_LOG).addHandler(logging.NullHandler())
 _POLL = 0.05
 
 
@@ -159,7 +162,7 @@ class ParamikoHost:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport = paramiko.Transport(connection)
         self._transports.append(transport)
-        transport.set_log_channel("infra.sandbox.sftp")
+        transport.set_log_channel(_LOG)
         transport.add_server_key(_private_key(self._private))
         transport.set_subsystem_handler("sftp", _Sftp, _Files, self)
         with suppress(paramiko.SSHException, EOFError, OSError):

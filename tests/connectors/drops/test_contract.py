@@ -18,6 +18,7 @@ from connectors.drops.errors import (
     ExistsButDifferent,
     FileNotAsRecorded,
     HostileName,
+    LocalDiskFailed,
     NotAsDeclared,
     TakenByAnother,
     TooLarge,
@@ -334,3 +335,15 @@ def test_times_of_entries_are_aware(place: Place) -> None:
         (entry,) = drop.waiting()
     assert abs(entry.mtime.timestamp() - time.time()) < 60
     assert entry.mtime.tzinfo is not None
+
+
+def test_a_fetch_given_up_halfway_leaves_the_drop_usable(place: Place, tmp_path: Path) -> None:
+    place.receive("a.bin", bytes(9_000_000))
+    with place.drop() as drop:
+        reading = drop._read("from_agency/a.bin", 10_000_000)
+        assert next(reading)
+        reading.close()
+        claimed = drop.claim(drop.waiting()[0])
+        with pytest.raises(LocalDiskFailed):
+            drop.fetch(claimed, tmp_path / "no such folder" / "got")
+        assert drop.fetch(claimed, tmp_path / "got").size == 9_000_000

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from connectors.drops import Pushed, SftpSettings
+from connectors.drops import Pushed, SftpSettings, open_drop
 from connectors.drops.errors import (
     BadAnswer,
     ChangedWhileRead,
@@ -18,11 +19,13 @@ from connectors.drops.errors import (
     RemoteFailed,
     RemoteFull,
 )
+from infra.sandbox import host
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from infra.sandbox.paramiko_host import Faults
+    from tests.conftest import Needs
     from tests.connectors.drops.conftest import Make, Place, Wire
 
 MB = 2**20
@@ -275,3 +278,46 @@ def test_a_wire_that_swallows_everything_is_given_up_in_time(wire: tuple[Wire, P
     with pytest.raises(DropStalled), place.drop() as drop:
         transmission(size=12_000_000).push(drop)
     assert time.monotonic() - before < 4 * LIMIT
+
+
+def test_a_fetch_that_is_cut_leaves_nothing_and_is_done_again(wire: tuple[Wire, Place], tmp_path: Path) -> None:
+    relay, place = wire
+    place.receive("a.bin", bytes(12 * MB))
+    with place.drop() as drop:
+        claimed = drop.claim(drop.waiting()[0])
+        relay.after = relay.carried + 500
+        with pytest.raises(DropUnreachable):
+            drop.fetch(claimed, tmp_path / "got")
+        assert list(tmp_path.glob("got*")) == []
+        relay.after = None
+        assert drop.fetch(drop.claimed()[0], tmp_path / "got").size == 12 * MB
+
+
+def test_keys_may_be_exchanged_anew_in_the_middle(
+    tmp_path: Path, needs: Needs, transmission: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("sshd")
+    monkeypatch.setattr(host, "_CONFIG", host._CONFIG + "RekeyLimit 1M\n")
+    sent = transmission(size=8 * MB)
+    with host.SandboxHost(tmp_path / "rekey", ["alpha"]) as server:
+        incoming = server.directory("alpha") / "from_agency"
+        with open_drop(server.settings_for("alpha", server.client_key("alpha"))) as drop:
+            assert sent.push(drop) is Pushed.SENT
+            (server.directory("alpha") / "to_agency" / sent.name).rename(incoming / sent.name)
+            drop.fetch(drop.claim(drop.waiting()[0]), tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == sent.content
+
+
+def test_a_full_folder_is_told_as_such_and_nothing_is_published(folder: Place, transmission: Make) -> None:
+    sent = transmission(size=2 * MB)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MB, before[1]))
+    try:
+        with folder.drop() as drop, pytest.raises(RemoteFull):
+            sent.push(drop)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert folder.delivered(sent.name) == []
+    with folder.drop() as drop:
+        assert sent.push(drop) is Pushed.SENT
+    assert folder.delivered(sent.name) == [sent.content]

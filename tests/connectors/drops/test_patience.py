@@ -12,7 +12,22 @@ from connectors.drops.patience import attempts
 
 if TYPE_CHECKING:
     from infra.sandbox.paramiko_host import Faults
-    from tests.connectors.drops.conftest import Make, Place
+    from models.errors import ConsignError
+    from tests.connectors.drops.conftest import Make, Place, Transmission
+
+
+def tries_until(error: type[ConsignError], sent: Transmission, place: Place) -> int:
+    """How often the push was tried before the error came out."""
+    tried = 0
+    try:
+        with place.drop() as drop:
+            for attempt in attempts(most=3, first_wait=0.01):
+                with attempt:
+                    tried += 1
+                    sent.push(drop)
+    except error:
+        return tried
+    pytest.fail("the push came to an end")
 
 
 def test_a_lost_answer_is_asked_for_again_and_the_file_is_there_once(
@@ -34,22 +49,10 @@ def test_what_does_not_mend_is_given_up_after_the_last_attempt(
 ) -> None:
     sent = transmission()
     faults.refuse_write_from = 0
-    tried = 0
-    with misbehaving.drop() as drop, pytest.raises(RemoteFailed):
-        for attempt in attempts(most=3, first_wait=0.01):
-            with attempt:
-                tried += 1
-                sent.push(drop)
-    assert tried == 3
+    assert tries_until(RemoteFailed, sent, misbehaving) == 3
 
 
 def test_what_is_final_is_not_tried_again(misbehaving: Place, transmission: Make) -> None:
     sent = transmission()
     (misbehaving.outgoing / sent.name).write_bytes(b"other")
-    tried = 0
-    with misbehaving.drop() as drop, pytest.raises(ExistsButDifferent):
-        for attempt in attempts(first_wait=0.01):
-            with attempt:
-                tried += 1
-                sent.push(drop)
-    assert tried == 1
+    assert tries_until(ExistsButDifferent, sent, misbehaving) == 1

@@ -1,0 +1,126 @@
+"""The acts that a kind of drop is made of, and the words they are told in; the contract is built upon them."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from connectors.drops.errors import FileNotAsRecorded
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+    from pathlib import Path
+
+    from connectors.drops.settings import DropSettings
+
+Kind = Literal["file", "directory", "other"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A name in a directory of the drop, with what its server says of it."""
+
+    name: str
+    size: int
+    mtime: int
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a server can do, tried out and kept per agency.
+
+    limits: bytes, as `limits@openssh.com` names them; empty where it is not offered.
+    """
+
+    extensions: tuple[str, ...]
+    limits: Mapping[str, int]
+    rename_never_replaces: bool
+    posix_rename: bool
+    fsync: bool
+    statvfs: bool
+    resume: bool
+
+
+class NameTaken(Exception):
+    """A rename found its target there."""
+
+
+class NameMissing(Exception):
+    """A rename or a read found its source gone."""
+
+
+class Acts(ABC):
+    """What a kind of drop supplies; paths are `<directory>/<name>`, relative to where the drop begins."""
+
+    def __init__(self, settings: DropSettings) -> None:
+        self.to_agency = settings.to_agency
+        self.from_agency = settings.from_agency
+        self.max_bytes = settings.max_bytes
+        self.settle_seconds = settings.settle_seconds
+        self._made: set[str] = set()
+
+    @abstractmethod
+    def open(self) -> None:
+        """Reach the drop now, so that what is wrong with it shows; every act opens it again if it was lost."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it; never raises."""
+
+    @abstractmethod
+    def probe(self) -> Probe:
+        """What this drop can do, by asking and by trying with two small files of its own."""
+
+    @abstractmethod
+    def _find(self, path: str) -> Found | None:
+        """What stands at `path`, links not followed; None if nothing does."""
+
+    @abstractmethod
+    def _list(self, directory: str) -> list[Found]:
+        """Every name in `directory`, links not followed, undecodable bytes as lone surrogates."""
+
+    @abstractmethod
+    def _upload(self, file: Path, path: str, sha256: str) -> None:
+        """`path` holds all of `file`: every write answered, synced where possible, size compared, hash as recorded.
+
+        Goes on where an earlier attempt ended, if that is safe. Raises FileNotAsRecorded, RemoteFull.
+        """
+
+    @abstractmethod
+    def _read(self, path: str, cap: int) -> Generator[bytes]:
+        """The content of a regular file in order; ends only if it was whole and unchanged from first to last.
+
+        Raises NameMissing, TooLarge beyond `cap` bytes, ChangedWhileRead.
+        """
+
+    @abstractmethod
+    def _rename(self, source: str, target: str) -> None:
+        """Rename, never replacing. Raises NameTaken, NameMissing."""
+
+    @abstractmethod
+    def _remove(self, path: str) -> None:
+        """`path` is gone. Raises NameMissing."""
+
+    @abstractmethod
+    def _make_directory(self, path: str) -> None:
+        """`path` is a directory, new or old."""
+
+    def _ensure(self, directory: str) -> None:
+        if directory not in self._made:
+            self._make_directory(directory)
+            self._made.add(directory)
+
+    def _sha256(self, path: str, cap: int) -> str:
+        digest = hashlib.sha256()
+        for block in self._read(path, cap):
+            digest.update(block)
+        return digest.hexdigest()
+
+
+def not_as_recorded(file: Path) -> FileNotAsRecorded:
+    """The error for a local file whose content is not what was recorded for sending."""
+    message = f"{file.name} does not have the SHA-256 that was recorded for it; nothing was published."
+    return FileNotAsRecorded(message, fix="Restore the sealed file from the store, or seal the package anew.")
