@@ -43,7 +43,7 @@ def prepare(plan_id: int) -> list[str]:
     with at.database.write() as connection:
         known = plans.plan(connection, plan_id)
         if known.state != "placed":
-            plan = plans.approved(connection, plan_id)
+            plan = plans.approved(connection, plan_id, at.now())
             if releases.load(plan.policy).sha256 != plan.policy_sha256:
                 message = f"release policy {plan.policy} changed after plan {plan_id} was approved"
                 raise RefusedByPolicy(message, fix="make the plan again, so that what would leave is approved as it stands")

@@ -55,7 +55,8 @@ class PlanLine(SQLModel, table=True):
     dpd: int
     bucket: str
     round: int
-    why: str
+    version: int = Field(default=1, description="of the account when the plan read it; another one now: stale")
+    why: str = Field(description="share | incumbent | overflow:<agency that was full>")
 
 
 class PlanExclusion(SQLModel, table=True):

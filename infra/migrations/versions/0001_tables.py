@@ -496,6 +496,7 @@ def upgrade() -> None:
         sa.Column("dpd", sa.Integer(), nullable=False),
         sa.Column("bucket", sa.String(), nullable=False),
         sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("why", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("plan_id", "account_id"),
     )

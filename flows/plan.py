@@ -1,0 +1,162 @@
+"""Plan: propose who gets which account, have it approved by a second person, see that it still holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.engine import Schedule, verb
+from infra import policies
+from infra.store import plans
+from infra.wiring import desk
+from models.errors import UsageError
+from models.planning.proposal import Proposal, propose
+from models.planning.spec import PlanSpec
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from models.tables import Plan
+
+LIVE = frozenset({"live"})
+TRIED_OUT = LIVE | {"certified"}
+"""In the sandbox an agency may work from its certification on."""
+
+
+@dataclass(frozen=True)
+class PlanDrafted:
+    """A plan that nobody has approved yet; without a number it was only previewed."""
+
+    plan_id: int | None
+    name: str
+    state: str
+    content_sha256: str | None
+    summary: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PlansExpired:
+    """The plans that ended because they no longer hold."""
+
+    plans: list[int]
+
+
+@verb()
+def draft_plan(spec_file: Path) -> int:
+    """The plan that the spec in the file asks for is a draft. Returns its number."""
+    plan_id = draft(spec_of(spec_file)).plan_id
+    assert plan_id is not None  # noqa: S101 - a draft that is kept has its number
+    return plan_id
+
+
+@verb(schedule=Schedule("17 * * * *"))
+def expire_plans() -> PlansExpired:
+    """Every open plan whose data changed, or which is too old, has ended."""
+    at = desk()
+    ended = []
+    for plan_id in _open_plans():
+        with at.database.write() as connection:
+            if (because := plans.stale(connection, plan_id, at.now())) is not None:
+                plans.expire(connection, plan_id, at.now(), because)
+                ended.append(plan_id)
+    return PlansExpired(ended)
+
+
+def spec_of(file: Path | None, **given: object) -> PlanSpec:
+    """The spec in the file, overruled by what is given; without a seed it gets today's date, and the plan keeps that.
+
+    Raises UsageError where the file cannot be read, SpecInvalid where it makes no sense.
+    """
+    try:
+        text = "" if file is None else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as broken:
+        raise UsageError(f"{file} cannot be read: {type(broken).__name__}", fix="name a TOML file in UTF-8") from None
+    return PlanSpec.parse(text, default_seed=int(f"{desk().today():%Y%m%d}"), **given)
+
+
+def draft(spec: PlanSpec, *, certified_too: bool = False) -> PlanDrafted:
+    """The plan that the spec asks for is a draft. Raises NobodyToPlace where there is nothing to share out."""
+    at = desk()
+    with at.database.write() as connection:
+        proposal = _proposal(connection, spec, certified_too=certified_too)
+        plan_id = plans.create(connection, proposal, spec, policies.find(spec.policy), at.actor, at.now())
+        kept = plans.plan(connection, plan_id)
+    return PlanDrafted(plan_id, spec.name, kept.state, kept.content_sha256, proposal.summary)
+
+
+def preview(spec: PlanSpec, *, certified_too: bool = False) -> PlanDrafted:
+    """What the plan would be; nothing is kept."""
+    with desk().database.read() as connection:
+        proposal = _proposal(connection, spec, certified_too=certified_too)
+    return PlanDrafted(None, spec.name, "preview", None, proposal.summary)
+
+
+def submit(plan_id: int) -> Plan:
+    """The plan waits for a second person. Raises PlanStale (and the plan has ended), IllegalMove."""
+    at = desk()
+    _end_if_stale(plan_id)
+    with at.database.write() as connection:
+        return plans.submit(connection, plan_id, at.actor, at.now())
+
+
+def approve(plan_id: int, content: str = "") -> Plan:
+    """The plan may be sent as it stands.
+
+    content: the beginning of the hash that the approver looked at, checked where given.
+    Raises SecondPerson, ContentChanged, PlanStale (and the plan has ended), IllegalMove.
+    """
+    at = desk()
+    _end_if_stale(plan_id)
+    with at.database.write() as connection:
+        return plans.approve(connection, plan_id, at.actor, at.now(), content)
+
+
+def reject(plan_id: int, because: str) -> Plan:
+    """The plan has ended: somebody said no."""
+    at = desk()
+    with at.database.write() as connection:
+        return plans.reject(connection, plan_id, at.actor, at.now(), because)
+
+
+def ready(plan_id: int) -> Plan:
+    """The plan, approved and still true. Raises NotApproved, or PlanStale (and the plan has ended).
+
+    A plan that is already placed is ready too: sending it again continues what was interrupted.
+    """
+    at = desk()
+    with at.database.read() as connection:
+        known = plans.plan(connection, plan_id)
+    if known.state == "placed":
+        return known
+    _end_if_stale(plan_id)
+    with at.database.read() as connection:
+        return plans.approved(connection, plan_id, at.now())
+
+
+def _proposal(connection: Connection, spec: PlanSpec, *, certified_too: bool) -> Proposal:
+    today = plans.lender_today(connection, spec.lender, desk().now())
+    return propose(
+        plans.inputs(connection, spec, today),
+        spec,
+        policies.find(spec.policy),
+        today,
+        TRIED_OUT if certified_too else LIVE,
+    )
+
+
+def _open_plans() -> list[int]:
+    with desk().database.read() as connection:
+        return plans.open_plans(connection)
+
+
+def _end_if_stale(plan_id: int) -> None:
+    """An open plan that no longer holds has ended, and stays ended though PlanStale is raised."""
+    at = desk()
+    with at.database.write() as connection:
+        known = plans.plan(connection, plan_id)
+        because = plans.stale(connection, plan_id, at.now()) if known.state in plans.OPEN_STATES else None
+        if because is not None:
+            plans.expire(connection, plan_id, at.now(), because)
+    if because is not None:
+        raise plans.PlanStale(plan_id, because)
