@@ -48,9 +48,9 @@ WORDS: Final = """
     id ids seq sequence rows lines accounts debtors cells entries count minor days seed share round attempts seconds
     at on as_of since until from to due overdue received delivered sealed read term total capacity threshold
     state status version revision generation fingerprint sha256 hash head previous signer result because by
-    finding size accepted refused new updated unchanged matched placed excluded skipped recalled erased closed opened posted approved
+    accepted refused new updated unchanged matched placed excluded skipped recalled erased closed opened posted approved
     rejected certified breaks rejects treatment treatments field fields source model method engine step verb tables
-    receipts recovered commission vat matches suggested ambiguous remits dry_run
+    receipts recovered commission vat matches suggested ambiguous remits dry_run finding size
 """
 KEYS: Final = frozenset(WORDS.split())
 """What a detail may be called: a key is one of these words, or ends in `_` and one of them."""

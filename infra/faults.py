@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from models.errors import ConsignError
+
 ROOMS: Final = ("console", "flows", "infra", "connectors", "keys", "models")
 ROOT: Final = Path(__file__).resolve().parent.parent
 PRIVATE: Final = 0o600
@@ -39,13 +41,18 @@ def record(error: BaseException, step: str, folder: Path | None = None) -> Fault
 
         folder = settings().folder("faults")
     moment = datetime.now(UTC)
-    reference = f"{moment:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    reference = _reference(moment)
     path = folder / f"{reference}.txt"
-    lines = [f"step: {step}", f"at: {moment.isoformat(timespec='seconds')}", *_told(error)]
+    lines = [f"step: {step}", f"at: {moment.isoformat(timespec='seconds')}", *_said(error), *_told(error)]
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
     return Fault(reference, kind_of(error), place_of(error), path)
+
+
+def unwritten(error: BaseException) -> Fault:
+    """The fault where nothing can be written: a full disk must not hide the first error."""
+    return Fault(_reference(datetime.now(UTC)), kind_of(error), place_of(error), Path(os.devnull))
 
 
 def kind_of(error: BaseException) -> str:
@@ -58,6 +65,15 @@ def place_of(error: BaseException) -> str:
     """`infra/store/plans.py:88`: the last of our own lines that the error passed; empty where it passed none."""
     ours = [told for frame in _frames(error) if (told := _short(frame)).split("/")[0] in ROOMS]
     return ours[-1] if ours else ""
+
+
+def _reference(moment: datetime) -> str:
+    return f"{moment:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def _said(error: BaseException) -> list[str]:
+    """Our own errors' sentences, which by the house's rule hold no debtor's values; nobody else's."""
+    return [f"said: {error}", f"fix: {error.fix}"] if isinstance(error, ConsignError) else []
 
 
 def _told(error: BaseException | None, seen: frozenset[int] = frozenset()) -> list[str]:

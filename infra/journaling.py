@@ -44,7 +44,7 @@ _lock = threading.Lock()
 
 def journal(name: str) -> FilteringBoundLogger:
     """A logger: `journal("outbox").info("delivered", agency="north", rows=12)`."""
-    return cast("FilteringBoundLogger", structlog.get_logger(logger=name))
+    return cast("FilteringBoundLogger", structlog.get_logger().bind(logger=name))
 
 
 def open_journal(home: Path, *, verbosity: int = 0) -> Path:
@@ -65,14 +65,14 @@ def talk(verbosity: int = 1) -> None:
 
 def close_journal() -> None:
     """Nothing is written any more."""
-    for handler in list(_own().handlers):
+    for handler in [one for one in _own().handlers if isinstance(one, PrivateFile | Talk)]:
         _own().removeHandler(handler)
         handler.close()
     for name in FOREIGN:
         logger = logging.getLogger(name)
         for other in [one for one in logger.handlers if isinstance(one, Scrubbed)]:
             logger.removeHandler(other)
-    structlog.reset_defaults()
+    _configure(logging.INFO)
 
 
 class PrivateFile(logging.handlers.RotatingFileHandler):
@@ -122,12 +122,13 @@ def allowed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
 
 
 def _own() -> logging.Logger:
-    return logging.getLogger("consign")
+    own = logging.getLogger("consign")
+    own.propagate = False
+    return own
 
 
 def _install(file: logging.Handler | None, verbosity: int) -> None:
     own = _own()
-    own.propagate = False
     own.setLevel(logging.DEBUG if verbosity > 1 else logging.INFO)
     if file is not None and not any(isinstance(one, PrivateFile) for one in own.handlers):
         own.addHandler(file)
@@ -138,6 +139,11 @@ def _install(file: logging.Handler | None, verbosity: int) -> None:
         if not any(isinstance(one, Scrubbed) for one in logger.handlers):
             logger.addHandler(Scrubbed(logging.WARNING))
         logger.propagate = False
+    _configure(own.level)
+
+
+def _configure(level: int) -> None:
+    """Events go through `allowed` into our own logger; until a journal is opened it keeps them to itself."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -146,8 +152,8 @@ def _install(file: logging.Handler | None, verbosity: int) -> None:
             allowed,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbosity > 1 else logging.INFO),
-        logger_factory=lambda *_args: own,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_args: _own(),
         cache_logger_on_first_use=False,
     )
 
@@ -164,3 +170,7 @@ class Talk(logging.StreamHandler[Any]):
         if level not in {"info", "debug"}:
             words.insert(1, level)
         return " ".join([*filter(None, words), *(f"{key}={value}" for key, value in event.items())])
+
+
+_own().addHandler(logging.NullHandler())
+_configure(logging.INFO)

@@ -1,0 +1,87 @@
+"""Every flow, as data: what it is called, where its verb stands, and whether two of it may run at once.
+
+Deployments, the module entrypoints of `flows.deployed`, docs and the console's page of schedules are made from it. The
+schedule stands beside the verb it belongs to (`@verb(schedule=...)`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from models.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flows.engine import Schedule, Verb
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A flow: the verb `function` in `module`; with `alone` a run is cancelled if another one is still under way."""
+
+    name: str
+    module: str
+    help: str
+    alone: bool = True
+    function: str = ""
+
+    @property
+    def verb(self) -> Verb[..., Any]:
+        """The verb itself, imported now."""
+        found: Verb[..., Any] = getattr(importlib.import_module(self.module), self.function or self.name)
+        return found
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """When it runs by itself; None for a verb that is only asked for, or that needs to be told something."""
+        needed = [one for one in inspect.signature(self.verb.body).parameters.values() if one.default is one.empty]
+        return None if needed else self.verb.schedule
+
+
+CATALOGUE = (
+    Entry("intake", "flows.intake", "Take a portfolio in: check every line, keep the facts, seal the identities."),
+    Entry("place", "flows.place", "Hand an approved plan's accounts to their agencies."),
+    Entry("deliver", "flows.deliver", "Seal and deliver whatever waits for the agencies."),
+    Entry("collect", "flows.collect", "Take in what the agencies left, and answer with receipts."),
+    Entry("reconcile", "flows.reconcile", "Tie remittances to placements, bank receipts and invoices."),
+    Entry("bank", "flows.bank", "Take a bank statement in.", alone=False),
+    Entry("state", "flows.statements", "State commission and money per agency and period."),
+    Entry("score", "flows.score", "Say how well each agency recovers, and how sure that is."),
+    Entry("recall", "flows.recall", "Recall what is on hold, paid or at its term."),
+    Entry("recall_placements", "flows.recall", "Recall placements by name.", alone=False),
+    Entry("update", "flows.update", "Tell agencies the balances that have changed."),
+    Entry("erase", "flows.erase", "Ask for the erasure of what has ended, and watch for certificates."),
+)
+
+
+def entries() -> Iterator[Entry]:
+    """The entries whose module is there and holds the verb."""
+    for entry in CATALOGUE:
+        if importlib.util.find_spec(entry.module) is None:
+            continue
+        if hasattr(importlib.import_module(entry.module), entry.function or entry.name):
+            yield entry
+
+
+def entry_named(name: str) -> Entry:
+    """The entry of that name. Raises UsageError."""
+    for entry in CATALOGUE:
+        if entry.name == name:
+            return entry
+    known = ", ".join(entry.name for entry in CATALOGUE)
+    raise UsageError(f"there is no flow called {name!r}", fix=f"one of: {known}")
+
+
+def page() -> str:
+    """The catalogue as a page of the docs, in Markdown."""
+    lines = ["| flow | what it does | by itself | two at once |", "|---|---|---|---|"]
+    for entry in entries():
+        when = entry.schedule
+        runs = f"`{when.cron}` {when.timezone}" if when else "when asked"
+        lines.append(f"| `{entry.name}` | {entry.help} | {runs} | {'no' if entry.alone else 'yes'} |")
+    return "\n".join(lines) + "\n"
