@@ -1,77 +1,58 @@
-"""The keyring: one sealed file that holds every key, apart from the database.
+"""The keyring: every key there is, by purpose, owner and generation, in one sealed file apart from the database.
 
-The file is JSON: how to come by the root key, a nonce, and everything else under AES-256-GCM with the header as
-associated data. The root key comes from a passphrase (Argon2id) or from a key file; neither is kept beside the keyring.
-Every change is its own transaction: take the lock, read what others wrote, change, write a new file, rename it over the
-old one, and overwrite the old one's bytes. So two processes never lose each other's keys, and a destroyed key is gone
-from the disk as far as a file system lets a program say so (a copy-on-write volume, a snapshot or a backup of the
-keyring still has it: let those expire).
+Every change is its own transaction: take the lock, read what others wrote, change, write the file anew. So two
+processes never lose each other's keys. How the file is sealed and replaced is `keys.strongbox`'s subject.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-import fcntl
-import json
-import os
 import secrets
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from keys import vault
 from keys.entries import Entry, Purpose
-from keys.errors import KeyDestroyed, KeyringLocked, KeysError, KeyUnfit, KeyUnknown
-from keys.files import PRIVATE, readable_by_others, write_private
+from keys.errors import KeyDestroyed, KeysError, KeyUnfit, KeyUnknown
 from keys.pseudonyms import GENERATIONS, PseudonymKey
 from keys.sealing import sshsig, suite_named
+from keys.strongbox import Argon2Cost, Strongbox
 from keys.vault import DataKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    Passphrase = str | Callable[[], str]
+    from keys.strongbox import Passphrase
 
-_FORMAT: Final = "consign.keyring"
-_VERSION: Final = 1
-_ROOT_BYTES: Final = 32
-_SALT_BYTES: Final = 16
-_NONCE_BYTES: Final = 12
-_MEMORY_AT_MOST_KIB: Final = 4 * 1024 * 1024  # a header that asks for more is not one of ours
+__all__ = ["DEFAULT_VALID_DAYS", "Argon2Cost", "Keyring"]
+
+_KEY_BYTES: Final = 32
 DEFAULT_VALID_DAYS: Final = 365
-
-
-@dataclass(frozen=True, slots=True)
-class Argon2Cost:
-    """What a passphrase costs to try. The default is RFC 9106's second recommendation (64 MiB)."""
-
-    iterations: int = 3
-    lanes: int = 4
-    memory_kib: int = 65_536
 
 
 class Keyring:
     """An open keyring. Reads see what other processes wrote; writes are made at once, or together in `batch()`."""
 
-    def __init__(self, path: Path, header: Mapping[str, Any], root: bytes) -> None:
-        """Bind an open keyring; use `create` or `open`."""
-        self.path = path
-        self._header = dict(header)
-        self._root = root
+    def __init__(self, box: Strongbox) -> None:
+        """Bind an open box; use `create` or `open`."""
+        self._box = box
         self._entries: tuple[Entry, ...] = ()
-        self._seen: tuple[int, int, int] | None = None
         self._mutex = threading.RLock()
         self._batching = False
+        with box.locked(exclusive=False):
+            self._load()
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._box.path
 
     def __repr__(self) -> str:
         """Return the path and how many keys there are; nothing of their content."""
@@ -92,31 +73,8 @@ class Keyring:
 
         Raises KeyringLocked if there is a keyring already: nothing is ever written over one.
         """
-        header: dict[str, Any] = {"format": _FORMAT, "version": _VERSION}
-        if _by_passphrase(passphrase, key_file):
-            cost = cost or Argon2Cost()
-            header["root"] = {
-                "kind": "argon2id",
-                "salt": base64.b64encode(secrets.token_bytes(_SALT_BYTES)).decode(),
-                "iterations": cost.iterations,
-                "lanes": cost.lanes,
-                "memory_kib": cost.memory_kib,
-            }
-        else:
-            header["root"] = {"kind": "key_file"}
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(path, exclusive=True):
-            if path.exists():
-                raise KeyringLocked(
-                    f"there is a keyring at {path} already",
-                    fix="open it, or choose another path; its keys could not be had again",
-                )
-            if key_file is not None and not key_file.exists():
-                key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                write_private(key_file, base64.b64encode(secrets.token_bytes(_ROOT_BYTES)) + b"\n")
-            keyring = cls(path, header, _root(header["root"], path, passphrase, key_file))
-            keyring._write()
-        return keyring
+        empty: dict[str, Any] = {"entries": []}
+        return cls(Strongbox.create(path, empty, passphrase=passphrase, key_file=key_file, cost=cost or Argon2Cost()))
 
     @classmethod
     def open(cls, path: Path, *, passphrase: Passphrase | None = None, key_file: Path | None = None) -> Self:
@@ -124,17 +82,7 @@ class Keyring:
 
         Raises KeyringLocked for a missing or damaged file, one that others may read, a wrong passphrase or key file.
         """
-        by_passphrase = _by_passphrase(passphrase, key_file)
-        header, _ = _read(path)
-        if by_passphrase != (header["root"]["kind"] == "argon2id"):
-            wanted = "key file" if by_passphrase else "passphrase"
-            raise KeyringLocked(
-                f"the keyring {path} opens with a {wanted}", fix=f"give the {wanted} that it was made with"
-            )
-        keyring = cls(path, header, _root(header["root"], path, passphrase, key_file))
-        with _locked(path, exclusive=False):
-            keyring._load()
-        return keyring
+        return cls(Strongbox.open(path, passphrase=passphrase, key_file=key_file))
 
     def save(self) -> None:
         """Write the file anew. Every change has been written when its method returns: this only renews the nonce."""
@@ -144,64 +92,44 @@ class Keyring:
     @contextmanager
     def batch(self) -> Iterator[Self]:
         """Make several changes as one: all are written at the end, or none if it raises. Others wait meanwhile."""
-        with self._mutex, _locked(self.path, exclusive=True):
-            self._load()
-            before = self._entries
-            self._batching = True
-            try:
+        with self._mutex:
+            if self._batching:
                 yield self
-                self._write()
-            except BaseException:
-                self._entries = before
-                raise
-            finally:
-                self._batching = False
+                return
+            with self._box.locked(exclusive=True):
+                self._load()
+                before = self._entries
+                self._batching = True
+                try:
+                    yield self
+                    self._store(self._entries)
+                except BaseException:
+                    self._entries = before
+                    raise
+                finally:
+                    self._batching = False
 
     @contextmanager
     def _changing(self) -> Iterator[list[Entry]]:
         """Give the entries, as they are now, to be changed in place; write them if that does not raise."""
-        with self._mutex:
-            if self._batching:
-                entries = list(self._entries)
-                yield entries
-                self._entries = tuple(entries)
-                return
-            with _locked(self.path, exclusive=True):
-                self._load()
-                entries = list(self._entries)
-                yield entries
-                self._entries = tuple(entries)
-                self._write()
+        with self.batch():
+            entries = list(self._entries)
+            yield entries
+            self._entries = tuple(entries)
 
     def _load(self) -> None:
         """Read the file; the lock is held."""
-        header, sealed = _read(self.path)
-        opened = _opened(self._root, header, sealed, self.path)
-        self._entries = tuple(Entry.from_json(entry) for entry in opened["entries"])
-        self._header = header
-        self._seen = _mark(self.path)
+        self._entries = tuple(Entry.from_json(entry) for entry in self._box.load()["entries"])
 
-    def _write(self) -> None:
-        """Replace the file, and overwrite the bytes of the one it replaces; the lock is held."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        plain = json.dumps({"entries": [entry.as_json() for entry in self._entries]}).encode()
-        sealed = AESGCM(self._root).encrypt(nonce, plain, _canonical(self._header))
-        written = self._header | {"sealed": base64.b64encode(nonce + sealed).decode()}
-        old = os.open(self.path, os.O_RDWR) if self.path.exists() else None
-        try:
-            write_private(self.path, json.dumps(written, indent=1).encode() + b"\n")
-            if old is not None:
-                _overwrite(old)
-        finally:
-            if old is not None:
-                os.close(old)
-        self._seen = _mark(self.path)
+    def _store(self, entries: tuple[Entry, ...]) -> None:
+        """Replace the file; the lock is held."""
+        self._box.store({"entries": [entry.as_json() for entry in entries]})
 
     def entries(self) -> tuple[Entry, ...]:
         """Return every entry, in the order they were made, read again if another process has written."""
         with self._mutex:
-            if not self._batching and self._seen != _mark(self.path):
-                with _locked(self.path, exclusive=False):
+            if not self._batching and self._box.changed():
+                with self._box.locked(exclusive=False):
                     self._load()
             return self._entries
 
@@ -223,7 +151,7 @@ class Keyring:
                     f"all {len(GENERATIONS)} generations of pseudonym keys of {agency} are used",
                     fix="end the agency's placements and add it anew under another name",
                 )
-            key = PseudonymKey(free[0], secrets.token_bytes(_ROOT_BYTES))
+            key = PseudonymKey(free[0], secrets.token_bytes(_KEY_BYTES))
             entries.append(
                 Entry(
                     purpose="pseudonym",
@@ -410,7 +338,7 @@ class Keyring:
     def secret(self, name: str, *, create: bool = True, now: datetime | None = None) -> bytes:
         """Return the 32 random bytes kept under a name, made at the first call unless `create` is false."""
         return _key(
-            self._named("secret", name, lambda: (_kept(secrets.token_bytes(_ROOT_BYTES)), {}), now, create=create)
+            self._named("secret", name, lambda: (_kept(secrets.token_bytes(_KEY_BYTES)), {}), now, create=create)
         )
 
     def audit_signer(self, now: datetime | None = None) -> Ed25519PrivateKey:
@@ -570,125 +498,3 @@ def _aware(now: datetime) -> datetime:
     if now.tzinfo is None:
         raise KeyUnfit("an instant without a time zone is not an instant", fix="give an aware UTC datetime")
     return now
-
-
-def _by_passphrase(passphrase: Passphrase | None, key_file: Path | None) -> bool:
-    """Return whether the root comes from a passphrase; raises KeyringLocked unless it is exactly one of the two."""
-    if (passphrase is None) == (key_file is None):
-        raise KeyringLocked(
-            "a keyring opens with a passphrase or with a key file: give exactly one",
-            fix="set the passphrase or the key file in the settings, not both",
-        )
-    return passphrase is not None
-
-
-def _root(how: Mapping[str, Any], path: Path, passphrase: Passphrase | None, key_file: Path | None) -> bytes:
-    """Return the root key that the header says how to come by."""
-    if key_file is not None:
-        return _from_key_file(key_file)
-    given = passphrase() if callable(passphrase) else passphrase
-    if not given:
-        raise KeyringLocked(
-            f"the passphrase for the keyring {path} is empty", fix="give the passphrase that it was made with"
-        )
-    if how["memory_kib"] > _MEMORY_AT_MOST_KIB:
-        raise KeyringLocked(
-            f"the keyring {path} asks for {how['memory_kib']} KiB to try a passphrase",
-            fix="restore the keyring from a backup: its header was altered",
-        )
-    salt = base64.b64decode(how["salt"])
-    stretch = Argon2id(
-        salt=salt, length=_ROOT_BYTES, iterations=how["iterations"], lanes=how["lanes"], memory_cost=how["memory_kib"]
-    )
-    return stretch.derive(given.encode())
-
-
-def _from_key_file(key_file: Path) -> bytes:
-    if not key_file.is_file():
-        raise KeyringLocked(
-            f"there is no key file at {key_file}", fix="put the key file back; without it the keyring cannot be opened"
-        )
-    _refuse_readable(key_file)
-    try:
-        root = base64.b64decode(key_file.read_bytes().strip(), validate=True)
-    except binascii.Error:
-        root = b""
-    if len(root) != _ROOT_BYTES:
-        raise KeyringLocked(
-            f"{key_file} is not a key file: it must hold {_ROOT_BYTES} bytes in base64", fix="put the right file back"
-        )
-    return root
-
-
-def _refuse_readable(path: Path) -> None:
-    if readable_by_others(path):
-        raise KeyringLocked(
-            f"{path} can be read by others (mode {path.stat().st_mode & 0o777:04o})",
-            fix=f"run `chmod 600 {path}`, and ask who read it",
-        )
-
-
-def _canonical(header: Mapping[str, Any]) -> bytes:
-    return json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _read(path: Path) -> tuple[dict[str, Any], bytes]:
-    """Return the header and the sealed bytes of a keyring file; raises KeyringLocked if it is not one."""
-    if not path.is_file():
-        raise KeyringLocked(f"there is no keyring at {path}", fix="make one, or set the path in the settings")
-    _refuse_readable(path)
-    try:
-        header = json.loads(path.read_bytes())
-        sealed = base64.b64decode(header.pop("sealed"), validate=True)
-        known = header["format"] == _FORMAT and header["root"]["kind"] in {"argon2id", "key_file"}
-    except (ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise KeyringLocked(
-            f"{path} is not a keyring file, or it is damaged", fix="restore it from a backup"
-        ) from fault
-    if not known or header["version"] != _VERSION:
-        raise KeyringLocked(
-            f"{path} is a keyring of format {header.get('format')} {header.get('version')}, not {_FORMAT} {_VERSION}",
-            fix="use the release of consign that wrote it",
-        )
-    return header, sealed
-
-
-def _opened(root: bytes, header: Mapping[str, Any], sealed: bytes, path: Path) -> dict[str, Any]:
-    try:
-        plain = AESGCM(root).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _canonical(header))
-    except (InvalidTag, ValueError) as fault:
-        way = "passphrase" if header["root"]["kind"] == "argon2id" else "key file"
-        raise KeyringLocked(
-            f"the keyring {path} does not open with this {way}",
-            fix=f"check the {way}; if it is right, the file was altered: restore it",
-        ) from fault
-    opened: dict[str, Any] = json.loads(plain)
-    return opened
-
-
-@contextmanager
-def _locked(path: Path, *, exclusive: bool) -> Iterator[None]:
-    """Hold the keyring's lock, which lives beside it because the file itself is replaced at every write."""
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR, PRIVATE)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _mark(path: Path) -> tuple[int, int, int]:
-    """Return what changes whenever the file is replaced."""
-    try:
-        found = path.stat()
-    except FileNotFoundError as fault:
-        raise KeyringLocked(f"the keyring {path} has gone", fix="restore it from a backup") from fault
-    return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _overwrite(descriptor: int) -> None:
-    """Overwrite a file that no longer has a name; one that still has another name is somebody's backup."""
-    found = os.fstat(descriptor)
-    if found.st_nlink == 0:
-        os.pwrite(descriptor, secrets.token_bytes(found.st_size), 0)
-        os.fsync(descriptor)

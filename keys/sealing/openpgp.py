@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from keys.errors import RefusalCode
 
 # python-gnupg logs what it passes on, content included; what went wrong is in our errors.
-logging.getLogger("gnupg").propagate = False
-logging.getLogger("gnupg").addHandler(logging.NullHandler())
+logging.getLogger("gnupg").setLevel(logging.CRITICAL + 1)
 
 _NAME: Final = "consign"
 _LONGEST_FOLDER: Final = 64  # leaves room for /consign-xxxxxxxx/S.gpg-agent.browser below the 108 of a socket's path
@@ -283,14 +282,14 @@ def _addressed(sealed: Path, identities: Sequence[Entry], now: datetime) -> list
         made = program.get_recipients_file(io.BytesIO(head)) if head else []
     key_ids = set(made)
     if not key_ids:
-        if not head or head[0] & 0x80:  # every OpenPGP packet starts with this bit
+        if cut_short(sealed):
             raise OpenRefused(
                 f"{sealed.name} ends after {sealed.stat().st_size} bytes, before it says whom it is for",
                 code="truncated",
                 fix=_SEND_AGAIN,
             )
         raise OpenRefused(
-            f"{sealed.name} is not an encrypted OpenPGP message",
+            f"{sealed.name} is no OpenPGP message that is encrypted to a key",
             code="tampered",
             fix="ask the sender which suite sealed it",
         )
@@ -333,7 +332,7 @@ def _judged(sealed: Path, made: gnupg.Crypt, verifiers: Sequence[Entry], now: da
         msg = f"{sealed.name} is signed with a key that {'was revoked' if said['REVKEYSIG'] else 'has expired'}"
         code: RefusalCode = "key_revoked" if said["REVKEYSIG"] else "key_expired"
         raise OpenRefused(msg, code=code, fix="ask the sender for a new key and a newly signed file")
-    if not said["DECRYPTION_KEY"]:
+    if not said["DECRYPTION_KEY"] and not said["DECRYPTION_OKAY"]:
         raise _not_for_us(sealed)
     if not made.ok or said["DECRYPTION_OKAY"] != 1 or said["BADMDC"] or said["DECRYPTION_FAILED"]:
         cut = cut_short(sealed)

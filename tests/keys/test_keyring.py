@@ -219,8 +219,9 @@ def failing_batch(keyring: Keyring, begun: datetime) -> None:
 def test_a_batch_is_written_whole_or_not_at_all(keyring: Keyring, begun: datetime) -> None:
     with keyring.batch():
         keyring.new_pseudonym_key("acme", begun)
-        keyring.new_data_key(begun)
         assert keyring.pseudonym_key("acme").generation == "G"
+        with keyring.batch():
+            keyring.new_data_key(begun)
         keyring.save()
     with pytest.raises(KeyUnknown):
         failing_batch(keyring, begun)
@@ -241,6 +242,7 @@ def test_a_full_disk_leaves_the_old_keyring_whole(
     with pytest.raises(OSError, match="No space"):
         keyring.new_pseudonym_key("acme", begun)
     monkeypatch.undo()
+    assert list(keyring.pseudonym_keys("acme")) == ["G"]
     assert list(again(keyring).pseudonym_keys("acme")) == ["G"]
     assert sorted(path.name for path in keyring.path.parent.iterdir()) == ["keyring.json", "keyring.json.lock"]
 
