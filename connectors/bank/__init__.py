@@ -1,0 +1,1 @@
+"""Bank statements as frames: what arrived, on which account, under which reference."""
