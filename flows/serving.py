@@ -212,16 +212,24 @@ def _start(folder: Path, port: int) -> str:
     finally:
         os.close(out)
     url = f"http://127.0.0.1:{port}/api"
+    try:
+        _await_health(keeper, url, log)
+    except BaseException:
+        keeper.terminate()
+        keeper.wait()
+        raise
+    _write_note(folder, {"url": url, "keeper": keeper.pid, "port": port})
+    return url
+
+
+def _await_health(keeper: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
+    while not is_healthy(url):
         if keeper.poll() is not None:
             raise ServerFailed("the Prefect server ended while it was starting", fix=f"see {log}")
-        if is_healthy(url):
-            _write_note(folder, {"url": url, "keeper": keeper.pid, "port": port})
-            return url
+        if time.monotonic() > deadline:
+            raise ServerFailed(f"the Prefect server did not answer within {START_SECONDS:.0f} s", fix=f"see {log}")
         time.sleep(POLL_SECONDS)
-    keeper.terminate()
-    raise ServerFailed(f"the Prefect server did not answer within {START_SECONDS:.0f} s", fix=f"see {log}")
 
 
 def _server_environment(folder: Path, port: int) -> dict[str, str]:
