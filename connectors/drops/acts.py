@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from connectors.drops.errors import FileNotAsRecorded
+from connectors.errors import ConnectorError
+from models.errors import RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -44,12 +46,12 @@ class Probe:
     resume: bool
 
 
-class NameTaken(Exception):
-    """A rename found its target there."""
+class NameTaken(ConnectorError, RemoteError):
+    """A rename found its target there. The contract answers it; should it ever get out, the next run knows more."""
 
 
-class NameMissing(Exception):
-    """A rename or a read found its source gone."""
+class NameMissing(ConnectorError, RemoteError):
+    """A rename or a read found its source gone. As above."""
 
 
 class Acts(ABC):

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from connectors.drops.acts import Found, Kind
-from connectors.drops.errors import BadAnswer, ChangedWhileRead, DropUnreachable, TooLarge
+from connectors.drops.errors import BadAnswer, ChangedWhileRead, TooLarge
 from connectors.drops.ssh import Connection
 from models.errors import ConsignError
 
@@ -80,7 +80,11 @@ class Attributes:
 
 
 class Sftp:
-    """One SFTP session. Raises Status for what the server denies, DropUnreachable or DropStalled for what breaks."""
+    """One SFTP session.
+
+    Raises Status for what the server denies, DropUnreachable or DropStalled for what breaks, and BadAnswer for answers
+    that cannot be read or were not asked for.
+    """
 
     def __init__(self, settings: SftpSettings) -> None:
         """Connect and agree on the version; learn the extensions and the limits."""
@@ -142,7 +146,7 @@ class Sftp:
             answer = self._call("asking for free space", _EXTENDED, body, _EXTENDED_REPLY)
         except Status:
             return None
-        _block, fragment, _blocks, _free, available = struct.unpack_from(">5Q", answer)
+        _block, fragment, _blocks, _free, available = _unpack(">5Q", answer)
         return int(fragment * available)
 
     def listing(self, directory: str) -> list[Found]:
@@ -329,7 +333,7 @@ class Sftp:
         return True
 
     def _data(self, body: bytes, asked: int) -> bytes:
-        (length,) = struct.unpack_from(">I", body)
+        (length,) = _unpack(">I", body)
         if length > asked or length != len(body) - 4:
             raise self._broken("more data than was asked for")
         return body[4:]
@@ -340,7 +344,7 @@ class Sftp:
         with self._connection.working("agreeing on the version of SFTP"):
             self._send(struct.pack(">IBI", 5, _INIT, _SPOKEN_VERSION))
             packet = self._packet()
-        if packet[0] != _VERSION or struct.unpack_from(">I", packet, 1)[0] < _SPOKEN_VERSION:
+        if packet[0] != _VERSION or _unpack(">I", packet, 1)[0] < _SPOKEN_VERSION:
             raise self._broken("no SFTP version 3")
         extensions, at = {}, 5
         while at < len(packet):
@@ -357,7 +361,7 @@ class Sftp:
         except Status:
             return MappingProxyType({})
         names = ("max-packet-length", "max-read-length", "max-write-length", "max-open-handles")
-        return MappingProxyType(dict(zip(names, struct.unpack_from(">4Q", answer), strict=True)))
+        return MappingProxyType(dict(zip(names, _unpack(">4Q", answer), strict=True)))
 
     def _call(self, what: str, kind: int, body: bytes, expected: int) -> bytes:
         """Return the body of the answer to one request, of the `expected` kind; a status other than OK is raised."""
@@ -400,11 +404,11 @@ class Sftp:
         packet = self._packet()
         if len(packet) < _SHORTEST_ANSWER:
             raise self._broken("a packet too short to be an answer")
-        return struct.unpack_from(">I", packet, 1)[0], packet[0], packet[5:]
+        return _unpack(">I", packet, 1)[0], packet[0], packet[5:]
 
     def _packet(self) -> bytes:
         self._fill(4)
-        (length,) = struct.unpack_from(">I", self._inbound)
+        (length,) = _unpack(">I", self._inbound)
         if not 0 < length <= _MAX_ANSWER:
             raise self._broken("a packet of impossible length")
         self._fill(4 + length)
@@ -433,37 +437,50 @@ def _text(value: str) -> bytes:
 
 def _string(packet: bytes, at: int) -> tuple[bytes, int]:
     """Return the string at `at` and where the next field begins."""
-    (length,) = struct.unpack_from(">I", packet, at)
+    (length,) = _unpack(">I", packet, at)
     end = at + 4 + length
     if end > len(packet):
-        raise DropUnreachable("The server sent a field longer than its packet.")
+        raise _malformed()
     return packet[at + 4 : end], end
 
 
+def _unpack(form: str, body: bytes | bytearray, at: int = 0) -> tuple[int, ...]:
+    """The numbers at `at`; raises BadAnswer if they are not all there."""
+    try:
+        return struct.unpack_from(form, body, at)
+    except struct.error:
+        raise _malformed() from None
+
+
+def _malformed() -> BadAnswer:
+    message = "The server sent an answer that does not follow the protocol."
+    return BadAnswer(message, fix="Report it to the agency; its SFTP server is at fault.")
+
+
 def _status(body: bytes) -> Status:
-    (code,) = struct.unpack_from(">I", body)
+    (code,) = _unpack(">I", body)
     text = _string(body, 4)[0] if len(body) >= _SHORTEST_STATUS_WITH_TEXT else b""
     return Status(code, ascii(text.decode("utf-8", "replace"))[1:-1][:200])
 
 
 def _attributes(body: bytes, at: int) -> tuple[Attributes, int]:
     """Return the attributes at `at` and where the next field begins."""
-    (flags,) = struct.unpack_from(">I", body, at)
+    (flags,) = _unpack(">I", body, at)
     at += 4
     size = mode = mtime = None
     if flags & _HAS_SIZE:
-        (size,) = struct.unpack_from(">Q", body, at)
+        (size,) = _unpack(">Q", body, at)
         at += 8
     if flags & _HAS_OWNER:
         at += 8
     if flags & _HAS_MODE:
-        (mode,) = struct.unpack_from(">I", body, at)
+        (mode,) = _unpack(">I", body, at)
         at += 4
     if flags & _HAS_TIMES:
-        _accessed, mtime = struct.unpack_from(">II", body, at)
+        _accessed, mtime = _unpack(">II", body, at)
         at += 8
     if flags & _HAS_MORE:
-        (count,) = struct.unpack_from(">I", body, at)
+        (count,) = _unpack(">I", body, at)
         at += 4
         for _ in range(2 * min(count, MAX_NAMES)):
             _value, at = _string(body, at)
@@ -471,7 +488,7 @@ def _attributes(body: bytes, at: int) -> tuple[Attributes, int]:
 
 
 def _names(body: bytes) -> list[tuple[str, Attributes]]:
-    (count,) = struct.unpack_from(">I", body)
+    (count,) = _unpack(">I", body)
     at, listed = 4, []
     for _ in range(min(count, MAX_NAMES)):
         name, at = _string(body, at)

@@ -171,9 +171,9 @@ class FolderDrop(Drop):
         try:
             yield
         except FileNotFoundError:
-            raise NameMissing(path) from None
+            raise NameMissing(f"{printable(path)} is not there.") from None
         except FileExistsError:
-            raise NameTaken(path) from None
+            raise NameTaken(f"{printable(path)} is there already.") from None
         except PermissionError:
             fix = "Give this user the right to read, write and rename in the two directories."
             raise PermissionRefused(f"No permission: {where}.", fix=fix) from None

@@ -97,7 +97,7 @@ class Publishing(Acts):
         except NameTaken:
             there = self._find(final)
             if there is None:
-                raise RemoteFailed(f"{names.printable(final)} was there, and gone again.") from None
+                raise _gone_again(final) from None
             self._same_or_raise(file, final, there, sha256, unreadable_is_same=False)
             self._discard(part)
             return Pushed.ALREADY
@@ -130,6 +130,8 @@ class Publishing(Acts):
             raise differs
         try:
             remote = self._sha256(final, there.size)
+        except NameMissing:
+            raise _gone_again(final) from None
         except PermissionRefused:
             if unreadable_is_same:  # we had come as far as the rename, and the size agrees
                 return
@@ -146,3 +148,8 @@ class Publishing(Acts):
 def _sha256_of(file: Path) -> str:
     with file.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def _gone_again(final: str) -> RemoteFailed:
+    """The error for a name that was taken while we looked at it; asked again, the next push settles it."""
+    return RemoteFailed(f"{names.printable(final)} was there, and gone again.", fix="Try again.")

@@ -12,6 +12,7 @@ from connectors.drops.acts import Found, NameMissing, NameTaken, Probe, not_as_r
 from connectors.drops.channel import WRITE_BYTES, Sftp, Status
 from connectors.drops.contract import Drop
 from connectors.drops.errors import (
+    BadAnswer,
     DirectoryMissing,
     ExistsButDifferent,
     PermissionRefused,
@@ -61,16 +62,17 @@ class SftpDrop(Drop):
 
     def probe(self) -> Probe:
         """What the server says that it can do, and what its rename and its resuming really do."""
-        sftp = self._sftp()
-        return Probe(
-            extensions=tuple(sorted(sftp.extensions)),
-            limits=sftp.limits,
-            rename_never_replaces=self._tried_rename(),
-            posix_rename="posix-rename@openssh.com" in sftp.extensions,
-            fsync="fsync@openssh.com" in sftp.extensions,
-            statvfs=sftp.free_bytes(self.to_agency) is not None,
-            resume=self._tried_resume(),
-        )
+        with self._explained("probing", self.to_agency):
+            sftp = self._sftp()
+            return Probe(
+                extensions=tuple(sorted(sftp.extensions)),
+                limits=sftp.limits,
+                rename_never_replaces=self._tried_rename(),
+                posix_rename="posix-rename@openssh.com" in sftp.extensions,
+                fsync="fsync@openssh.com" in sftp.extensions,
+                statvfs=sftp.free_bytes(self.to_agency) is not None,
+                resume=self._tried_resume(),
+            )
 
     def _tried_rename(self) -> bool:
         """Whether a rename onto an existing file is refused and changes nothing."""
@@ -93,8 +95,7 @@ class SftpDrop(Drop):
     @contextmanager
     def _scratch(self, content: bytes) -> Iterator[str]:
         path = f"{self.to_agency}/.consign-probe.{secrets.token_hex(8)}.part"
-        with self._explained("probing", path):
-            self._sftp().write(path, [content], 0)
+        self._sftp().write(path, [content], 0)
         try:
             yield path
         finally:
@@ -167,14 +168,15 @@ class SftpDrop(Drop):
 
     def _rename(self, source: str, target: str) -> None:
         if self._find(target) is not None:  # some servers replace, whatever the protocol says
-            raise NameTaken(target)
+            raise NameTaken(f"{printable(target)} is there already.")
         try:
-            self._sftp().rename(source, target)
+            with self._understood():
+                self._sftp().rename(source, target)
         except Status as status:
             if status.code == channel.FILE_ALREADY_EXISTS or self._find(target) is not None:
-                raise NameTaken(target) from None
+                raise NameTaken(f"{printable(target)} is there already.") from None
             if self._find(source) is None:
-                raise NameMissing(source) from None
+                raise NameMissing(f"{printable(source)} is not there.") from None
             raise self._error(status, "renaming", source) from None
 
     def _remove(self, path: str) -> None:
@@ -200,15 +202,24 @@ class SftpDrop(Drop):
     @contextmanager
     def _explained(self, act: str, path: str, needing: int = 0) -> Iterator[None]:
         try:
-            yield
+            with self._understood():
+                yield
         except Status as status:
             raise self._error(status, act, path, needing) from None
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        try:
+            yield
+        except BadAnswer:
+            self.close()  # nothing that follows could be matched
+            raise
 
     def _error(self, status: Status, act: str, path: str, needing: int = 0) -> Exception:
         """The error that a status other than OK stands for; NameMissing if that is what it says."""
         where = f"{act} {printable(path)} on {self._settings.host}"
         if status.code == channel.NO_SUCH_FILE:
-            return NameMissing(path)
+            return NameMissing(f"{printable(path)} is not there.")
         if status.code == channel.PERMISSION_DENIED:
             fix = "Ask the agency for the right to read, write and rename in the two directories."
             return PermissionRefused(f"No permission: {where}.", fix=fix)

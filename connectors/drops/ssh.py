@@ -55,6 +55,9 @@ WINDOW = 4 * 2**20
 PACKET = 128 * 2**10
 """Largest packet the server may send us; larger than the usual 32 KiB because paramiko's cost is per packet."""
 
+_BREAKS = (OSError, EOFError, paramiko.SSHException, AttributeError, ValueError, IndexError)
+"""What comes out of paramiko when a connection breaks, or when its thread could not read what the peer sent."""
+
 _LOG = "connectors.drops.ssh"
 logging.getLogger(_LOG).addHandler(logging.NullHandler())
 
@@ -76,6 +79,8 @@ class Connection:
                 transport = self._handshake(settings, pinned)
                 self._log_in(transport, settings.username, key)
                 self.channel = self._open_channel(transport)
+                if self.watchdog.bit:  # too late to cut anything, but too late all the same
+                    raise EOFError("the time was up")
         except BaseException:
             self.close()
             raise
@@ -110,7 +115,7 @@ class Connection:
     def _named(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, EOFError, paramiko.SSHException, AttributeError) as broken:
+        except _BREAKS as broken:
             if isinstance(broken, AttributeError) and not self.watchdog.bit:
                 raise  # paramiko's threads trip over what the watchdog took away; any other AttributeError is a fault
             if self.watchdog.bit:

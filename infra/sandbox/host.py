@@ -87,11 +87,14 @@ def sshd_is_installed() -> bool:
 
 
 class SandboxHost:
-    """sshd under `root`, for as long as the context lasts; `<root>/<agency>/to_agency` and `from_agency` are made."""
+    """sshd under `root`, for as long as the context lasts; `<root>/<agency>/to_agency` and `from_agency` are made.
 
-    def __init__(self, root: Path, agencies: list[str]) -> None:
+    port: to come back under the same address as before; 0 takes a free one. The host key is kept in `root`.
+    """
+
+    def __init__(self, root: Path, agencies: list[str], port: int = 0) -> None:
         self.host = "127.0.0.1"
-        self.port = 0
+        self.port = port
         self._root = root.absolute()
         self._home = self._root / ".sshd"
         self._agencies = list(agencies)
@@ -157,8 +160,9 @@ class SandboxHost:
             raise ConfigurationError(message, fix="apt-get install openssh-server, or use the host within the process.")
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd's privilege separation wants it, as root only
+        wanted = self.port
         for _attempt in range(_ATTEMPTS):  # another process may take the free port first
-            self.port = free_port()
+            self.port = wanted or free_port()
             config = self._home / "sshd_config"
             config.write_text(_CONFIG.format(port=self.port, home=self._home))
             with (self._home / "log").open("ab") as log:
@@ -186,13 +190,13 @@ class SandboxHost:
         return False
 
 
-def sandbox_host(root: Path, agencies: list[str]) -> Host:
+def sandbox_host(root: Path, agencies: list[str], port: int = 0) -> Host:
     """OpenSSH's server where it is installed, else the one within this process; not started yet: a context manager."""
     if sshd_is_installed():
-        return SandboxHost(root, agencies)
+        return SandboxHost(root, agencies, port)
     from infra.sandbox.paramiko_host import ParamikoHost
 
-    return ParamikoHost(root, agencies)
+    return ParamikoHost(root, agencies, port)
 
 
 def make_directories(agency: Path) -> None:

@@ -10,6 +10,7 @@ import errno
 import io
 import logging
 import os
+import random
 import socket
 import struct
 import threading
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 EXTENSIONS = ("posix-rename@openssh.com", "fsync@openssh.com", "statvfs@openssh.com", "limits@openssh.com")
 _LIMITS = (262_144, 261_120, 261_120, 100)
 _HELD_BACK = 8
+_LEFT_ALONE = 0.7
 _LOG = "infra.sandbox.sftp"
 logging.getLogger(_LOG).addHandler(logging.NullHandler())
 _POLL = 0.05
@@ -53,6 +55,7 @@ class Faults:
     cut_after: the connection is lost after so many bytes were written, once.
     end_reads_at: files end here, whatever their attributes say. grow_reads: files grow while they are read.
     short_reads, overlong_reads, reversed_answers: answers that the protocol allows, forbids, allows.
+    garbled: seeds what answers are cut short and overwritten with noise.
     extra_names: names that every listing shows besides the real ones.
     """
 
@@ -70,6 +73,7 @@ class Faults:
     rename_replaces: bool = False
     refuse_fsync: bool = False
     partial_auth: bool = False
+    garbled: int | None = None
     answer_after_seconds: float = 0.0
     extensions: tuple[str, ...] = EXTENSIONS
     extra_names: list[bytes] = field(default_factory=list)
@@ -79,9 +83,9 @@ class Faults:
 class ParamikoHost:
     """The server, for as long as the context lasts; `<root>/<agency>/to_agency` and `from_agency` are made."""
 
-    def __init__(self, root: Path, agencies: list[str]) -> None:
+    def __init__(self, root: Path, agencies: list[str], port: int = 0) -> None:
         self.host = "127.0.0.1"
-        self.port = 0
+        self.port = port
         self.faults = Faults()
         self._root = root.absolute()
         self._agencies = list(agencies)
@@ -103,7 +107,7 @@ class ParamikoHost:
         kept.parent.mkdir(exist_ok=True, mode=0o700)
         self._host_key = kept_key(kept)
         self._private = kept.read_text()
-        self._listener = socket.create_server((self.host, 0))
+        self._listener = socket.create_server((self.host, self.port))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, args=(self._listener,), name="sandbox-sftp", daemon=True).start()
         return self
@@ -231,6 +235,7 @@ class _Sftp(_Protocol):
         super().__init__(channel, name, server, *args)
         self._faults = server.host.faults
         self._held_back: list[tuple[int, Message]] = []
+        self._random = random.Random(self._faults.garbled)
 
     def _send_server_version(self) -> int:
         kind, body = self._read_packet()
@@ -259,7 +264,9 @@ class _Sftp(_Protocol):
             transport.close()
 
     def _send_packet(self, kind: int, message: Message) -> None:
-        """Send an answer; with `reversed_answers` several statuses are held back and sent last first."""
+        """Send an answer, garbled if asked; with `reversed_answers` several are held back and sent last first."""
+        if self._faults.garbled is not None and kind != wire.CMD_VERSION:
+            message = self._noise(message)
         if self._faults.reversed_answers and kind in {wire.CMD_STATUS, wire.CMD_DATA}:
             self._held_back.append((kind, message))
             if self.sock.recv_ready() and len(self._held_back) < _HELD_BACK:
@@ -268,6 +275,14 @@ class _Sftp(_Protocol):
                 super()._send_packet(*self._held_back.pop())
             return
         super()._send_packet(kind, message)
+
+    def _noise(self, message: Message) -> Message:
+        """The answer, now and then cut short with noise at its end; its number is left, so that it is believed."""
+        if self._random.random() < _LEFT_ALONE:
+            return message
+        content = message.asbytes()
+        cut = content[: self._random.randrange(4, len(content) + 1)]
+        return Message(cut + self._random.randbytes(self._random.randrange(12)))
 
     def _send_status(self, number: int, code: int, text: str | None = None) -> None:
         if code == _LOST:

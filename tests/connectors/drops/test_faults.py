@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import resource
+import socket
+import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,7 @@ from connectors.drops.errors import (
     RemoteFull,
 )
 from infra.sandbox import host
+from models.errors import ConsignError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -321,3 +325,43 @@ def test_a_full_folder_is_told_as_such_and_nothing_is_published(folder: Place, t
     with folder.drop() as drop:
         assert sent.push(drop) is Pushed.SENT
     assert folder.delivered(sent.name) == [sent.content]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_answers_that_are_noise_end_in_an_error_that_is_named(
+    misbehaving: Place, faults: Faults, transmission: Make, tmp_path: Path, seed: int
+) -> None:
+    sent = transmission(size=200_000)
+    misbehaving.receive("a.bin", bytes(MB))
+    hurried(misbehaving)
+    faults.garbled = seed
+    for _ in range(3):
+        with suppress(ConsignError), misbehaving.drop() as drop:
+            sent.push(drop)
+        with suppress(ConsignError), misbehaving.drop() as drop:
+            for entry in drop.waiting():
+                drop.claim(entry)
+            for claimed in drop.claimed():
+                drop.fetch(claimed, tmp_path / "got")
+        with suppress(ConsignError), misbehaving.drop() as drop:
+            drop.probe()
+    faults.garbled = None
+    assert misbehaving.delivered(sent.name) in ([], [sent.content])
+    with misbehaving.drop() as drop:
+        assert sent.push(drop) in set(Pushed)
+    assert len(misbehaving.delivered(sent.name)) <= 1
+
+
+def test_a_peer_that_is_no_ssh_server_is_unreachable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def speak() -> None:
+            client, _ = listener.accept()
+            with client:
+                client.sendall(b"SSH-2.0-x\r\n" + bytes(range(256)) * 8)
+
+        threading.Thread(target=speak, daemon=True).start()
+        private, public = host.new_key()
+        settings = SftpSettings("127.0.0.1", listener.getsockname()[1], "us", (public,), private, connect_timeout=LIMIT)
+        with pytest.raises((DropUnreachable, DropStalled)), open_drop(settings):
+            pass

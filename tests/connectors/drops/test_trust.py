@@ -10,12 +10,13 @@ import pytest
 from connectors.drops import Pushed, SftpSettings, open_drop
 from connectors.drops.errors import AuthRefused, DropUnreachable, HostKeyMismatch
 from infra.sandbox.host import SandboxHost, free_port, new_key
+from infra.sandbox.paramiko_host import ParamikoHost
 from models.errors import ConfigurationError, ConsignError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from infra.sandbox.paramiko_host import Faults, ParamikoHost
+    from infra.sandbox.paramiko_host import Faults
     from tests.conftest import Needs
     from tests.connectors.drops.conftest import Make, Place
 
@@ -96,3 +97,17 @@ def test_each_agency_reaches_its_own_directory(tmp_path: Path, needs: Needs, tra
             with open_drop(host.settings_for(agency, host.client_key(agency))) as drop:
                 assert sent.push(drop) is Pushed.SENT
             assert [path.name for path in (host.directory(agency) / "to_agency").iterdir()] == [sent.name]
+
+
+@pytest.mark.parametrize("kind", [SandboxHost, ParamikoHost])
+def test_a_sandbox_host_comes_back_with_the_address_and_key_that_were_pinned(
+    tmp_path: Path, needs: Needs, kind: type[SandboxHost | ParamikoHost]
+) -> None:
+    needs("sshd")
+    with kind(tmp_path / "kept", ["alpha"]) as host:
+        settings = host.settings_for("alpha", host.client_key("alpha"))
+    with kind(tmp_path / "kept", ["alpha"], settings.port) as host:
+        again = host.settings_for("alpha", host.client_key("alpha"))
+        assert (again.port, again.host_keys) == (settings.port, settings.host_keys)
+        with open_drop(again):
+            pass
