@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from flows.engine import step, verb
 from flows.exchange import Exchanged, exchanged, send
-from infra import audit
+from infra import audit, policies
 from infra.outbox import suffix_of
 from infra.store import exchange, placing, plans
 from infra.wiring import desk
-from models import release as releases
 from models.errors import RefusedByPolicy
 
 
@@ -44,7 +43,7 @@ def prepare(plan_id: int) -> list[str]:
         known = plans.plan(connection, plan_id)
         if known.state != "placed":
             plan = plans.approved(connection, plan_id, at.now())
-            if releases.load(plan.policy).sha256 != plan.policy_sha256:
+            if policies.find(plan.policy).sha256 != plan.policy_sha256:
                 message = f"release policy {plan.policy} changed after plan {plan_id} was approved"
                 raise RefusedByPolicy(message, fix="make the plan again, so that what would leave is approved as it stands")
             suites = {code: exchange.agency(connection, code).suite for code in placing.plan_agencies(connection, plan_id)}

@@ -7,7 +7,6 @@ that a second attempt sends the same bytes.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -22,7 +21,7 @@ from sqlalchemy import Row
 
 from connectors.drops import Drop, FolderSettings, Pushed, SftpSettings, open_drop
 from connectors.layouts.package import PackageWriter
-from infra import audit
+from infra import audit, workers
 from infra.packages import Composing, Contents, contents_of
 from infra.store import bulk, exchange
 from infra.wiring import Desk
@@ -109,9 +108,9 @@ def send(desk: Desk, agency: str) -> Sent:
 
     Raises AgencyBusy where another worker is at it, and what the drop raises.
     """
-    owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+    owner = workers.new_owner()
     with desk.database.write() as connection:
-        if not exchange.lease(connection, agency, owner, desk.now(), desk.settings.lease_seconds):
+        if not exchange.lease(connection, agency, owner, desk.now(), desk.settings.lease_seconds, workers.is_dead):
             message = f"another worker is sending to {agency}"
             raise AgencyBusy(message, fix="wait for it; a dead worker's lease ends by itself")
         row = exchange.agency(connection, agency)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, Row, select
 
+from infra import policies
 from infra.store import bulk
 from infra.store.exchange import MEMBERS
 from keys.pseudonyms import PseudonymKey, pseudonyms
@@ -96,7 +97,7 @@ def _placement(work: Composing) -> Contents:
     plan = work.connection.execute(
         select(PLANS).where(PLANS.c.plan_id == json.loads(work.row.spec)["plan_id"])
     ).one()
-    policy = releases.load(plan.policy)
+    policy = policies.find(plan.policy)
     if policy.sha256 != plan.policy_sha256:
         message = f"release policy {plan.policy} is not the one that plan {plan.plan_id} was approved under"
         raise RefusedByPolicy(message, fix="make the plan again, so that what would leave is approved as it stands")
@@ -114,7 +115,7 @@ def _placement(work: Composing) -> Contents:
             if treatment.how != "drop"
         ]
         + [Disclosed(name, "pseudonym", "pseudonym") for name in releases.PSEUDONYMS],
-        erase_after_days=release.erase_after_days,
+        erase_after_days=plan.term_days + release.erase_after_days,
         manifest={"plan": plan.plan_id, "stage": plan.stage, "purpose": plan.purpose, "basis": release.basis},
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -161,18 +161,21 @@ def previous_sha256(connection: Connection, row: Row[Any]) -> str | None:
     ).scalar_one_or_none()
 
 
-def lease(connection: Connection, agency_code: str, owner: str, now: datetime, seconds: float) -> bool:
+def lease(
+    connection: Connection, agency_code: str, owner: str, now: datetime, seconds: float, is_dead: Callable[[str], bool]
+) -> bool:
     """True where this worker alone may send to the agency until the lease ends.
 
-    The lease lies on the agency's pending rows: one sender per agency, and a dead one's lease runs out.
+    The lease lies on the agency's pending rows: one sender per agency. A lease runs out, and counts no more where
+    `is_dead` says that its owner is gone.
     """
     waiting = and_(TRANSMISSIONS.c.agency == agency_code, TRANSMISSIONS.c.state.in_(("prepared", "sealed")))
-    held = connection.execute(
-        select(func.count()).select_from(TRANSMISSIONS).where(
-            waiting, TRANSMISSIONS.c.lease_until > now, TRANSMISSIONS.c.lease_owner != owner
-        )
-    ).scalar_one()
-    if held:
+    holders = connection.execute(
+        select(TRANSMISSIONS.c.lease_owner)
+        .where(waiting, TRANSMISSIONS.c.lease_until > now, TRANSMISSIONS.c.lease_owner != owner)
+        .distinct()
+    ).scalars()
+    if not all(is_dead(holder) for holder in holders):
         return False
     connection.execute(
         update(TRANSMISSIONS).where(waiting).values(lease_owner=owner, lease_until=now + timedelta(seconds=seconds))
