@@ -8,7 +8,6 @@ from __future__ import annotations
 from connectors.drops.contract import Claimed, Drop, Entry, Fetched, Ignored, Look, Probe, Pushed
 from connectors.drops.folder import FolderDrop
 from connectors.drops.settings import DropSettings, FolderSettings, SftpSettings
-from connectors.drops.sftp import SftpDrop
 
 __all__ = [
     "Claimed",
@@ -30,4 +29,6 @@ def open_drop(settings: DropSettings) -> Drop:
     """The drop that `settings` describe, not reached yet: its context opens it, and closes it at the end."""
     if isinstance(settings, FolderSettings):
         return FolderDrop(settings)
+    from connectors.drops.sftp import SftpDrop  # noqa: PLC0415 - paramiko takes a tenth of a second to import
+
     return SftpDrop(settings)
