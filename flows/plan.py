@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from flows.engine import Schedule, verb
+from flows.intake import ref_index
 from infra import policies
 from infra.store import plans
 from infra.wiring import desk
 from models.errors import UsageError
+from models.planning.preview import in_words, why_in_words
 from models.planning.proposal import Proposal, propose
-from models.planning.spec import PlanSpec
+from models.planning.spec import NOTHING, PlanSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Connection
 
     from models.tables import Plan
@@ -42,6 +49,19 @@ class PlansExpired:
     plans: list[int]
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """What a plan does with one account, and why."""
+
+    account_id: int
+    agency: str | None
+    segment: str | None
+    round: int | None
+    tried_before: list[str]
+    """agencies that had the debtor and did not recover: the plan did not consider them"""
+    why: str
+
+
 @verb()
 def draft_plan(spec_file: Path) -> int:
     """The plan that the spec in the file asks for is a draft. Returns its number."""
@@ -63,7 +83,7 @@ def expire_plans() -> PlansExpired:
     return PlansExpired(ended)
 
 
-def spec_of(file: Path | None, **given: object) -> PlanSpec:
+def spec_of(file: Path | None, nested: Mapping[str, Mapping[str, Any]] = NOTHING, **given: object) -> PlanSpec:
     """The spec in the file, overruled by what is given; without a seed it gets today's date, and the plan keeps that.
 
     Raises UsageError where the file cannot be read, SpecInvalid where it makes no sense.
@@ -72,7 +92,7 @@ def spec_of(file: Path | None, **given: object) -> PlanSpec:
         text = "" if file is None else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as broken:
         raise UsageError(f"{file} cannot be read: {type(broken).__name__}", fix="name a TOML file in UTF-8") from None
-    return PlanSpec.parse(text, default_seed=int(f"{desk().today():%Y%m%d}"), **given)
+    return PlanSpec.parse(text, nested, default_seed=int(f"{desk().today():%Y%m%d}"), **given)
 
 
 def draft(spec: PlanSpec, *, certified_too: bool = False) -> PlanDrafted:
@@ -110,6 +130,40 @@ def approve(plan_id: int, content: str = "") -> Plan:
     _end_if_stale(plan_id)
     with at.database.write() as connection:
         return plans.approve(connection, plan_id, at.actor, at.now(), content)
+
+
+def explain(plan_id: int, account: str) -> Explanation:
+    """Why the plan does with one account what it does.
+
+    account: the lender's own number, or `#` and the platform's id. Raises UsageError where the plan does not know it.
+    """
+    at = desk()
+    with at.database.read() as connection:
+        known = plans.plan(connection, plan_id)
+        if account.startswith("#") and account[1:].isdecimal():
+            account_id: int | None = int(account[1:])
+        else:
+            index = str(ref_index(at.keyring, pd.Series([account], dtype="str")).iloc[0])
+            account_id = plans.account_with_index(connection, known.lender, index)
+        line = None if account_id is None else plans.line(connection, plan_id, account_id)
+        reason = None if account_id is None else plans.exclusion(connection, plan_id, account_id)
+        tried = [] if line is None else plans.tried_before(connection, line.debtor_id)
+    if account_id is None or (line is None and reason is None):
+        raise UsageError(
+            f"plan {plan_id} did not look at that account",
+            fix="its filter leaves it out, or the lender has no such number",
+        )
+    names = {row["agency"]: row["name"] for row in json.loads(known.summary)["agencies"]}
+    if line is None:
+        return Explanation(account_id, None, None, None, [], f"held back: {in_words(str(reason))}")
+    return Explanation(
+        account_id,
+        line.agency,
+        line.segment,
+        line.round,
+        tried,
+        why_in_words(line.why, names.get(line.agency, ""), names),
+    )
 
 
 def reject(plan_id: int, because: str) -> Plan:

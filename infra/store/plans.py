@@ -11,7 +11,21 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Select, and_, exists, func, insert, literal, or_, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from infra import audit
 from infra.store import bulk
@@ -127,7 +141,7 @@ def _accounts(spec: PlanSpec) -> Select[Any]:
     ).where(*conditions)  # fmt: skip
 
 
-def _in_force(today: date) -> Any:  # noqa: ANN401 - a condition of SQLAlchemy's
+def _in_force(today: date) -> ColumnElement[bool]:
     return and_(
         HOLDS.c.lifted_at.is_(None), HOLDS.c.since <= today, or_(HOLDS.c.until.is_(None), HOLDS.c.until >= today)
     )
@@ -160,13 +174,15 @@ def _out(lender: str) -> Select[Any]:
 
 def _barred(lender: str) -> Select[Any]:
     return (
-        select(PLACEMENTS.c.debtor_id, PLACEMENTS.c.agency)
-        .where(
-            PLACEMENTS.c.lender == lender,
-            PLACEMENTS.c.state == "closed",
-            or_(PLACEMENTS.c.end_reason.is_(None), PLACEMENTS.c.end_reason.not_in(NO_FAILURE)),
-        )
-        .distinct()
+        select(PLACEMENTS.c.debtor_id, PLACEMENTS.c.agency).where(PLACEMENTS.c.lender == lender, _failed()).distinct()
+    )
+
+
+def _failed() -> ColumnElement[bool]:
+    """The placement came back, and the debtor had not paid."""
+    return and_(
+        PLACEMENTS.c.state == "closed",
+        or_(PLACEMENTS.c.end_reason.is_(None), PLACEMENTS.c.end_reason.not_in(NO_FAILURE)),
     )
 
 
@@ -359,6 +375,32 @@ def exclusions(connection: Connection, plan_id: int, reason: str | None = None) 
     return bulk.read(connection, statement.order_by(EXCLUSIONS.c.account_id))
 
 
+def line(connection: Connection, plan_id: int, account_id: int) -> Row[Any] | None:
+    """The plan's line about the account; None where it has none."""
+    statement = select(LINES).where(LINES.c.plan_id == plan_id, LINES.c.account_id == account_id)
+    return connection.execute(statement).one_or_none()
+
+
+def exclusion(connection: Connection, plan_id: int, account_id: int) -> str | None:
+    """Why the plan left the account out; None where it did not."""
+    statement = select(EXCLUSIONS.c.reason).where(
+        EXCLUSIONS.c.plan_id == plan_id, EXCLUSIONS.c.account_id == account_id
+    )
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def account_with_index(connection: Connection, lender: str, ref_index: str) -> int | None:
+    """The account whose number at the lender has this index; None where there is none."""
+    statement = select(ACCOUNTS.c.account_id).where(ACCOUNTS.c.lender == lender, ACCOUNTS.c.ref_index == ref_index)
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def tried_before(connection: Connection, debtor_id: int) -> list[str]:
+    """Agencies that had the debtor and did not recover."""
+    statement = select(PLACEMENTS.c.agency).where(PLACEMENTS.c.debtor_id == debtor_id, _failed()).distinct()
+    return sorted(connection.execute(statement).scalars())
+
+
 # --- its life ---------------------------------------------------------------------------------------------------------
 
 
@@ -458,7 +500,7 @@ def stale(connection: Connection, plan_id: int, now: datetime) -> str | None:
     return "; ".join(told) or None
 
 
-def _count(connection: Connection, plan_id: int, condition: Any) -> int:  # noqa: ANN401 - SQLAlchemy's
+def _count(connection: Connection, plan_id: int, condition: ColumnElement[bool]) -> int:
     found = connection.execute(
         select(func.count())
         .select_from(LINES)
@@ -468,11 +510,11 @@ def _count(connection: Connection, plan_id: int, condition: Any) -> int:  # noqa
     return int(found)
 
 
-def _changed() -> Any:  # noqa: ANN401 - SQLAlchemy's
+def _changed() -> ColumnElement[bool]:
     return or_(ACCOUNTS.c.account_id.is_(None), ACCOUNTS.c.version != LINES.c.version, ACCOUNTS.c.status != OPEN)
 
 
-def _held(today: date) -> Any:  # noqa: ANN401 - SQLAlchemy's
+def _held(today: date) -> ColumnElement[bool]:
     return exists().where(
         HOLDS.c.debtor_id == LINES.c.debtor_id,
         or_(HOLDS.c.account_id.is_(None), HOLDS.c.account_id == LINES.c.account_id),
@@ -480,7 +522,7 @@ def _held(today: date) -> Any:  # noqa: ANN401 - SQLAlchemy's
     )
 
 
-def _elsewhere(plan_id: int) -> Any:  # noqa: ANN401 - SQLAlchemy's
+def _elsewhere(plan_id: int) -> ColumnElement[bool]:
     return exists().where(
         PLACEMENTS.c.account_id == LINES.c.account_id,
         PLACEMENTS.c.state.in_(AT_AGENCY),

@@ -214,3 +214,13 @@ def in_words(reason: str) -> str:
     """A reason's code in words: `hold:complaint` is `on hold: complaint`."""
     head, _, rest = reason.partition(":")
     return f"{WORDS.get(head, head)}{rest and f': {rest}'}"
+
+
+def why_in_words(why: str, agency: str, names: Mapping[str, str]) -> str:
+    """A line's code in words."""
+    head, _, rest = why.partition(":")
+    if head == INCUMBENT:
+        return f"the debtor's other accounts are with {agency}"
+    if head == OVERFLOW:
+        return f"drawn for {names.get(rest, rest)}, which was full; passed on by share to {agency}"
+    return f"drawn for {agency} by its share of the segment"

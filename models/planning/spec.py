@@ -21,6 +21,7 @@ PARTS: Final = ("product", "bucket", "balance", "region")
 """What a segment may be cut by."""
 BALANCE_EDGES: Final = (1_000, 5_000, 10_000, 50_000, 100_000)
 DIGITS_OF_A_DIVISION: Final = 6
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class SpecInvalid(UsageError):
@@ -98,12 +99,25 @@ class PlanSpec:
     segment_shares: tuple[SegmentShares, ...] = ()
 
     @classmethod
-    def parse(cls, text: str, *, default_seed: int | None = None, **given: object) -> PlanSpec:
-        """The spec that the TOML says; what is `given` (and not None) overrules it. Raises SpecInvalid."""
+    def parse(
+        cls,
+        text: str,
+        nested: Mapping[str, Mapping[str, Any]] = NOTHING,
+        *,
+        default_seed: int | None = None,
+        **given: object,
+    ) -> PlanSpec:
+        """The spec that the TOML says. Raises SpecInvalid.
+
+        What is given (and not None) overrules the file; the tables of `nested` are laid over the file's tables.
+        """
         try:
             raw = tomllib.loads(text)
         except tomllib.TOMLDecodeError as broken:
             raise SpecInvalid(f"the plan's spec is not TOML: {broken}", fix="correct the file") from None
+        for key, table in nested.items():
+            if table:
+                raw[key] = raw.get(key, {}) | table
         return cls.of({"seed": default_seed} | raw | {key: value for key, value in given.items() if value is not None})
 
     @classmethod
