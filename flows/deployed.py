@@ -40,11 +40,13 @@ from prefect.settings import (  # noqa: E402
 from prefect.task_runners import ThreadPoolTaskRunner  # noqa: E402
 
 from flows.engine import Step, StepFailed, Verb, _watcher, check, conducted, is_identifier, told  # noqa: E402
-from infra.journaling import journal  # noqa: E402
+from infra.journaling import adopt, journal, open_journal  # noqa: E402
 from infra.wiring import desk  # noqa: E402
 from models.errors import ConsignError  # noqa: E402
 
 R = TypeVar("R")
+
+adopt()  # Prefect has just set its loggers up anew
 
 DRAIN_SECONDS: Final = 20.0
 WORDS_SHOWN: Final = frozenset({"agency", "lender", "kind", "currency", "period", "state", "code", "product", "step"})
@@ -115,6 +117,8 @@ def _flow_of(verb: Verb[..., Any]) -> Flow[..., None]:
     def body(*args: Any, **ids: Any) -> None:
         given = signature.bind(*args, **ids).arguments
         kept = _kept.get() or Kept()
+        with suppress(OSError):
+            open_journal(desk().settings.home)
         try:
             given = _as_annotated(signature, given)
             check(given)

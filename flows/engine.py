@@ -21,7 +21,7 @@ from functools import partial, update_wrapper
 from pathlib import PurePath
 from typing import Any, Final, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from infra.journaling import journal
+from infra.journaling import journal, open_journal
 from infra.wiring import desk
 from models.errors import ConsignError
 
@@ -170,6 +170,8 @@ def run(verb: Verb[..., R], /, **ids: Any) -> R:
     Raises ParameterRefused for parameters that are no identifiers, and whatever the body raises, as it raised it.
     """
     check(ids)
+    with suppress(OSError):  # a full disk is told of by the work itself
+        open_journal(desk().settings.home)
     if desk().settings.engine == "direct" or _conductor.get() is not None:
         return verb(**ids)
     from flows import deployed, serving

@@ -75,11 +75,11 @@ _mutex = threading.RLock()
 
 
 def prepare() -> None:
-    """Prefect, once imported, is silent and keeps its files below our home; what is set already stays."""
+    """Prefect, once imported, is silent and keeps its files below our home, whatever a person's own Prefect does."""
     from infra.wiring import desk
 
-    for name, value in environment(desk().settings).items():
-        os.environ.setdefault(name, value)
+    if "prefect" not in sys.modules:
+        os.environ.update(environment(desk().settings))
 
 
 def environment(settings: Settings) -> dict[str, str]:

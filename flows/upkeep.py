@@ -109,21 +109,21 @@ def _registered(worker: subprocess.Popen[str], api_url: str) -> list[dict[str, A
     if not line:
         raise ServerFailed("the worker ended while it was starting", fix="see home/logs/worker.log")
     deployments: list[dict[str, Any]] = json.loads(line)["deployments"]
-    upcoming = _upcoming(api_url)
-    return [told | {"next_run": upcoming.get(told["deployment"].split("/")[0])} for told in deployments]
+    return [told | {"next_run": _next_run(api_url, told) if told["schedule"] else None} for told in deployments]
 
 
-def _upcoming(api_url: str) -> dict[str, str]:
-    """By flow, when its next run is due. The server's scheduler has not got to all of them yet: those are left out."""
-    flows = {one["id"]: one["name"] for one in serving.ask(api_url, "/flows/filter", {"limit": 200})}
-    wanted = {"state": {"type": {"any_": ["SCHEDULED"]}}}
-    runs = serving.ask(
-        api_url, "/flow_runs/filter", {"flow_runs": wanted, "sort": "NEXT_SCHEDULED_START_TIME_ASC", "limit": 200}
+def _next_run(api_url: str, told: dict[str, Any]) -> str | None:
+    """When the deployment's next run is due; the server's own scheduler would take a minute to say it."""
+    serving.ask(api_url, f"/deployments/{told['id']}/schedule", {"min_runs": 1})
+    wanted = {
+        "deployments": {"id": {"any_": [told["id"]]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+        "sort": "NEXT_SCHEDULED_START_TIME_ASC",
+        "limit": 1,
+    }
+    return next(
+        (str(run["next_scheduled_start_time"]) for run in serving.ask(api_url, "/flow_runs/filter", wanted)), None
     )
-    found: dict[str, str] = {}
-    for run in runs:
-        found.setdefault(flows.get(run["flow_id"], ""), run["next_scheduled_start_time"])
-    return found
 
 
 def _ended(worker: subprocess.Popen[str]) -> None:

@@ -74,8 +74,9 @@ async def register(runner: Runner, entry: Entry) -> dict[str, Any]:
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
     # added by itself and not with its flow: a run is a fresh process that loads flows.deployed.<name>
-    await runner.aadd_deployment(deployment)
+    deployment_id = await runner.aadd_deployment(deployment)
     return {
+        "id": str(deployment_id),
         "deployment": f"{entry.name}/consign",
         "entrypoint": deployment.entrypoint,
         "schedule": when.cron if when else None,

@@ -52,7 +52,9 @@ def open_journal(home: Path, *, verbosity: int = 0) -> Path:
     folder = home / "logs"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / "consign.log"
-    file = PrivateFile(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8")
+    if any(isinstance(one, PrivateFile) and one.baseFilename == str(path.resolve()) for one in _own().handlers):
+        return path
+    file = PrivateFile(path.resolve(), maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(message)s"))
     _install(file, verbosity)
     return path
@@ -72,6 +74,7 @@ def close_journal() -> None:
         logger = logging.getLogger(name)
         for other in [one for one in logger.handlers if isinstance(one, Scrubbed)]:
             logger.removeHandler(other)
+    _own().setLevel(logging.NOTSET)
     _configure(logging.INFO)
 
 
@@ -129,17 +132,22 @@ def _own() -> logging.Logger:
 
 def _install(file: logging.Handler | None, verbosity: int) -> None:
     own = _own()
-    own.setLevel(logging.DEBUG if verbosity > 1 else logging.INFO)
-    if file is not None and not any(isinstance(one, PrivateFile) for one in own.handlers):
+    own.setLevel(min(own.level or logging.INFO, logging.DEBUG if verbosity > 1 else logging.INFO))
+    if file is not None:
         own.addHandler(file)
     if verbosity and not any(isinstance(one, Talk) for one in own.handlers):
         own.addHandler(Talk(sys.stderr))
+    adopt()
+    _configure(own.level)
+
+
+def adopt() -> None:
+    """What libraries log comes here and nowhere else; again after one of them has set its own logging up."""
     for name in FOREIGN:
         logger = logging.getLogger(name)
         if not any(isinstance(one, Scrubbed) for one in logger.handlers):
             logger.addHandler(Scrubbed(logging.WARNING))
         logger.propagate = False
-    _configure(own.level)
 
 
 def _configure(level: int) -> None:

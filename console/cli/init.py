@@ -125,8 +125,6 @@ def _own_keys(at: Desk, keyring: Keyring) -> list[str]:
 
 def _say_what_to_keep(key_file: Path, *, by_passphrase: bool) -> None:
     if by_passphrase:
-        say(
-            "The passphrase opens the keyring, and nobody can recover it. CONSIGN_PASSPHRASE gives it to later commands."
-        )
+        say("Nobody can recover the passphrase; CONSIGN_PASSPHRASE gives it to later commands.")
     else:
         say(f"{key_file} opens the keyring: keep a copy apart from the database and from its backups.")

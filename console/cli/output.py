@@ -34,6 +34,7 @@ PIPE_WIDTH = 240
 """Where stdout is no terminal a table is as wide as it needs, and nothing is cut."""
 NAMES_A_THING = re.compile(r"(^|_)(id|seq|port|year|pid)$")
 """Numbers that are names: they are not grouped by thousands."""
+PADDING = re.compile(r" +$", re.MULTILINE)
 INTERRUPTED = 130
 NOBODY_READS = 141
 """As a shell reports a program that wrote into a closed pipe."""
@@ -69,6 +70,11 @@ class Bar(Protocol):
 
     def update(self, *, done: float | None = None, total: float | None = None, description: str | None = None) -> None:
         """So much of it is done; there is more than was thought; it does something else now."""
+
+
+def is_json() -> bool:
+    """Whether --json was given."""
+    return _json.get()
 
 
 def emit(result: object, title: str = "", columns: Sequence[str] | None = None) -> None:
@@ -249,7 +255,7 @@ class _Guarded:
 
     def write(self, text: str) -> int:
         try:
-            return sys.stdout.write(text)
+            return sys.stdout.write(text if sys.stdout.isatty() else PADDING.sub("", text))
         except BrokenPipeError:
             _close_stdout()
             raise _NobodyReads from None
