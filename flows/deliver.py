@@ -15,5 +15,7 @@ def deliver(agency: str | None = None) -> Exchanged:
     at = desk()
     outbox.sweep(at)
     with at.database.read() as connection:
-        agencies = [exchange.agency(connection, agency).agency] if agency else exchange.agencies_with_pending(connection)
+        agencies = (
+            [exchange.agency(connection, agency).agency] if agency else exchange.agencies_with_pending(connection)
+        )
     return exchanged(send.map(agencies))

@@ -26,10 +26,17 @@ def erase(lender: str | None = None) -> EraseReport:
     """Ask for the erasure of every placement that has ended; safe to run again."""
     at = desk()
     with at.database.write() as connection:
-        transmissions = placing.request_erasures(connection, lender, at.today(), at.settings.erasure_days, suffix_for(connection))
+        transmissions = placing.request_erasures(
+            connection, lender, at.today(), at.settings.erasure_days, suffix_for(connection)
+        )
         if transmissions:
             audit.record(
-                connection, at.actor, "erasure.requested", f"transmission:{transmissions[0]}", {"files": len(transmissions)}, at.now()
+                connection,
+                at.actor,
+                "erasure.requested",
+                f"transmission:{transmissions[0]}",
+                {"files": len(transmissions)},
+                at.now(),
             )
     with at.database.read() as connection:
         waiting = exchange.agencies_with_pending(connection)

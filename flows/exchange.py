@@ -26,6 +26,8 @@ class Exchanged:
     duplicates: int = 0
     lines: int = 0
     lines_refused: int = 0
+    ignored: int = 0
+    """names in a drop that were left where they are: links, hostile names, files too large"""
 
 
 @step
@@ -46,6 +48,7 @@ def take_in(agency: str) -> dict[str, int]:
         "duplicates": taken.duplicates,
         "lines": taken.lines,
         "lines_refused": taken.lines_refused,
+        "ignored": taken.ignored,
         "sealed": sent.sealed,
         "delivered": sent.delivered,
         "presumed": sent.presumed,

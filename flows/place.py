@@ -45,8 +45,12 @@ def prepare(plan_id: int) -> list[str]:
             plan = plans.approved(connection, plan_id, at.now())
             if policies.find(plan.policy).sha256 != plan.policy_sha256:
                 message = f"release policy {plan.policy} changed after plan {plan_id} was approved"
-                raise RefusedByPolicy(message, fix="make the plan again, so that what would leave is approved as it stands")
-            suites = {code: exchange.agency(connection, code).suite for code in placing.plan_agencies(connection, plan_id)}
+                raise RefusedByPolicy(
+                    message, fix="make the plan again, so that what would leave is approved as it stands"
+                )
+            suites = {
+                code: exchange.agency(connection, code).suite for code in placing.plan_agencies(connection, plan_id)
+            }
             transmissions = placing.place_plan(
                 connection,
                 plan,

@@ -55,7 +55,12 @@ def recall_placements(placement_ids: str, reason: str) -> RecallReport:
 def _recall(connection: object, due: pd.DataFrame) -> int:
     at = desk()
     transmissions = placing.recall(
-        connection, due, at.today(), at.settings.recall_days, at.actor, suffix_for(connection)  # type: ignore[arg-type]
+        connection,
+        due,
+        at.today(),
+        at.settings.recall_days,
+        at.actor,
+        suffix_for(connection),  # type: ignore[arg-type]
     )
     if transmissions:
         counts = {str(reason): int(number) for reason, number in due["reason"].value_counts().items()}

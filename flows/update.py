@@ -28,7 +28,12 @@ def update(lender: str | None = None) -> UpdateReport:
         transmissions = placing.tell_balances(connection, lender, at.today(), suffix_for(connection))
         if transmissions:
             audit.record(
-                connection, at.actor, "update.prepared", f"transmission:{transmissions[0]}", {"files": len(transmissions)}, at.now()
+                connection,
+                at.actor,
+                "update.prepared",
+                f"transmission:{transmissions[0]}",
+                {"files": len(transmissions)},
+                at.now(),
             )
     with at.database.read() as connection:
         waiting = exchange.agencies_with_pending(connection)

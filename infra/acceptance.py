@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +11,13 @@ from sqlalchemy import Connection, Row, select, update
 
 from infra.store import bulk, exchange, recon
 from models.checking import no_rejects, rejects_at
-from models.kinds import Kind
 from models.tables import Account, Activity, Complaint, Hold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from models.kinds import Kind
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,9 @@ def _acknowledgement(arrival: Arrival) -> Outcome:
     bulk.set_columns(
         arrival.connection,
         exchange.PLACEMENTS,
-        booked[["placement_id"]].assign(state="acknowledged", acknowledged_at=arrival.now, booked_minor=booked["booked_balance_minor"]),
+        booked[["placement_id"]].assign(
+            state="acknowledged", acknowledged_at=arrival.now, booked_minor=booked["booked_balance_minor"]
+        ),
         ["placement_id"],
     )
     declined = lines[(lines["status"] == "rejected") & lines["state"].isin(["placed", "acknowledged"])]
@@ -128,7 +133,9 @@ def _close(arrival: Arrival, lines: pd.DataFrame) -> None:
             .values(confirmed_on=stage.c.confirmed_on, confirmed_by_file_id=arrival.file_id)
         )
     accounts = bulk.table_of(Account)
-    ended = live.loc[live["reason"].isin(["deceased", "bankrupt", "disputed"]), ["debtor_id", "reason"]].drop_duplicates("debtor_id")
+    ended = live.loc[
+        live["reason"].isin(["deceased", "bankrupt", "disputed"]), ["debtor_id", "reason"]
+    ].drop_duplicates("debtor_id")
     if len(ended):
         bulk.append(
             arrival.connection,
@@ -139,7 +146,10 @@ def _close(arrival: Arrival, lines: pd.DataFrame) -> None:
                 placed_by=arrival.agency.agency,
             ),
         )
-    paid = live.loc[live["reason"].isin(["paid", "settled"]) & (live.get("final_balance_minor", pd.Series(dtype="Int64")) == 0), ["account_id"]]
+    paid = live.loc[
+        live["reason"].isin(["paid", "settled"]) & (live.get("final_balance_minor", pd.Series(dtype="Int64")) == 0),
+        ["account_id"],
+    ]
     if len(paid):
         bulk.set_columns(arrival.connection, accounts, paid.drop_duplicates().assign(status="paid"), ["account_id"])
 
@@ -159,7 +169,12 @@ def _remittance(arrival: Arrival) -> Outcome:
         net_minor=lines["net_minor"].astype("int64"),
     )
     recon.accept_remittance(
-        arrival.connection, file_id=arrival.file_id, lender=arrival.lender, agency=arrival.agency.agency, frame=lines, now=arrival.now
+        arrival.connection,
+        file_id=arrival.file_id,
+        lender=arrival.lender,
+        agency=arrival.agency.agency,
+        frame=lines,
+        now=arrival.now,
     )
     return Outcome(rejects_at(lines.loc[~arrival.known, "line"].to_numpy(), "account", "unknown_account"))
 
@@ -187,7 +202,9 @@ def _erasure_certificate(arrival: Arrival) -> Outcome:
         )
     lines = lines.merge(asked, on="placement_id", how="left", validate="one_to_one")
     unasked = lines["requested_on"].isna()
-    rejects = pd.concat([rejects, rejects_at(lines.loc[unasked, "line"].to_numpy(), "account", "not_recalled")], ignore_index=True)
+    rejects = pd.concat(
+        [rejects, rejects_at(lines.loc[unasked, "line"].to_numpy(), "account", "not_recalled")], ignore_index=True
+    )
     lines = lines[~unasked & lines["verified_at"].isna()]
     erased_at = pd.to_datetime(lines["erased_at"], format="ISO8601", utc=True)
     finding = pd.Series(None, index=lines.index, dtype="str")
@@ -216,7 +233,9 @@ def _complaint(arrival: Arrival) -> Outcome:
     unknown = named & ~arrival.known
     rejects = rejects_at(lines.loc[unknown, "line"].to_numpy(), "account", "unknown_account")
     lines = lines[~unknown]
-    placements = exchange.placements_of(arrival.connection, arrival.agency.agency, lines.loc[lines["account"].notna(), "account_id"])
+    placements = exchange.placements_of(
+        arrival.connection, arrival.agency.agency, lines.loc[lines["account"].notna(), "account_id"]
+    )
     lines = lines.merge(placements[["account_id", "placement_id", "debtor_id"]], on="account_id", how="left")
     complaints = bulk.table_of(Complaint)
     known = bulk.read(
@@ -233,7 +252,11 @@ def _complaint(arrival: Arrival) -> Outcome:
             file_id=arrival.file_id,
         ),
     )
-    held = new.loc[new["debtor_id"].notna(), ["debtor_id", "received_on"]].drop_duplicates("debtor_id").astype({"debtor_id": "int64"})
+    held = (
+        new.loc[new["debtor_id"].notna(), ["debtor_id", "received_on"]]
+        .drop_duplicates("debtor_id")
+        .astype({"debtor_id": "int64"})
+    )
     bulk.append(
         arrival.connection,
         Hold,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,6 +11,9 @@ from connectors.layouts.package import PackageRefused, control_holds, read_csv, 
 from models.checking import CODES, check, header_rejects
 from models.errors import UsageError
 from models.kinds import INBOUND, KINDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,12 @@ def check_file(path: Path, kind: str = "") -> FileCheck:
     if len(rejects):
         return FileCheck(table.num_rows, table.num_rows, rejects)
     checked = check(KINDS[kind], table)
-    if manifest is not None and KINDS[kind].control and checked.sums is not None and not control_holds(manifest, checked.sums):
+    if (
+        manifest is not None
+        and KINDS[kind].control
+        and checked.sums is not None
+        and not control_holds(manifest, checked.sums)
+    ):
         return _whole("control_sum")
     return FileCheck(table.num_rows, checked.refused, checked.rejects)
 

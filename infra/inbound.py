@@ -6,20 +6,18 @@ transaction; a killed run is resumed from the sealed bytes that were fetched fir
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from sqlalchemy import Connection, Row, insert
 
 from connectors.drops import Claimed, Drop, open_drop
+from connectors.drops.errors import NotAsDeclared, TakenByAnother, TooLarge
 from connectors.layouts.package import Package, PackageRefused, control_holds, read_package
-from infra import acceptance, audit
+from infra import acceptance, audit, workers
 from infra.outbox import drop_settings, scratch, suffix_of
 from infra.store import bulk, exchange
-from infra.wiring import Desk
 from keys.errors import OpenRefused
 from keys.reidentify import Reidentifier
 from keys.sealing import open_from
@@ -28,6 +26,11 @@ from models.kinds import FILE_NAME, INBOUND, KINDS
 from models.lives import INBOUND as LIFE
 from models.lives import moved
 from models.tables import InboundReject
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infra.wiring import Desk
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,11 @@ class Collected:
     duplicates: int = 0
     lines: int = 0
     lines_refused: int = 0
+    ignored: int = 0
+    """names left where they are: links, hostile names, files too large"""
 
 
-class Refusal(Exception):  # noqa: N818 - a verdict on a file, not a fault of ours
+class Refusal(Exception):
     """The whole file is refused, for a reason of `CODES`."""
 
     def __init__(self, code: str) -> None:
@@ -51,18 +56,27 @@ class Refusal(Exception):  # noqa: N818 - a verdict on a file, not a fault of ou
 
 
 def collect(desk: Desk, agency: str) -> Collected:
-    """Every file the agency has left is taken in; running again takes nothing twice."""
+    """Every file the agency has left is taken in; running again takes nothing twice.
+
+    Raises AgencyBusy where another worker is at it, and what the drop raises.
+    """
     with desk.database.read() as connection:
         row = exchange.agency(connection, agency)
     total = Collected(agency)
     sidecar = ".sig" if row.suite == "age" else None
-    for file_id in _unfinished(desk, agency):
-        total = _plus(total, judge(desk, row, file_id))
-    with open_drop(drop_settings(desk, row)) as drop:
+    with workers.alone(desk, "collect", agency), open_drop(drop_settings(desk, row)) as drop:
+        for file_id in _unfinished(desk, agency):
+            total = _plus(total, judge(desk, row, file_id))
         for claimed in drop.claimed(sidecar):
             total = _plus(total, _take(desk, row, drop, claimed))
-        for entry in sorted(drop.waiting(sidecar_suffix=sidecar), key=lambda entry: _order(entry.name)):
-            total = _plus(total, _take(desk, row, drop, drop.claim(entry)))
+        seen = drop.look(sidecar_suffix=sidecar)
+        total = replace(total, ignored=len(seen.ignored))
+        for entry in sorted(seen.entries, key=lambda entry: _order(entry.name)):
+            try:
+                claimed = drop.claim(entry)
+            except TakenByAnother:
+                continue
+            total = _plus(total, _take(desk, row, drop, claimed))
     return total
 
 
@@ -81,8 +95,16 @@ def _take(desk: Desk, agency: Row[Any], drop: Drop, claimed: Claimed) -> Collect
     """Fetch, record, judge, archive."""
     folder = desk.folder("inbox") / agency.agency
     folder.mkdir(mode=0o700, exist_ok=True)
-    arriving = folder / f"arriving-{os.getpid()}"
-    fetched = drop.fetch(claimed, arriving)
+    arriving = folder / "arriving"  # one collector per agency: a killed one's leftover is overwritten
+    try:
+        fetched = drop.fetch(claimed, arriving)
+    except (NotAsDeclared, TooLarge) as error:
+        drop.archive(claimed, "refused")
+        with desk.database.write() as connection:
+            audit.record(
+                connection, desk.actor, "inbound.unfit", agency.agency, {"reason": type(error).__name__}, desk.now()
+            )
+        return Collected(agency.agency, refused=1)
     with desk.database.write() as connection:
         known = exchange.inbound_by_hash(connection, agency.agency, fetched.sha256)
         if known is None:
@@ -92,7 +114,9 @@ def _take(desk: Desk, agency: Row[Any], drop: Drop, claimed: Claimed) -> Collect
             file_id = known.file_id
             for path in (arriving, *fetched.sidecars.values()):
                 path.unlink(missing_ok=True)
-            audit.record(connection, desk.actor, "inbound.repeated", f"file:{file_id}", {"file_id": file_id}, desk.now())
+            audit.record(
+                connection, desk.actor, "inbound.repeated", f"file:{file_id}", {"file_id": file_id}, desk.now()
+            )
     if known is not None and known.state in {"accepted", "refused"}:
         drop.archive(claimed, "duplicate")
         return Collected(agency.agency, duplicates=1)
@@ -109,7 +133,9 @@ def _keep(folder: Path, arriving: Path, sha256: str, sidecars: dict[str, Path]) 
     return f"{folder.name}/{sha256}"
 
 
-def _record(connection: Connection, desk: Desk, agency: Row[Any], name: str, sha256: str, size: int, stored: str) -> int:  # noqa: PLR0913 - a row's columns
+def _record(
+    connection: Connection, desk: Desk, agency: Row[Any], name: str, sha256: str, size: int, stored: str
+) -> int:
     file_id = bulk.reserve(connection, "inbound_file", 1)
     connection.execute(
         insert(exchange.FILES).values(
@@ -125,7 +151,9 @@ def _record(connection: Connection, desk: Desk, agency: Row[Any], name: str, sha
             received_at=desk.now(),
         )
     )
-    audit.record(connection, desk.actor, "inbound.claimed", f"file:{file_id}", {"file_id": file_id, "sha256": sha256}, desk.now())
+    audit.record(
+        connection, desk.actor, "inbound.claimed", f"file:{file_id}", {"file_id": file_id, "sha256": sha256}, desk.now()
+    )
     return file_id
 
 
@@ -193,7 +221,12 @@ def _accept(desk: Desk, agency: Row[Any], file_id: int, named: dict[str, Any], p
     kind = KINDS[named["kind"]]
     header = header_rejects(kind, package.header)
     checked = None if len(header) else check(kind, package.table)
-    if checked is not None and kind.control and checked.sums is not None and not control_holds(package.manifest, checked.sums):
+    if (
+        checked is not None
+        and kind.control
+        and checked.sums is not None
+        and not control_holds(package.manifest, checked.sums)
+    ):
         code = "control_sum"
         raise Refusal(code)
     now = desk.now()
@@ -201,16 +234,46 @@ def _accept(desk: Desk, agency: Row[Any], file_id: int, named: dict[str, Any], p
         finding = _in_sequence(connection, agency.agency, named, package)
         if checked is None:
             _save_rejects(connection, file_id, kind.table, header)
-            _end(connection, desk, agency, file_id, named, state="refused", code=str(header["code"].iloc[0]), rows_refused=package.table.num_rows)
+            _end(
+                connection,
+                desk,
+                agency,
+                file_id,
+                named,
+                state="refused",
+                code=str(header["code"].iloc[0]),
+                rows_refused=package.table.num_rows,
+            )
             return Collected(agency.agency, refused=1)
         ids, known = Reidentifier(desk.keyring).accounts_of(agency.agency, _account_column(checked.good))
         outcome = acceptance.accept(
-            acceptance.Arrival(connection, agency, file_id, named["lender"], kind, checked.good, ids, known & (ids > 0), now, desk.actor)
+            acceptance.Arrival(
+                connection,
+                agency,
+                file_id,
+                named["lender"],
+                kind,
+                checked.good,
+                ids,
+                known & (ids > 0),
+                now,
+                desk.actor,
+            )
         )
         rejects = pd.concat([checked.rejects, outcome.rejects], ignore_index=True)
         _save_rejects(connection, file_id, kind.table, rejects)
         refused = int(rejects["line"].nunique())
-        _end(connection, desk, agency, file_id, named, state="accepted", code=None, rows_refused=refused, finding=finding or outcome.finding)
+        _end(
+            connection,
+            desk,
+            agency,
+            file_id,
+            named,
+            state="accepted",
+            code=None,
+            rows_refused=refused,
+            finding=finding or outcome.finding,
+        )
         exchange.settle_acknowledged(connection, agency.agency, now)
     return Collected(agency.agency, accepted=1, lines=package.table.num_rows, lines_refused=refused)
 
@@ -304,4 +367,5 @@ def _plus(one: Collected, other: Collected) -> Collected:
         one.duplicates + other.duplicates,
         one.lines + other.lines,
         one.lines_refused + other.lines_refused,
+        one.ignored + other.ignored,
     )

@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
 from infra import audit
 from infra.store import bulk, exchange
-from infra.wiring import Desk
 from keys.sealing import suite_named
 from models.contract import Contract
 from models.errors import RefusedByPolicy, UsageError
@@ -21,6 +18,12 @@ from models.kinds import CODE
 from models.lives import AGENCY, moved
 from models.release import CHANNELS
 from models.tables import AgencyContract
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from infra.wiring import Desk
 
 CONTRACTS = bulk.table_of(AgencyContract)
 
@@ -86,7 +89,9 @@ def trust(desk: Desk, code: str, encrypt: str, verify: str) -> dict[str, str]:
     with desk.database.read() as connection:
         row = exchange.agency(connection, code)
     now = desk.now()
-    prints = desk.keyring.trust(code, row.suite, encrypt=encrypt, verify=verify, now=now, valid_days=desk.settings.own_key_days)
+    prints = desk.keyring.trust(
+        code, row.suite, encrypt=encrypt, verify=verify, now=now, valid_days=desk.settings.own_key_days
+    )
     with desk.database.write() as connection:
         audit.record(connection, desk.actor, "agency.trusted", code, {"fingerprint": prints["verify"]}, now)
     return prints

@@ -9,29 +9,30 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import Row
 
 from connectors.drops import Drop, FolderSettings, Pushed, SftpSettings, open_drop
+from connectors.drops.patience import attempts
 from connectors.layouts.package import PackageWriter
 from infra import audit, workers
 from infra.packages import Composing, Contents, contents_of
 from infra.store import bulk, exchange
-from infra.wiring import Desk
 from keys.sealing import seal_for, suite_named
-from models.errors import ConfigurationError, ConsignError, RemoteError
+from models.errors import ConfigurationError, ConsignError
 from models.kinds import KINDS
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
-class AgencyBusy(RemoteError):
-    """Another worker is sending to this agency."""
+    from sqlalchemy import Row
+
+    from infra.wiring import Desk
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def sweep(desk: Desk, older_than_seconds: float | None = None) -> int:
     Only folders older than a lease are touched: a younger one may be a living worker's.
     """
     limit = desk.settings.lease_seconds if older_than_seconds is None else older_than_seconds
-    import time  # noqa: PLC0415 - file times are the machine's, not the desk's clock
+    import time
 
     removed = 0
     for path in desk.folder("scratch").iterdir():
@@ -108,20 +109,17 @@ def send(desk: Desk, agency: str) -> Sent:
 
     Raises AgencyBusy where another worker is at it, and what the drop raises.
     """
-    owner = workers.new_owner()
-    with desk.database.write() as connection:
-        if not exchange.lease(connection, agency, owner, desk.now(), desk.settings.lease_seconds, workers.is_dead):
-            message = f"another worker is sending to {agency}"
-            raise AgencyBusy(message, fix="wait for it; a dead worker's lease ends by itself")
-        row = exchange.agency(connection, agency)
-        waiting = exchange.pending(connection, agency)
-    if not waiting:
+    if not _waiting(desk, agency):
         return Sent(agency)
-    try:
-        return _send_all(desk, row, waiting)
-    finally:
-        with desk.database.write() as connection:
-            exchange.release_lease(connection, owner)
+    with workers.alone(desk, "send", agency):
+        with desk.database.read() as connection:
+            row = exchange.agency(connection, agency)
+        return _send_all(desk, row, _waiting(desk, agency))
+
+
+def _waiting(desk: Desk, agency: str) -> list[int]:
+    with desk.database.read() as connection:
+        return exchange.pending(connection, agency)
 
 
 def _send_all(desk: Desk, agency: Row[Any], waiting: list[int]) -> Sent:
@@ -209,7 +207,12 @@ def seal(desk: Desk, agency: Row[Any], transmission_id: int) -> bool:
             desk.actor,
             "transmission.sealed",
             row.name,
-            {"kind": row.kind, "rows": written.rows, "sha256": written.sha256, "policy_version": contents.policy_version},
+            {
+                "kind": row.kind,
+                "rows": written.rows,
+                "sha256": written.sha256,
+                "policy_version": contents.policy_version,
+            },
             now,
         )
     return True
@@ -229,15 +232,20 @@ def deliver(desk: Desk, drop: Drop, transmission_id: int) -> tuple[Row[Any], str
 
     with desk.database.write() as connection:
         exchange.note(connection, transmission_id, attempts=row.attempts + 1)
+    sidecars = {side.name.removeprefix(row.name): side for side in suite_sidecars(row.name, file)}
     try:
-        pushed = drop.push(
-            file,
-            row.name,
-            sha256=row.sealed_sha256,
-            record_intent=record_intent,
-            intent_recorded=row.intent_at is not None,
-            sidecars={side.name.removeprefix(row.name): side for side in suite_sidecars(row.name, file)},
-        )
+        for attempt in attempts(desk.settings.delivery_attempts):
+            with attempt:
+                with desk.database.read() as connection:
+                    intent = exchange.transmission(connection, transmission_id).intent_at
+                pushed = drop.push(
+                    file,
+                    row.name,
+                    sha256=row.sealed_sha256,
+                    record_intent=record_intent,
+                    intent_recorded=intent is not None,
+                    sidecars=sidecars,
+                )
     except ConsignError as error:
         with desk.database.write() as connection:
             exchange.note(connection, transmission_id, last_error=type(error).__name__)
@@ -246,7 +254,14 @@ def deliver(desk: Desk, drop: Drop, transmission_id: int) -> tuple[Row[Any], str
     now = desk.now()
     with desk.database.write() as connection:
         exchange.delivered(connection, row, state=state, at=now)
-        audit.record(connection, desk.actor, f"transmission.{state}", row.name, {"rows": row.rows, "sha256": row.sealed_sha256}, now)
+        audit.record(
+            connection,
+            desk.actor,
+            f"transmission.{state}",
+            row.name,
+            {"rows": row.rows, "sha256": row.sealed_sha256},
+            now,
+        )
     return row, state
 
 
@@ -281,7 +296,7 @@ def _register(connection: Any, row: Row[Any], contents: Contents, rows: int, now
 
 
 def _sha256(path: Path) -> str:
-    import hashlib  # noqa: PLC0415 - one call
+    import hashlib
 
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

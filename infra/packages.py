@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,8 @@ from models.kinds import KINDS, Field
 from models.tables import Account, Erasure, Identity, InboundFile, InboundReject, Placement, Plan, Recall
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
     from keys.keyring import Keyring
 
 ACCOUNTS = bulk.table_of(Account)
@@ -94,9 +95,7 @@ _PLACED = (
 
 
 def _placement(work: Composing) -> Contents:
-    plan = work.connection.execute(
-        select(PLANS).where(PLANS.c.plan_id == json.loads(work.row.spec)["plan_id"])
-    ).one()
+    plan = work.connection.execute(select(PLANS).where(PLANS.c.plan_id == json.loads(work.row.spec)["plan_id"])).one()
     policy = policies.find(plan.policy)
     if policy.sha256 != plan.policy_sha256:
         message = f"release policy {plan.policy} is not the one that plan {plan.plan_id} was approved under"
@@ -184,7 +183,9 @@ def _identified(work: Composing, shard: pd.DataFrame, columns: Sequence[str]) ->
 # -- the other kinds ---------------------------------------------------------------------------------------------------
 
 
-def _member_frames(work: Composing, columns: Sequence[Any], shape: Callable[[pd.DataFrame], pd.DataFrame], *joins: Any) -> Iterator[pd.DataFrame]:
+def _member_frames(
+    work: Composing, columns: Sequence[Any], shape: Callable[[pd.DataFrame], pd.DataFrame], *joins: Any
+) -> Iterator[pd.DataFrame]:
     """Frames over the transmission's members joined to their placement, account and whatever else is named."""
     after = 0
     while True:
@@ -198,9 +199,7 @@ def _member_frames(work: Composing, columns: Sequence[Any], shape: Callable[[pd.
             statement = statement.join(table, on)
         shard = bulk.read(
             work.connection,
-            statement.where(
-                MEMBERS.c.transmission_id == work.row.transmission_id, MEMBERS.c.account_id > after
-            )
+            statement.where(MEMBERS.c.transmission_id == work.row.transmission_id, MEMBERS.c.account_id > after)
             .order_by(MEMBERS.c.account_id)
             .limit(work.shard_rows),
         )
@@ -208,7 +207,11 @@ def _member_frames(work: Composing, columns: Sequence[Any], shape: Callable[[pd.
             return
         after = int(shard["account_id"].iloc[-1])
         named = pd.concat(
-            part.assign(account=account_pseudonyms(work.keyring.pseudonym_key(work.row.agency, str(g)), part["account_id"]).set_axis(part.index))
+            part.assign(
+                account=account_pseudonyms(
+                    work.keyring.pseudonym_key(work.row.agency, str(g)), part["account_id"]
+                ).set_axis(part.index)
+            )
             for g, part in shard.groupby("key_generation", sort=False)
         ).sort_values("account_id")
         yield shape(named)
@@ -264,7 +267,18 @@ def _receipt(work: Composing) -> Contents:
 
     def frames() -> Iterator[pd.DataFrame]:
         head = {"file": came.name, "sha256": came.sealed_sha256, "outcome": outcome}
-        whole = pd.DataFrame([{**head, "table": None, "line": None, "column": None, "code": came.refusal_code or came.finding, "fix": came.refusal_fix}])
+        whole = pd.DataFrame(
+            [
+                {
+                    **head,
+                    "table": None,
+                    "line": None,
+                    "column": None,
+                    "code": came.refusal_code or came.finding,
+                    "fix": came.refusal_fix,
+                }
+            ]
+        )
         yield whole.astype({"line": "Int64", "table": "str", "column": "str", "code": "str", "fix": "str"})
         lines = bulk.read(
             work.connection,
@@ -278,7 +292,7 @@ def _receipt(work: Composing) -> Contents:
 
 
 def _statement(work: Composing) -> Contents:
-    from infra.store.recon import statement_lines  # noqa: PLC0415 - finance is a neighbour, met only here
+    from infra.store.recon import statement_lines
 
     def frames() -> Iterator[pd.DataFrame]:
         for shard in statement_lines(work.connection, json.loads(work.row.spec)["statement_id"], work.shard_rows):

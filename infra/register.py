@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
 from sqlalchemy import select
 
 from infra import audit
 from infra.store import bulk
 from infra.store.exchange import DISCLOSURES, ERASURES, MEMBERS, TRANSMISSIONS
 from infra.store.portfolios import find_accounts
-from infra.wiring import Desk
 from models.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from infra.wiring import Desk
 
 
 def disclosures(desk: Desk, lender: str, who: str) -> pd.DataFrame:
@@ -22,7 +27,9 @@ def disclosures(desk: Desk, lender: str, who: str) -> pd.DataFrame:
     """
     with desk.database.write() as connection:
         accounts = find_accounts(connection, desk.keyring, lender, who)
-        audit.record(connection, desk.actor, "disclosures.asked", f"lender:{lender}", {"accounts": len(accounts)}, desk.now())
+        audit.record(
+            connection, desk.actor, "disclosures.asked", f"lender:{lender}", {"accounts": len(accounts)}, desk.now()
+        )
     if not accounts:
         message = "nobody is known by that account, ID or telephone number"
         raise UsageError(message, fix="give it exactly as the lender's file has it, with --lender")

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     agencies_at_once: int = Field(default=4, ge=1, description="how many agencies are served in parallel")
     connect_timeout: float = Field(default=20.0, gt=0, description="seconds to connect, greet and log in")
     stall_timeout: float = Field(default=60.0, gt=0, description="seconds without a byte before a transfer ends")
+    delivery_attempts: int = Field(default=4, ge=1, description="tries of one delivery, with growing pauses")
     lease_seconds: float = Field(default=900.0, gt=0, description="how long a worker may hold a transmission")
     max_inbound_bytes: int = Field(default=2 << 30, ge=1, description="the largest file taken from an agency")
     recall_days: int = Field(default=5, ge=0, description="days an agency has to confirm a recall")

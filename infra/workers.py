@@ -5,7 +5,36 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.store import exchange
+from models.errors import RemoteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.wiring import Desk
+
+
+class AgencyBusy(RemoteError):
+    """Another worker is doing this with the agency."""
+
+
+@contextmanager
+def alone(desk: Desk, act: str, agency: str) -> Iterator[None]:
+    """In the block nobody else does `act` (send, collect) with the agency. Raises AgencyBusy where somebody does."""
+    owner, name = new_owner(), f"{act}:{agency}"
+    with desk.database.write() as connection:
+        if not exchange.lease(connection, name, owner, desk.now(), desk.settings.lease_seconds, is_dead):
+            message = f"another worker is at it: {act} {agency}"
+            raise AgencyBusy(message, fix="wait for it; a dead worker's lease ends by itself")
+    try:
+        yield
+    finally:
+        with desk.database.write() as connection:
+            exchange.release_lease(connection, name, owner)
 
 
 def new_owner() -> str:

@@ -6,17 +6,21 @@ the agency guide are made. A refusal never repeats the value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.kinds import Field, Kind
 from models.money import exponent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from models.kinds import Field, Kind
 
 REJECT_COLUMNS = ("line", "column", "code", "fix")
 MAX_TEXT = 2_000

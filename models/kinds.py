@@ -7,10 +7,12 @@ agency guide is generated from. Placement columns depend on the release policy a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Type = Literal["string", "integer", "amount", "rate", "date", "datetime", "yearmonth"]
 """`amount`: decimal text with the currency's digits in a file, int64 minor units (`<name>_minor`) in a frame."""
@@ -47,6 +49,14 @@ class Kind:
     def field(self, name: str) -> Field:
         """The field of that name."""
         return next(field for field in self.fields if field.name == name)
+
+
+def _to_agency(name: str, table: str, fields: tuple[Field, ...], control: str | None = None) -> Kind:
+    return Kind(name, to_agency=True, table=table, fields=fields, control=control)
+
+
+def _from_agency(name: str, table: str, fields: tuple[Field, ...], control: str | None = None) -> Kind:
+    return Kind(name, to_agency=False, table=table, fields=fields, control=control)
 
 
 ACCOUNT = Field("account", required=True, about="the account's pseudonym at this agency")
@@ -93,10 +103,10 @@ PLACEMENT_FIELDS: Mapping[str, Field] = MappingProxyType(
 )
 """Every column a placement may have. Which ones leave, and how, is the release policy's to say."""
 
-_PLACEMENT = Kind("placement", True, "accounts", tuple(PLACEMENT_FIELDS.values()), control="balance")
+_PLACEMENT = _to_agency("placement", "accounts", tuple(PLACEMENT_FIELDS.values()), control="balance")
 _OUT = (
     _PLACEMENT,
-    Kind("update", True, "updates", (
+    _to_agency("update", "updates", (
         ACCOUNT,
         Field("reason", required=True, one_of=("payment", "balance", "hold", "release")),
         CURRENCY,
@@ -104,37 +114,37 @@ _OUT = (
         Field("payment", "amount", about="taken by the lender since the last word"),
         Field("effective_on", "date", required=True),
     ), control="balance"),
-    Kind("recall", True, "recalls", (
+    _to_agency("recall", "recalls", (
         Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
         Field("reason", required=True),
         Field("due_back_on", "date", required=True, about="stop at once; confirm by this day with a `return`"),
     )),
-    Kind("receipt", True, "lines", (
+    _to_agency("receipt", "lines", (
         Field("file", required=True), Field("sha256", required=True),
         Field("outcome", required=True, one_of=("accepted", "accepted_with_rejects", "refused")),
         Field("table"), Field("line", "integer", about="1 is the first line after the header; empty: the whole file"),
         Field("column"), Field("code"), Field("fix"),
     )),
-    Kind("statement", True, "lines", (
+    _to_agency("statement", "lines", (
         Field("period", required=True), Field("agency_txn_id"), ACCOUNT,
         Field("type", required=True, one_of=("recovery", "reversal", "direct")), CURRENCY,
         Field("gross", "amount", required=True), Field("rate", "rate"), Field("commission", "amount", required=True),
         Field("vat", "amount", required=True), Field("net", "amount", required=True),
         Field("value_date", "date", required=True),
     ), control="gross"),
-    Kind("erasure_request", True, "erasures", (
+    _to_agency("erasure_request", "erasures", (
         Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
         Field("scope", required=True, about="all: everything received about it, copies and backups included"),
         Field("erase_by", "date", required=True),
     )),
 )  # fmt: skip
 _IN = (
-    Kind("acknowledgement", False, "accounts", (
+    _from_agency("acknowledgement", "accounts", (
         Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
         Field("status", required=True, one_of=("booked", "rejected")), CURRENCY,
         Field("booked_balance", "amount", required=True), Field("booked_on", "date", required=True), Field("reason"),
     ), control="booked_balance"),
-    Kind("activity", False, "contacts", (
+    _from_agency("activity", "contacts", (
         ACCOUNT, Field("at", "datetime", required=True, about="with its offset from UTC"),
         Field("channel", required=True, one_of=("phone", "sms", "field", "online", "letter", "legal")),
         Field("contact_point_ref"),
@@ -143,14 +153,14 @@ _IN = (
         )),
         Field("collector_ref"),
     )),
-    Kind("return", False, "accounts", (
+    _from_agency("return", "accounts", (
         Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
         Field("reason", required=True, one_of=(
             "recalled", "paid", "settled", "deceased", "bankrupt", "untraceable", "disputed", "term", "uncollectable",
         )),
         Field("returned_on", "date", required=True), CURRENCY, Field("final_balance", "amount"),
     )),
-    Kind("remittance", False, "lines", (
+    _from_agency("remittance", "lines", (
         Field("agency_txn_id", about="the agency's own id of the transaction; keep it stable"), ACCOUNT,
         Field("type", required=True, one_of=("recovery", "reversal")), CURRENCY,
         Field("gross", "amount", required=True, about="what the debtor paid; negative for a reversal"),
@@ -160,19 +170,19 @@ _IN = (
         Field("value_date", "date", required=True), Field("batch_ref", about="reference of the bank transfer"),
         Field("original_txn_id", about="of a reversal: what it undoes"),
     ), control="net"),
-    Kind("invoice", False, "lines", (
+    _from_agency("invoice", "lines", (
         Field("invoice_no", required=True), Field("agency_txn_id"), ACCOUNT, CURRENCY,
         Field("base", "amount", required=True, about="gross recovery that commission is claimed on"),
         Field("commission", "amount", required=True), Field("vat", "amount", required=True),
         Field("period", "yearmonth", required=True),
     ), control="commission"),
-    Kind("erasure_certificate", False, "erasures", (
+    _from_agency("erasure_certificate", "erasures", (
         Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
         Field("erased_at", "datetime", required=True),
         Field("scope", required=True, one_of=("all", "partial")), Field("method", required=True),
         Field("certified_by", required=True, about="the role or officer who answers for it"), Field("retained"),
     )),
-    Kind("complaint", False, "complaints", (
+    _from_agency("complaint", "complaints", (
         Field("complaint_ref", required=True, unique=True), Field("account"), Field("received_on", "date", required=True),
         Field("category", required=True), Field("severity", one_of=("normal", "serious")),
     )),

@@ -11,11 +11,8 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import pandas as pd
 import pyarrow as pa
@@ -24,8 +21,14 @@ import pyarrow.csv as pacsv
 
 from connectors.errors import ConnectorError
 from models.checking import CODES
-from models.kinds import Field
 from models.money import exponent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from models.kinds import Field
 
 MANIFEST = "datapackage.json"
 MAX_MANIFEST = 1 << 20
@@ -86,9 +89,7 @@ class PackageWriter:
         """Add a frame that has every field's column (`Field.column`)."""
         if frame.empty:
             return
-        arrow = pa.table(
-            [_to_text(one, frame) for one in self.fields], names=[one.name for one in self.fields]
-        )
+        arrow = pa.table([_to_text(one, frame) for one in self.fields], names=[one.name for one in self.fields])
         pacsv.write_csv(arrow, self._csv, pacsv.WriteOptions(include_header=False, quoting_style="needed"))
         self._rows += len(frame)
         if self.control:
@@ -96,7 +97,9 @@ class PackageWriter:
             for currency, total in frame.groupby("currency")[column].sum().items():
                 self._sums[str(currency)] = self._sums.get(str(currency), 0) + int(total)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Finish the table and the manifest; after an error nothing is left behind."""
         self._csv.close()
         if kind is None:

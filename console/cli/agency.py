@@ -19,7 +19,7 @@ Code = Annotated[str, typer.Argument(help="The agency's code.")]
 
 
 @app.command()
-def add(  # noqa: PLR0913 - an agency's columns
+def add(
     code: Code,
     name: Annotated[str, typer.Option(help="Its name, as on the contract.")],
     suite: Annotated[str, typer.Option(help="How files are sealed: age or openpgp.")] = "age",
@@ -34,10 +34,22 @@ def add(  # noqa: PLR0913 - an agency's columns
     from infra.wiring import desk
 
     new = onboarding.add(
-        desk(), code, name, suite=suite, channels=channels, capacity_accounts=capacity, remits=remits, term_days=term_days
+        desk(),
+        code,
+        name,
+        suite=suite,
+        channels=channels,
+        capacity_accounts=capacity,
+        remits=remits,
+        term_days=term_days,
     )
-    emit({"agency": code, "added": new, "ssh_client_key": desk().keyring.ssh_client_public(code, desk().now())}, title="Agency")
-    say("next: `consign agency drop`, `consign agency keys trust`, `consign agency contract`, then `consign agency state`")
+    emit(
+        {"agency": code, "added": new, "ssh_client_key": desk().keyring.ssh_client_public(code, desk().now())},
+        title="Agency",
+    )
+    say(
+        "next: `consign agency drop`, `consign agency keys trust`, `consign agency contract`, then `consign agency state`"
+    )
 
 
 @app.command(name="list")
@@ -69,13 +81,15 @@ def list_(json: Json = False) -> None:  # noqa: ARG001 - read by emit
 
 
 @app.command()
-def drop(  # noqa: PLR0913 - a drop's settings
+def drop(
     code: Code,
     kind: Annotated[str, typer.Option(help="sftp or folder.")] = "sftp",
     host: Annotated[str, typer.Option(help="SFTP: host name or address.")] = "",
     port: Annotated[int, typer.Option(help="SFTP: port.")] = 22,
     username: Annotated[str, typer.Option(help="SFTP: user name.")] = "",
-    host_key: Annotated[list[str] | None, typer.Option(help='SFTP: pinned key, "ssh-ed25519 AAAA…"; repeat while it rotates.')] = None,
+    host_key: Annotated[
+        list[str] | None, typer.Option(help='SFTP: pinned key, "ssh-ed25519 AAAA…"; repeat while it rotates.')
+    ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder: its root.")] = None,
     to_agency: Annotated[str, typer.Option(help="Directory for files to the agency.")] = "to_agency",
     from_agency: Annotated[str, typer.Option(help="Directory of files from the agency.")] = "from_agency",
@@ -125,8 +139,12 @@ def ours(suite: Annotated[str, typer.Argument(help="age or openpgp.")] = "age", 
 @keys.command()
 def trust(
     code: Code,
-    encrypt: Annotated[Path, typer.Option(help="File with the key we encrypt to (age recipient, or armored OpenPGP key).")],
-    verify: Annotated[Path, typer.Option(help="File with the key it signs with (OpenSSH line, or the same OpenPGP key).")],
+    encrypt: Annotated[
+        Path, typer.Option(help="File with the key we encrypt to (age recipient, or armored OpenPGP key).")
+    ],
+    verify: Annotated[
+        Path, typer.Option(help="File with the key it signs with (OpenSSH line, or the same OpenPGP key).")
+    ],
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Pin the agency's public keys; compare the fingerprints with the agency before it gets an account."""
@@ -141,7 +159,7 @@ def trust(
 
 
 @app.command()
-def contract(  # noqa: PLR0913 - a contract's columns
+def contract(
     code: Code,
     lender: Annotated[str, typer.Option(help="The lender's code.")],
     terms: Annotated[Path, typer.Option(help="The terms, a TOML file (docs/reference/contracts.md).")],

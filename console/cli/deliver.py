@@ -25,9 +25,9 @@ def deliver(
         from infra.wiring import desk
 
         table = exchange.TRANSMISSIONS
-        waiting = select(table.c.agency, table.c.kind, table.c.name, table.c.state, table.c.attempts, table.c.last_error).where(
-            table.c.state.in_(("prepared", "sealed"))
-        )
+        waiting = select(
+            table.c.agency, table.c.kind, table.c.name, table.c.state, table.c.attempts, table.c.last_error
+        ).where(table.c.state.in_(("prepared", "sealed")))
         if agency:
             waiting = waiting.where(table.c.agency == agency)
         with desk().database.read() as connection:

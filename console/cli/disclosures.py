@@ -13,7 +13,10 @@ app = typer.Typer()
 
 @app.command()
 def disclosures(
-    who: Annotated[str, typer.Argument(help="The lender's account number, an ID number or a telephone number; - reads it from stdin.")],
+    who: Annotated[
+        str,
+        typer.Argument(help="The lender's account number, an ID number or a telephone number; - reads it from stdin."),
+    ],
     lender: Annotated[str, typer.Option(help="The lender's code.")],
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:

@@ -15,16 +15,20 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from connectors.layouts.package import PackageWriter, read_package
-from keys.keyring import Keyring
 from keys.sealing import open_from, seal_for, suite_named
 from models.contract import Contract, commission
 from models.kinds import FILE_NAME, KINDS, Field, Kind, file_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from keys.keyring import Keyring
 
 BASE = {"M0": 0.20, "M1": 0.16, "M2": 0.13, "M3": 0.10, "M4": 0.08, "M5": 0.06, "M6": 0.045, "M6+": 0.03}
 FADE = 0.85
@@ -51,6 +55,24 @@ class Traits:
     """share of invoice lines with a commission one tenth too high"""
 
 
+def _empty_book() -> pd.DataFrame:
+    return pd.DataFrame({
+        "account": pd.Series(dtype="str"), "debtor": pd.Series(dtype="str"), "lender": pd.Series(dtype="str"),
+        "currency": pd.Series(dtype="str"), "balance_minor": pd.Series(dtype="int64"), "bucket": pd.Series(dtype="str"),
+        "dpd": pd.Series(dtype="int64"), "round": pd.Series(dtype="int64"), "months": pd.Series(dtype="int64"),
+        "state": pd.Series(dtype="str"),
+    })  # fmt: skip
+
+
+def _empty_payments() -> pd.DataFrame:
+    return pd.DataFrame({
+        "account": pd.Series(dtype="str"), "currency": pd.Series(dtype="str"), "lender": pd.Series(dtype="str"),
+        "dpd": pd.Series(dtype="int64"), "round": pd.Series(dtype="int64"), "agency_txn_id": pd.Series(dtype="str"),
+        "type": pd.Series(dtype="str"), "gross_minor": pd.Series(dtype="int64"),
+        "original_txn_id": pd.Series(dtype="str"), "value_date": pd.Series(dtype="datetime64[us]"),
+    })  # fmt: skip
+
+
 @dataclass
 class SandboxAgency:
     """One simulated agency, its drop directory, its keyring and its book."""
@@ -64,13 +86,13 @@ class SandboxAgency:
     seed: int
     traits: Traits = field(default_factory=Traits)
     contracts: dict[str, Contract] = field(default_factory=dict)
-    book: pd.DataFrame = field(default_factory=lambda: _empty_book())
+    book: pd.DataFrame = field(default_factory=_empty_book)
     paid_out: list[dict[str, object]] = field(default_factory=list)
     """bank transfers made: lender, reference, amount_minor, currency, value_date"""
     files_written: int = 0
     _sequences: dict[tuple[str, str], int] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
-    _paid: pd.DataFrame = field(default_factory=lambda: _empty_payments())
+    _paid: pd.DataFrame = field(default_factory=_empty_payments)
     _to_return: list[pd.DataFrame] = field(default_factory=list)
     _to_erase: list[pd.DataFrame] = field(default_factory=list)
     _new: list[pd.DataFrame] = field(default_factory=list)
@@ -125,7 +147,9 @@ class SandboxAgency:
         elif kind == "recall":
             gone = self.book["account"].isin(frame["account"]) & (self.book["state"] == "open")
             self.book.loc[gone, "state"] = "recalled"
-            back = frame[["account", "reason"]].merge(self.book[["account", "lender", "currency", "balance_minor"]], on="account")
+            back = frame[["account", "reason"]].merge(
+                self.book[["account", "lender", "currency", "balance_minor"]], on="account"
+            )
             self._to_return.append(back.assign(reason="recalled"))
         elif kind == "erasure_request":
             self._to_erase.append(frame[["account"]].assign(lender=lender))
@@ -173,7 +197,9 @@ class SandboxAgency:
             self._complain(draw, lender, mine, month, day, now)
         self.book.loc[self.book["state"] == "open", "months"] += 1
 
-    def _report_contacts(self, draw: np.random.Generator, lender: str, mine: pd.DataFrame, day: date, now: datetime) -> None:
+    def _report_contacts(
+        self, draw: np.random.Generator, lender: str, mine: pd.DataFrame, day: date, now: datetime
+    ) -> None:
         times = draw.poisson(1.2, len(mine))
         rows = mine.loc[mine.index.repeat(times), ["account"]].reset_index(drop=True)
         if rows.empty:
@@ -194,7 +220,9 @@ class SandboxAgency:
         payers = mine[(draw.random(len(mine)) < chance) & (mine["balance_minor"] > 0)]
         whole = draw.random(len(payers)) < WHOLE
         share = draw.uniform(0.08, 0.40, len(payers))
-        amount = np.where(whole, payers["balance_minor"], (payers["balance_minor"] * share // 100 * 100).clip(lower=100))
+        amount = np.where(
+            whole, payers["balance_minor"], (payers["balance_minor"] * share // 100 * 100).clip(lower=100)
+        )
         amount = np.minimum(amount, payers["balance_minor"]).astype("int64")
         numbers = self._transactions + np.arange(1, len(payers) + 1)
         self._transactions += len(payers)
@@ -258,7 +286,9 @@ class SandboxAgency:
             commission_minor=claimed.astype("int64"), vat_minor=lines["due_vat"], period=f"{day:%Y-%m}",
         ))  # fmt: skip
 
-    def _complain(self, draw: np.random.Generator, lender: str, mine: pd.DataFrame, month: int, day: date, now: datetime) -> None:
+    def _complain(
+        self, draw: np.random.Generator, lender: str, mine: pd.DataFrame, month: int, day: date, now: datetime
+    ) -> None:
         who = mine[draw.random(len(mine)) < self.traits.complaints]
         if who.empty:
             return
@@ -305,29 +335,16 @@ class SandboxAgency:
 
 def _filled(frame: pd.DataFrame, fields: tuple[Field, ...]) -> pd.DataFrame:
     """The frame with every column of the kind; those it lacks are empty."""
-    missing = {one.column: pd.Series(None, index=frame.index, dtype="str") for one in fields if one.column not in frame.columns}
+    missing = {
+        one.column: pd.Series(None, index=frame.index, dtype="str") for one in fields if one.column not in frame.columns
+    }
     return frame.assign(**missing)
 
 
 def _by_lender(parts: list[pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:
     if not parts:
         return []
-    return [(str(lender), part.reset_index(drop=True)) for lender, part in pd.concat(parts, ignore_index=True).groupby("lender")]
-
-
-def _empty_book() -> pd.DataFrame:
-    return pd.DataFrame({
-        "account": pd.Series(dtype="str"), "debtor": pd.Series(dtype="str"), "lender": pd.Series(dtype="str"),
-        "currency": pd.Series(dtype="str"), "balance_minor": pd.Series(dtype="int64"), "bucket": pd.Series(dtype="str"),
-        "dpd": pd.Series(dtype="int64"), "round": pd.Series(dtype="int64"), "months": pd.Series(dtype="int64"),
-        "state": pd.Series(dtype="str"),
-    })  # fmt: skip
-
-
-def _empty_payments() -> pd.DataFrame:
-    return pd.DataFrame({
-        "account": pd.Series(dtype="str"), "currency": pd.Series(dtype="str"), "lender": pd.Series(dtype="str"),
-        "dpd": pd.Series(dtype="int64"), "round": pd.Series(dtype="int64"), "agency_txn_id": pd.Series(dtype="str"),
-        "type": pd.Series(dtype="str"), "gross_minor": pd.Series(dtype="int64"),
-        "original_txn_id": pd.Series(dtype="str"), "value_date": pd.Series(dtype="datetime64[us]"),
-    })  # fmt: skip
+    return [
+        (str(lender), part.reset_index(drop=True))
+        for lender, part in pd.concat(parts, ignore_index=True).groupby("lender")
+    ]

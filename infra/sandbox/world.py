@@ -6,12 +6,10 @@ the bank are simulated, from one seed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -26,6 +24,10 @@ from infra.wiring import Desk, seated
 from keys.keyring import Keyring
 from models.contract import Contract
 from models.tables import Lender
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 ZONE = ZoneInfo("Asia/Shanghai")
 LENDERS = {"harbour": "Harbour Consumer Finance 海湾消费金融", "lotus": "Lotus Bank Cards 莲花银行信用卡"}
@@ -49,7 +51,9 @@ AGENCIES = (
     Cast("hengxin", "恒信资产", "openpgp", rate="0.20", traits=Traits(skill=1.15)),
     Cast("northgate", "Northgate Collections", rate="0.18", traits=Traits(skill=0.90, late_days=6)),
     Cast("dingsheng", "鼎盛法务", rate="0.25", traits=Traits(skill=1.00, nets_fees=True)),
-    Cast("lantern", "Lantern Credit", "openpgp", rate="0.19", traits=Traits(skill=0.85, bad_lines=0.02, complaints=0.003)),
+    Cast(
+        "lantern", "Lantern Credit", "openpgp", rate="0.19", traits=Traits(skill=0.85, bad_lines=0.02, complaints=0.003)
+    ),
     Cast("millrace", "Millrace Partners", rate="0.21", traits=Traits(skill=1.05, repeats_file=True)),
 )
 """One is late, one nets its fees, one sends bad lines, one repeats its files; two are plain."""
@@ -132,7 +136,9 @@ def open_world(home: Path, *, seed: int, start: date, term_days: int = 90, cast:
     codes = [one.code for one in cast]
     with sandbox_host(home / "agencies", codes) as host, seated(desk):
         _add_lenders(desk, lenders)
-        agencies = {one.code: _onboard(desk, host, one, lenders, seed + place, term_days) for place, one in enumerate(cast)}
+        agencies = {
+            one.code: _onboard(desk, host, one, lenders, seed + place, term_days) for place, one in enumerate(cast)
+        }
         try:
             yield World(desk, clock, host, agencies, start, seed, term_days)
         finally:
@@ -154,7 +160,9 @@ def _add_lenders(desk: Desk, lenders: dict[str, str]) -> None:
         for code, name in lenders.items():
             if code not in known:
                 connection.execute(
-                    insert(table).values(lender=code, name=name, country="CN", timezone="Asia/Shanghai", created_at=desk.now())
+                    insert(table).values(
+                        lender=code, name=name, country="CN", timezone="Asia/Shanghai", created_at=desk.now()
+                    )
                 )
 
 
@@ -167,7 +175,15 @@ def _onboard(desk: Desk, host: Host, cast: Cast, lenders: dict[str, str], seed: 
     ours = desk.keyring.public_keys(cast.suite, now)
     theirs.trust("lender", cast.suite, encrypt=ours["encrypt"], verify=ours["verify"], now=now)
     remits = "net" if cast.traits.nets_fees else "gross"
-    onboarding.add(desk, cast.code, cast.name, suite=cast.suite, capacity_accounts=cast.capacity, remits=remits, term_days=term_days)
+    onboarding.add(
+        desk,
+        cast.code,
+        cast.name,
+        suite=cast.suite,
+        capacity_accounts=cast.capacity,
+        remits=remits,
+        term_days=term_days,
+    )
     public = theirs.public_keys(cast.suite, now)
     onboarding.trust(desk, cast.code, public["encrypt"], public["verify"])
     host.authorize(cast.code, desk.keyring.ssh_client_public(cast.code, now))
@@ -212,4 +228,6 @@ def transfers(world: World, lender: str, until: date) -> pd.DataFrame:
         agency.paid_out = [one for one in agency.paid_out if one not in due]
         rows += due
     columns = ["reference", "amount_minor", "currency", "value_date", "payer"]
-    return pd.DataFrame(rows, columns=[*columns, "lender"])[columns].sort_values(["value_date", "reference"], ignore_index=True)
+    return pd.DataFrame(rows, columns=[*columns, "lender"])[columns].sort_values(
+        ["value_date", "reference"], ignore_index=True
+    )

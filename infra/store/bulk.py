@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +31,13 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.types import TypeEngine
 
 from models.tables import IdCounter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy.types import TypeEngine
     from sqlmodel import SQLModel
 
 FETCH_ROWS = 50_000
@@ -54,9 +55,9 @@ def reserve(connection: Connection, name: str, count: int) -> int:
     """
     counter = table_of(IdCounter)
     if connection.dialect.name == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert  # noqa: PLC0415 - the dialect is known only now
+        from sqlalchemy.dialects.sqlite import insert
     else:
-        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]  # noqa: PLC0415 - likewise
+        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
     statement = (
         insert(counter)
         .values(name=name, next_id=1 + count)
@@ -123,9 +124,7 @@ def read_chunks(connection: Connection, statement: Select[Any], rows: int = 1_00
         result.close()
 
 
-def set_columns(
-    connection: Connection, target: type[SQLModel] | Table, frame: pd.DataFrame, key: Sequence[str]
-) -> int:
+def set_columns(connection: Connection, target: type[SQLModel] | Table, frame: pd.DataFrame, key: Sequence[str]) -> int:
     """Rows of `target` that share `key` with a row of `frame` take its other columns. Returns how many changed.
 
     One temporary table and one UPDATE … FROM, whatever the size; `key` is unique in the frame.
@@ -209,9 +208,11 @@ def _out(cells: pd.Series, type_: TypeEngine[Any], *, sqlite: bool) -> Sequence[
             return _text(days, "%Y-%m-%d")
         return _nullable(days.dt.date, days)
     if isinstance(type_, Numeric) and not isinstance(type_, Float):
-        return [None if cell is None else str(cell) for cell in cells] if not sqlite else [
-            None if cell is None else float(cell) for cell in cells
-        ]
+        return (
+            [None if cell is None else str(cell) for cell in cells]
+            if not sqlite
+            else [None if cell is None else float(cell) for cell in cells]
+        )
     if isinstance(type_, Integer) and not isinstance(type_, Boolean):
         if not cells.hasnans and cells.dtype.kind in "iu":  # a nullable Int64 says "i" too
             return cells.to_numpy(dtype="int64").tolist()
@@ -248,7 +249,9 @@ def _in(cells: Sequence[Any], type_: TypeEngine[Any]) -> pd.Series:
         array = pa.array(cells, type=pa.string() if text else pa.date32()).cast(pa.date32()).cast(pa.timestamp("us"))
         return pd.Series(array.to_numpy(zero_copy_only=False)).astype("datetime64[us]")
     if isinstance(type_, Boolean):
-        return pd.Series([None if cell is None else bool(cell) for cell in cells], dtype="boolean" if None in cells else "bool")
+        return pd.Series(
+            [None if cell is None else bool(cell) for cell in cells], dtype="boolean" if None in cells else "bool"
+        )
     if isinstance(type_, Integer):
         array = pa.array(cells, type=pa.int64())
         if array.null_count == 0:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import Connection, Row, and_, case, exists, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, exists, func, insert, literal, or_, select, update
 
 from infra.store import bulk
 from models.errors import ConfigurationError, UsageError
@@ -21,11 +20,15 @@ from models.tables import (
     DisclosureAccount,
     Erasure,
     InboundFile,
+    Lease,
     Lender,
     Placement,
     Recall,
     Transmission,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 TRANSMISSIONS = bulk.table_of(Transmission)
 PLACEMENTS = bulk.table_of(Placement)
@@ -35,6 +38,7 @@ AGENCIES = bulk.table_of(Agency)
 RECALLS = bulk.table_of(Recall)
 ERASURES = bulk.table_of(Erasure)
 DISCLOSURES = bulk.table_of(Disclosure)
+LEASES = bulk.table_of(Lease)
 
 FIRST_OUT = ("recall", "erasure_request", "update", "placement", "statement", "receipt")
 """A recall that waits behind a placement is a debtor chased after paying."""
@@ -67,7 +71,9 @@ def agency(connection: Connection, code: str) -> Row[Any]:
 def agencies(connection: Connection) -> list[str]:
     """Codes of every agency that has not been closed, in order."""
     return list(
-        connection.execute(select(AGENCIES.c.agency).where(AGENCIES.c.state != "closed").order_by(AGENCIES.c.agency)).scalars()
+        connection.execute(
+            select(AGENCIES.c.agency).where(AGENCIES.c.state != "closed").order_by(AGENCIES.c.agency)
+        ).scalars()
     )
 
 
@@ -127,7 +133,9 @@ def transmission(connection: Connection, transmission_id: int) -> Row[Any]:
 
 def pending(connection: Connection, agency_code: str) -> list[int]:
     """Transmissions of this agency that are not delivered yet, in the order they must go."""
-    order = case({kind: place for place, kind in enumerate(FIRST_OUT)}, value=TRANSMISSIONS.c.kind, else_=len(FIRST_OUT))
+    order = case(
+        {kind: place for place, kind in enumerate(FIRST_OUT)}, value=TRANSMISSIONS.c.kind, else_=len(FIRST_OUT)
+    )
     return list(
         connection.execute(
             select(TRANSMISSIONS.c.transmission_id)
@@ -162,32 +170,26 @@ def previous_sha256(connection: Connection, row: Row[Any]) -> str | None:
 
 
 def lease(
-    connection: Connection, agency_code: str, owner: str, now: datetime, seconds: float, is_dead: Callable[[str], bool]
+    connection: Connection, name: str, owner: str, now: datetime, seconds: float, is_dead: Callable[[str], bool]
 ) -> bool:
-    """True where this worker alone may send to the agency until the lease ends.
+    """True where this worker alone may do what `name` says until the lease ends.
 
-    The lease lies on the agency's pending rows: one sender per agency. A lease runs out, and counts no more where
-    `is_dead` says that its owner is gone.
+    A lease runs out, and counts no more where `is_dead` says that its owner is gone.
     """
-    waiting = and_(TRANSMISSIONS.c.agency == agency_code, TRANSMISSIONS.c.state.in_(("prepared", "sealed")))
-    holders = connection.execute(
-        select(TRANSMISSIONS.c.lease_owner)
-        .where(waiting, TRANSMISSIONS.c.lease_until > now, TRANSMISSIONS.c.lease_owner != owner)
-        .distinct()
-    ).scalars()
-    if not all(is_dead(holder) for holder in holders):
+    held = connection.execute(select(LEASES).where(LEASES.c.name == name)).one_or_none()
+    until = now + timedelta(seconds=seconds)
+    if held is None:
+        connection.execute(insert(LEASES).values(name=name, owner=owner, until=until))
+        return True
+    if held.owner != owner and held.until > now and not is_dead(held.owner):
         return False
-    connection.execute(
-        update(TRANSMISSIONS).where(waiting).values(lease_owner=owner, lease_until=now + timedelta(seconds=seconds))
-    )
+    connection.execute(update(LEASES).where(LEASES.c.name == name).values(owner=owner, until=until))
     return True
 
 
-def release_lease(connection: Connection, owner: str) -> None:
-    """The worker is done with whatever it held."""
-    connection.execute(
-        update(TRANSMISSIONS).where(TRANSMISSIONS.c.lease_owner == owner).values(lease_owner=None, lease_until=None)
-    )
+def release_lease(connection: Connection, name: str, owner: str) -> None:
+    """The worker is done."""
+    connection.execute(delete(LEASES).where(LEASES.c.name == name, LEASES.c.owner == owner))
 
 
 def advance(connection: Connection, transmission_id: int, to: str, **columns: Any) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from sqlalchemy import Connection, and_, case, func, insert, literal, or_, select, update
@@ -12,6 +11,9 @@ from sqlalchemy import Connection, and_, case, func, insert, literal, or_, selec
 from infra.store import bulk, exchange
 from infra.store.exchange import AT_AGENCY, ERASURES, MEMBERS, PLACEMENTS, RECALLS, Work
 from models.tables import Account, Hold, Plan, PlanLine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ACCOUNTS = bulk.table_of(Account)
 HOLDS = bulk.table_of(Hold)
@@ -22,17 +24,34 @@ OUT = ("placed", "acknowledged")
 """With the agency, and not yet called back."""
 
 
-def place_plan(connection: Connection, plan: Any, placed_on: date, generation_of: Callable[[str], str], suffix_of: Callable[[str], str]) -> list[int]:
+def place_plan(
+    connection: Connection,
+    plan: Any,
+    placed_on: date,
+    generation_of: Callable[[str], str],
+    suffix_of: Callable[[str], str],
+) -> list[int]:
     """The plan's lines are placements, one transmission per agency. Returns the transmissions, new or known.
 
     generation_of: the agency's current pseudonym key; suffix_of: the ending of files sealed for the agency.
     """
     groups = connection.execute(
-        select(LINES.c.agency, func.count()).where(LINES.c.plan_id == plan.plan_id).group_by(LINES.c.agency).order_by(LINES.c.agency)
+        select(LINES.c.agency, func.count())
+        .where(LINES.c.plan_id == plan.plan_id)
+        .group_by(LINES.c.agency)
+        .order_by(LINES.c.agency)
     ).all()
     transmissions = []
     for agency, accounts in groups:
-        work = Work(f"plan:{plan.plan_id}:{agency}", plan.lender, agency, "placement", placed_on, suffix_of(agency), {"plan_id": plan.plan_id})
+        work = Work(
+            f"plan:{plan.plan_id}:{agency}",
+            plan.lender,
+            agency,
+            "placement",
+            placed_on,
+            suffix_of(agency),
+            {"plan_id": plan.plan_id},
+        )
         transmission_id, new = exchange.prepare(connection, work)
         transmissions.append(transmission_id)
         if not new:
@@ -78,7 +97,9 @@ def place_plan(connection: Connection, plan: Any, placed_on: date, generation_of
 def plan_agencies(connection: Connection, plan_id: int) -> list[str]:
     """Agencies that the plan places with."""
     return list(
-        connection.execute(select(LINES.c.agency).where(LINES.c.plan_id == plan_id).distinct().order_by(LINES.c.agency)).scalars()
+        connection.execute(
+            select(LINES.c.agency).where(LINES.c.plan_id == plan_id).distinct().order_by(LINES.c.agency)
+        ).scalars()
     )
 
 
@@ -92,7 +113,9 @@ def due_for_recall(connection: Connection, lender: str | None, today: date) -> p
     """
     held = (
         select(HOLDS.c.debtor_id, HOLDS.c.account_id, func.min(HOLDS.c.reason).label("reason"))
-        .where(HOLDS.c.lifted_at.is_(None), HOLDS.c.since <= today, or_(HOLDS.c.until.is_(None), HOLDS.c.until >= today))
+        .where(
+            HOLDS.c.lifted_at.is_(None), HOLDS.c.since <= today, or_(HOLDS.c.until.is_(None), HOLDS.c.until >= today)
+        )
         .group_by(HOLDS.c.debtor_id, HOLDS.c.account_id)
         .subquery()
     )
@@ -112,15 +135,19 @@ def due_for_recall(connection: Connection, lender: str | None, today: date) -> p
         (PLACEMENTS.c.due_back_on <= today, literal("term")),
         else_=None,
     )
-    chosen = select(PLACEMENTS.c.placement_id, PLACEMENTS.c.lender, PLACEMENTS.c.agency, reason.label("reason")).join(
-        ACCOUNTS, ACCOUNTS.c.account_id == PLACEMENTS.c.account_id
-    ).where(PLACEMENTS.c.state.in_(OUT), reason.is_not(None))
+    chosen = (
+        select(PLACEMENTS.c.placement_id, PLACEMENTS.c.lender, PLACEMENTS.c.agency, reason.label("reason"))
+        .join(ACCOUNTS, ACCOUNTS.c.account_id == PLACEMENTS.c.account_id)
+        .where(PLACEMENTS.c.state.in_(OUT), reason.is_not(None))
+    )
     if lender is not None:
         chosen = chosen.where(PLACEMENTS.c.lender == lender)
     return bulk.read(connection, chosen.order_by(PLACEMENTS.c.placement_id))
 
 
-def recall(connection: Connection, due: pd.DataFrame, today: date, days: int, by: str, suffix_of: Callable[[str], str]) -> list[int]:
+def recall(
+    connection: Connection, due: pd.DataFrame, today: date, days: int, by: str, suffix_of: Callable[[str], str]
+) -> list[int]:
     """The placements are recalled, one file per lender and agency. Returns the new transmissions.
 
     due: placement_id, lender, agency, reason; placements that are no longer out are left alone.
@@ -138,7 +165,15 @@ def recall(connection: Connection, due: pd.DataFrame, today: date, days: int, by
         if moved_ids.empty:
             continue
         first = bulk.reserve(connection, "recall", len(moved_ids))
-        work = Work(f"recall:{first}", str(lender), str(agency), "recall", today, suffix_of(str(agency)), {"first_recall_id": first})
+        work = Work(
+            f"recall:{first}",
+            str(lender),
+            str(agency),
+            "recall",
+            today,
+            suffix_of(str(agency)),
+            {"first_recall_id": first},
+        )
         transmission_id, _ = exchange.prepare(connection, work)
         bulk.append(
             connection,
@@ -156,7 +191,9 @@ def recall(connection: Connection, due: pd.DataFrame, today: date, days: int, by
         exchange.members_from_placements(
             connection,
             transmission_id,
-            PLACEMENTS.c.placement_id.in_(select(RECALLS.c.placement_id).where(RECALLS.c.transmission_id == transmission_id)),
+            PLACEMENTS.c.placement_id.in_(
+                select(RECALLS.c.placement_id).where(RECALLS.c.transmission_id == transmission_id)
+            ),
         )
         transmissions.append(transmission_id)
     return transmissions
@@ -167,7 +204,10 @@ def overdue_recalls(connection: Connection, today: date) -> pd.DataFrame:
     return bulk.read(
         connection,
         select(
-            RECALLS.c.agency, RECALLS.c.reason, func.count().label("placements"), func.min(RECALLS.c.due_on).label("oldest_due_on")
+            RECALLS.c.agency,
+            RECALLS.c.reason,
+            func.count().label("placements"),
+            func.min(RECALLS.c.due_on).label("oldest_due_on"),
         )
         .where(RECALLS.c.confirmed_on.is_(None), RECALLS.c.due_on < today)
         .group_by(RECALLS.c.agency, RECALLS.c.reason)
@@ -178,7 +218,9 @@ def overdue_recalls(connection: Connection, today: date) -> pd.DataFrame:
 # -- update ------------------------------------------------------------------------------------------------------------
 
 
-def tell_balances(connection: Connection, lender: str | None, today: date, suffix_of: Callable[[str], str]) -> list[int]:
+def tell_balances(
+    connection: Connection, lender: str | None, today: date, suffix_of: Callable[[str], str]
+) -> list[int]:
     """Agencies are to be told every balance that differs from what they were last told. Returns the transmissions."""
     changed = and_(
         PLACEMENTS.c.account_id == ACCOUNTS.c.account_id,
@@ -195,10 +237,14 @@ def tell_balances(connection: Connection, lender: str | None, today: date, suffi
     transmissions = []
     for (of, agency), part in rows.groupby(["lender", "agency"]):
         number = bulk.reserve(connection, "update", 1)
-        work = Work(f"update:{number}", str(of), str(agency), "update", today, suffix_of(str(agency)), {"reason": "balance"})
+        work = Work(
+            f"update:{number}", str(of), str(agency), "update", today, suffix_of(str(agency)), {"reason": "balance"}
+        )
         transmission_id, _ = exchange.prepare(connection, work)
         bulk.append(
-            connection, MEMBERS, part[["placement_id", "account_id", "told_minor"]].assign(transmission_id=transmission_id)
+            connection,
+            MEMBERS,
+            part[["placement_id", "account_id", "told_minor"]].assign(transmission_id=transmission_id),
         )
         bulk.set_columns(connection, PLACEMENTS, part[["placement_id", "told_minor"]], ["placement_id"])
         transmissions.append(transmission_id)
@@ -208,7 +254,9 @@ def tell_balances(connection: Connection, lender: str | None, today: date, suffi
 # -- erase -------------------------------------------------------------------------------------------------------------
 
 
-def request_erasures(connection: Connection, lender: str | None, today: date, days: int, suffix_of: Callable[[str], str]) -> list[int]:
+def request_erasures(
+    connection: Connection, lender: str | None, today: date, days: int, suffix_of: Callable[[str], str]
+) -> list[int]:
     """Every placement that has ended and was ever disclosed is to be erased at its agency. Returns the transmissions."""
     chosen = (
         select(PLACEMENTS.c.placement_id, PLACEMENTS.c.account_id, PLACEMENTS.c.lender, PLACEMENTS.c.agency)
@@ -220,14 +268,23 @@ def request_erasures(connection: Connection, lender: str | None, today: date, da
     rows = bulk.read(connection, chosen.order_by(PLACEMENTS.c.placement_id))
     # the agency may hold the account again under a newer placement: then its data is not to be erased yet
     out_again = bulk.read(
-        connection, select(PLACEMENTS.c.account_id, PLACEMENTS.c.agency).where(PLACEMENTS.c.state.in_(("planned", *AT_AGENCY)))
+        connection,
+        select(PLACEMENTS.c.account_id, PLACEMENTS.c.agency).where(PLACEMENTS.c.state.in_(("planned", *AT_AGENCY))),
     ).drop_duplicates()
     rows = rows.merge(out_again, on=["account_id", "agency"], how="left", indicator=True)
     rows = rows[rows["_merge"] == "left_only"].drop(columns="_merge")
     transmissions = []
     for (of, agency), part in rows.groupby(["lender", "agency"]):
         first = bulk.reserve(connection, "erasure", len(part))
-        work = Work(f"erasure:{first}", str(of), str(agency), "erasure_request", today, suffix_of(str(agency)), {"first_erasure_id": first})
+        work = Work(
+            f"erasure:{first}",
+            str(of),
+            str(agency),
+            "erasure_request",
+            today,
+            suffix_of(str(agency)),
+            {"first_erasure_id": first},
+        )
         transmission_id, _ = exchange.prepare(connection, work)
         bulk.append(
             connection,

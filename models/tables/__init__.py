@@ -7,7 +7,7 @@ integers drawn from `id_counter`.
 
 from models.tables.agencies import Agency, AgencyContract
 from models.tables.audit import AuditEvent, AuditHead, Disclosure, DisclosureAccount
-from models.tables.exchange import InboundFile, InboundReject, Transmission
+from models.tables.exchange import InboundFile, InboundReject, Lease, Transmission
 from models.tables.finance import (
     BankReceipt,
     BankStatement,
@@ -49,6 +49,7 @@ __all__ = [
     "InvoiceLine",
     "JournalEntry",
     "JournalLine",
+    "Lease",
     "Lender",
     "Match",
     "MatchPart",

@@ -46,8 +46,6 @@ class Transmission(SQLModel, table=True):
     acknowledged_at: datetime | None = None
     attempts: int = 0
     last_error: str | None = Field(default=None, description="the error's type and step, never its text")
-    lease_owner: str | None = None
-    lease_until: datetime | None = None
 
 
 class InboundFile(SQLModel, table=True):
@@ -93,3 +91,11 @@ class InboundReject(SQLModel, table=True):
     column: str
     code: str
     fix: str
+
+
+class Lease(SQLModel, table=True):
+    """Who alone may do something with an agency until when: one sender, one collector."""
+
+    name: str = Field(primary_key=True, description="send:<agency> or collect:<agency>")
+    owner: str = Field(description="host, process and its beginning (infra/workers.py)")
+    until: datetime

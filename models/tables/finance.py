@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from models.tables.columns import big, serial
+from models.tables.columns import big
 
 
 class RemittanceLine(SQLModel, table=True):
@@ -41,6 +41,7 @@ class RemittanceLine(SQLModel, table=True):
     state: str = "awaiting_cash"
     cash_minor: int = big(0, description="of net_minor, how much is tied to receipts")
     posted_at: datetime | None = None
+    statement_id: int | None = big(None, index=True, description="the statement to the agency that it stands on")
 
 
 class InvoiceLine(SQLModel, table=True):

@@ -116,9 +116,9 @@ def test_collecting_killed_anywhere_counts_each_line_once(
         world.clock.turn(on)
         for agency in world.agencies.values():
             agency.open_mail(world.clock.now)
-            before = set(agency._paid["agency_txn_id"])  # noqa: SLF001 - what the agency says it remitted
+            before = set(agency._paid["agency_txn_id"])
             agency.work(month, on, world.clock.now)
-            expected.update(set(agency._paid["agency_txn_id"]) - before)  # noqa: SLF001 - likewise
+            expected.update(set(agency._paid["agency_txn_id"]) - before)
 
     agencies_work()
     code, said = run_and_die(world, "collect", 0)

@@ -126,7 +126,7 @@ def test_a_file_that_comes_twice_counts_once(world: World, approved_plan: int, c
     with world.desk.database.read() as connection:
         lines = connection.execute(select(func.count()).select_from(table)).scalar_one()
     assert took.duplicates == 1
-    assert lines == len(agency._paid)  # noqa: SLF001 - what the agency says it remitted
+    assert lines == len(agency._paid)
     assert collect().lines == 0
 
 

@@ -378,6 +378,13 @@ def upgrade() -> None:
     op.create_index(op.f("ix_journal_line_account_id"), "journal_line", ["account_id"], unique=False)
     op.create_index(op.f("ix_journal_line_entry_id"), "journal_line", ["entry_id"], unique=False)
     op.create_table(
+        "lease",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "lender",
         sa.Column("lender", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -565,6 +572,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("cash_minor", sa.BigInteger(), nullable=False),
         sa.Column("posted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("statement_id", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("line_id"),
     )
     op.create_index(op.f("ix_remittance_line_account_id"), "remittance_line", ["account_id"], unique=False)
@@ -572,6 +580,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_remittance_line_file_id"), "remittance_line", ["file_id"], unique=False)
     op.create_index(op.f("ix_remittance_line_original_line_id"), "remittance_line", ["original_line_id"], unique=False)
     op.create_index(op.f("ix_remittance_line_placement_id"), "remittance_line", ["placement_id"], unique=False)
+    op.create_index(op.f("ix_remittance_line_statement_id"), "remittance_line", ["statement_id"], unique=False)
     op.create_index("remittance_agency_state", "remittance_line", ["agency", "state"], unique=False)
     op.create_table(
         "score",
@@ -652,8 +661,6 @@ def upgrade() -> None:
         sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("last_error", sa.String(), nullable=True),
-        sa.Column("lease_owner", sa.String(), nullable=True),
-        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("transmission_id"),
         sa.UniqueConstraint("lender", "agency", "kind", "sequence"),
         sa.UniqueConstraint("work_key"),
@@ -669,6 +676,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_score_run_id"), table_name="score")
     op.drop_table("score")
     op.drop_index("remittance_agency_state", table_name="remittance_line")
+    op.drop_index(op.f("ix_remittance_line_statement_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_placement_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_original_line_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_file_id"), table_name="remittance_line")
@@ -694,6 +702,7 @@ def downgrade() -> None:
     op.drop_table("match_part")
     op.drop_table("match")
     op.drop_table("lender")
+    op.drop_table("lease")
     op.drop_index(op.f("ix_journal_line_entry_id"), table_name="journal_line")
     op.drop_index(op.f("ix_journal_line_account_id"), table_name="journal_line")
     op.drop_table("journal_line")

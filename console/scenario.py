@@ -1,0 +1,347 @@
+"""Six simulated months of the whole loop, through the real flows: what `consign demo` shows and the tests run.
+
+Each month: the lenders' snapshots come in, a plan is proposed, approved by a second person and placed; the agencies
+acknowledge, work, remit and invoice; the bank's statement comes; everything is reconciled, stated and scored; what is
+at its term, paid or on hold is recalled, returned and erased.
+"""
+
+from __future__ import annotations
+
+import calendar
+import time
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from sqlalchemy import Connection, func, select
+
+from flows.collect import collect
+from flows.engine import run
+from flows.erase import erase
+from flows.intake import intake, ref_index
+from flows.place import place
+from flows.plan import approve, draft, submit
+from flows.recall import recall
+from flows.reconcile import reconcile
+from flows.score import ScoreReport, score
+from flows.statement import state_period
+from flows.update import update
+from infra import audit
+from infra.sandbox import debtors
+from infra.sandbox.bank import BankAccount
+from infra.sandbox.world import LENDERS, World, transfers
+from infra.store import bulk, recon
+from infra.wiring import Desk, seated
+from models.planning.spec import PlanSpec
+from models.tables import (
+    Account,
+    Break,
+    InboundFile,
+    JournalLine,
+    Placement,
+    RemittanceLine,
+    Statement,
+    Transmission,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from flows.exchange import Exchanged
+
+MONTHS = 6
+PROPOSER, APPROVER = "chen.yu", "li.wei"
+FIRST_COHORT = 0.5
+"""of the accounts come in the first month, the rest month by month"""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What six months came to; amounts in minor units of the sandbox's currency."""
+
+    accounts_imported: int
+    accounts_placed: int
+    placed_minor: int
+    files_delivered: int
+    files_collected: int
+    files_refused: int
+    lines_received: int
+    lines_refused: int
+    lines_matched: int
+    breaks_open: int
+    recovered_minor: int
+    commission_minor: int
+    journal_balanced: bool
+    audit_verified: bool
+    seconds: float
+
+    def json(self) -> dict[str, Any]:
+        """It as one JSON object."""
+        return asdict(self)
+
+
+@dataclass
+class Story:
+    """The months so far."""
+
+    world: World
+    accounts: int
+    tell: Callable[[str, float], None]
+    """told what happens now, and the share of it all that is done"""
+    months: int = MONTHS
+    banks: dict[str, BankAccount] = field(default_factory=dict)
+    cohorts: dict[str, pd.DataFrame] = field(default_factory=dict)
+    scored: ScoreReport | None = None
+    _done: int = 0
+
+    def run(self) -> Summary:
+        """Live the months; then sum up."""
+        began = time.monotonic()
+        for place_, lender in enumerate(sorted(LENDERS)):
+            self.banks[lender] = BankAccount(f"CN77{place_}0000123456789", "CNY")
+            self.cohorts[lender] = debtors.portfolio(
+                self.world.seed + place_, self.accounts // len(LENDERS), lender, self.world.start,
+                language="zh" if place_ else "en",
+            )  # fmt: skip
+        for month in range(self.months):
+            self._month(month)
+        self._say("signing the audit head", self.months)
+        with self.world.desk.database.write() as connection:
+            audit.sign_head(connection, self.world.desk.keyring, self.world.desk.now())
+        return replace(summary(self.world.desk), seconds=round(time.monotonic() - began, 1))
+
+    def _month(self, month: int) -> None:
+        day = self.world.day(month, 1)
+        self._at(day, 9)
+        for lender in sorted(LENDERS):
+            self._say(f"{day:%B}: {lender} hands in its snapshot", month, 0.0)
+            run(
+                intake,
+                source=self._snapshot(lender, month),
+                profile=self._profile(lender),
+                lender=lender,
+                as_of=day,
+                threshold="0.01",
+            )
+        for lender in sorted(LENDERS):
+            self._say(f"{day:%B}: a plan for {lender}, approved and placed", month, 0.1)
+            self._place(lender, month)
+        self._say(f"{day:%B}: balances told, accounts acknowledged", month, 0.25)
+        run(update)
+        self._at(self.world.day(month, 3), 8)
+        self._agencies(lambda agency, on: agency.acknowledge(on, self.world.clock.now))
+        self._collect(month, 0.3)
+        self._at(self.world.day(month, 20), 20)
+        for agency in self.world.agencies.values():
+            if not agency.traits.late_days:
+                agency.work(month, self.world.day(month, 20), self.world.clock.now)
+        self._collect(month, 0.4)
+        late = self.world.day(month, 26)
+        self._at(late, 20)
+        for agency in self.world.agencies.values():
+            if agency.traits.late_days:
+                agency.work(month, late, self.world.clock.now)
+        self._say(f"{day:%B}: recalls", month, 0.55)
+        run(recall)
+        self._at(self.world.day(month, 27), 9)
+        self._agencies(lambda agency, on: agency.give_back(on, self.world.clock.now))
+        self._collect(month, 0.6)
+        self._say(f"{day:%B}: erasure of what has ended", month, 0.7)
+        run(erase)
+        self._agencies(lambda agency, on: agency.erase(on, self.world.clock.now))
+        self._collect(month, 0.75)
+        self._close(month)
+
+    def _close(self, month: int) -> None:
+        last = self.world.day(month, 1)
+        end = last.replace(day=calendar.monthrange(last.year, last.month)[1])
+        self._at(end, 22)
+        for lender in sorted(LENDERS):
+            self._say(f"{end:%B}: {lender}'s bank statement, reconciled and stated", month, 0.8)
+            self._bank(lender, month, end)
+            run(reconcile, lender=lender, as_of=end)
+            run(state_period, lender=lender, period=f"{end:%Y-%m}")
+        self._collect(month, 0.9)
+        self._say(f"{end:%B}: agencies scored", month, 0.95)
+        self.scored = run(score, as_of=end)
+
+    def _place(self, lender: str, month: int) -> None:
+        spec = PlanSpec(
+            lender=lender,
+            name=f"{lender} {self.world.day(month, 1):%Y-%m}",
+            seed=self.world.seed + month,
+            term_days=self.world.term_days,
+        )
+        with self._as(PROPOSER):
+            drafted = draft(spec)
+            assert drafted.plan_id is not None  # noqa: S101 - a draft that is kept has its number
+            submit(drafted.plan_id)
+        with self._as(APPROVER):
+            approve(drafted.plan_id, drafted.content_sha256 or "")
+        with self._as(PROPOSER):
+            run(place, plan_id=drafted.plan_id)
+
+    def _snapshot(self, lender: str, month: int) -> Path:
+        """The lender's file this month: everything it has handed in so far and a new cohort, as its books stand."""
+        whole = self.cohorts[lender]
+        share = FIRST_COHORT + (1 - FIRST_COHORT) * month / max(1, self.months - 1)
+        known = whole.iloc[: int(len(whole) * share)]
+        day = self.world.day(month, 1)
+        folder = self.world.desk.folder("portfolios")
+        newer = debtors.snapshot(known, day, self._paid(lender, known)) if month else known
+        return debtors.write(newer, folder / f"{lender}-{day:%Y-%m}.{'csv' if month % 2 == 0 else 'xlsx'}")
+
+    def _paid(self, lender: str, known: pd.DataFrame) -> Mapping[str, int]:
+        """What each account has paid so far, by the lender's own number: as the agencies remitted it."""
+        lines, accounts = bulk.table_of(RemittanceLine), bulk.table_of(Account)
+        with self.world.desk.database.read() as connection:
+            paid = bulk.read(
+                connection,
+                select(accounts.c.ref_index, func.sum(lines.c.gross_minor).label("paid_minor"))
+                .join(accounts, accounts.c.account_id == lines.c.account_id)
+                .where(lines.c.lender == lender, lines.c.state.not_in(("rejected", "duplicate")))
+                .group_by(accounts.c.ref_index),
+            )
+        refs = known["account_ref"] if "account_ref" in known.columns else known.iloc[:, 0]
+        index = pd.Series(refs.to_numpy(), index=ref_index(self.world.desk.keyring, refs).to_numpy())
+        found = paid.assign(ref=paid["ref_index"].map(index)).dropna(subset=["ref"])
+        return {str(ref): int(minor) for ref, minor in zip(found["ref"], found["paid_minor"], strict=True) if minor > 0}
+
+    def _profile(self, lender: str) -> str:
+        return "consign_zh" if "account_ref" not in self.cohorts[lender].columns else "consign"
+
+    def _bank(self, lender: str, month: int, end: date) -> None:
+        came = transfers(self.world, lender, end).rename(columns={"payer": "payer_account"})
+        path = self.world.desk.folder("bank") / f"{lender}-{end:%Y-%m}.xml"
+        self.banks[lender].write(path, came, self.world.day(month, 1), end)
+        recon.import_statement(self.world.desk.database, path, lender, self.world.desk.now())
+
+    def _collect(self, month: int, share: float) -> Exchanged:
+        self._say(f"{self.world.clock.now:%B}: collecting", month, share)
+        return run(collect)
+
+    def _agencies(self, act: Callable[[Any, date], None]) -> None:
+        for agency in self.world.agencies.values():
+            agency.open_mail(self.world.clock.now)
+            act(agency, self.world.desk.today())
+
+    def _at(self, day: date, hour: int) -> None:
+        self.world.clock.turn(day, hour)
+
+    def _as(self, actor: str) -> Any:
+        return seated(_desk_as(self.world.desk, actor))
+
+    def _say(self, what: str, month: int, share: float = 0.0) -> None:
+        self.tell(what, (month + share) / self.months)
+
+
+def _desk_as(desk: Desk, actor: str) -> Desk:
+    """The same desk with somebody else at it: one store, one keyring, one clock."""
+    other = Desk(desk.settings, clock=desk.clock, actor=actor)
+    other.__dict__["database"] = desk.database
+    other.__dict__["keyring"] = desk.keyring
+    return other
+
+
+def summary(desk: Desk) -> Summary:
+    """What the store of a desk adds up to."""
+    table = bulk.table_of
+    placements, lines, files = table(Placement), table(RemittanceLine), table(InboundFile)
+    sent, breaks, journal = table(Transmission), table(Break), table(JournalLine)
+    counted = lines.c.state.not_in(("rejected", "duplicate"))
+    with desk.database.read() as connection:
+        unbalanced = connection.execute(
+            select(func.count()).select_from(
+                select(journal.c.entry_id)
+                .group_by(journal.c.entry_id, journal.c.currency)
+                .having(func.sum(journal.c.amount_minor) != 0)
+                .subquery()
+            )
+        ).scalar_one()
+        return Summary(
+            accounts_imported=_one(connection, select(func.count()).select_from(table(Account))),
+            accounts_placed=_one(connection, select(func.count()).where(placements.c.state != "planned")),
+            placed_minor=_one(
+                connection, select(func.sum(placements.c.balance_minor)).where(placements.c.state != "planned")
+            ),
+            files_delivered=_one(
+                connection, select(func.count()).where(sent.c.state.in_(("delivered", "acknowledged")))
+            ),
+            files_collected=_one(connection, select(func.count()).where(files.c.state.in_(("accepted", "refused")))),
+            files_refused=_one(connection, select(func.count()).where(files.c.state == "refused")),
+            lines_received=_one(connection, select(func.sum(files.c.rows)).where(files.c.state == "accepted")),
+            lines_refused=_one(connection, select(func.sum(files.c.rows_refused)).where(files.c.state == "accepted")),
+            lines_matched=_one(connection, select(func.count()).where(lines.c.state == "matched")),
+            breaks_open=_one(connection, select(func.count()).where(breaks.c.state == "open")),
+            recovered_minor=_one(connection, select(func.sum(lines.c.gross_minor)).where(counted)),
+            commission_minor=_one(connection, select(func.sum(lines.c.due_commission_minor)).where(counted)),
+            journal_balanced=unbalanced == 0,
+            audit_verified=audit.verify(connection, desk.keyring.audit_publics().values()).ok,
+            seconds=0.0,
+        )
+
+
+def _one(connection: Connection, statement: Any) -> int:
+    return int(connection.execute(statement).scalar_one() or 0)
+
+
+def by_agency(desk: Desk) -> pd.DataFrame:
+    """Per agency: placements, balance placed, recovered, commission due, lines refused, open breaks."""
+    table = bulk.table_of
+    placements, lines, breaks = table(Placement), table(RemittanceLine), table(Break)
+    with desk.database.read() as connection:
+        placed = bulk.read(
+            connection,
+            select(
+                placements.c.agency,
+                func.count().label("placed"),
+                func.sum(placements.c.balance_minor).label("placed_minor"),
+            )
+            .where(placements.c.state != "planned")
+            .group_by(placements.c.agency),
+        )
+        money = bulk.read(
+            connection,
+            select(
+                lines.c.agency,
+                func.sum(lines.c.gross_minor).label("recovered_minor"),
+                func.sum(lines.c.due_commission_minor).label("commission_minor"),
+            )
+            .where(lines.c.state.not_in(("rejected", "duplicate")))
+            .group_by(lines.c.agency),
+        )
+        open_ = bulk.read(
+            connection,
+            select(breaks.c.agency, func.count().label("breaks_open"))
+            .where(breaks.c.state == "open")
+            .group_by(breaks.c.agency),
+        )
+    whole = (
+        placed.merge(money, on="agency", how="left")
+        .merge(open_, on="agency", how="left")
+        .fillna({"breaks_open": 0, "recovered_minor": 0, "commission_minor": 0})
+    )
+    whole["liquidation"] = (whole["recovered_minor"] / whole["placed_minor"]).map("{:.1%}".format)
+    return whole.astype({"breaks_open": "int64", "recovered_minor": "int64", "commission_minor": "int64"}).assign(
+        currency="CNY"
+    )
+
+
+def statements(desk: Desk) -> list[str]:
+    """Paths of the statements made, newest first."""
+    made = bulk.table_of(Statement)
+    with desk.database.read() as connection:
+        return [
+            str(path)
+            for path in connection.execute(select(made.c.xlsx_path).order_by(made.c.statement_id.desc())).scalars()
+        ]
+
+
+def start_of(today: date, months: int = MONTHS) -> date:
+    """The first of the month so many months back: the simulated time ends before today."""
+    first = today.replace(day=1)
+    for _ in range(months):
+        first = (first - timedelta(days=1)).replace(day=1)
+    return first
