@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 from connectors.portfolio import load_profile, mapped, open_source
 from flows.engine import verb
 from infra import audit
+from infra.indexes import identity_index, ref_index
 from infra.store import bulk, portfolios
 from infra.wiring import Desk, desk
 from models.errors import UsageError
@@ -41,11 +42,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from connectors.portfolio import Chunk, Profile, Source
-    from keys.keyring import Keyring
     from keys.vault import DataKey
 
-INDEX_KEY: Final = "blind_index"
-"""Under which name the keyring has the key of the indexes of account numbers and identities."""
 _PRIVATE: Final = 0o600
 
 
@@ -126,24 +124,6 @@ def _share(threshold: str) -> Decimal:
     return share
 
 
-def ref_index(keyring: Keyring, refs: pd.Series) -> pd.Series:
-    """The keyed index of each account number, as accounts carry it: the number in NFKC, without surrounding space."""
-    from keys.pseudonyms import blind_index
-
-    return blind_index(keyring.secret(INDEX_KEY), refs.str.normalize("NFKC").str.strip(), "account_ref")
-
-
-def identity_index(keyring: Keyring, lines: pd.DataFrame, refs: pd.Series) -> pd.Series:
-    """The keyed index of who each line belongs to: the ID number, else the telephone, else the account alone."""
-    import pandas as pd
-
-    from keys.pseudonyms import blind_index, canonical_identity
-
-    nothing = pd.Series(pd.NA, index=lines.index, dtype="str")
-    identity = canonical_identity(lines.get("id_number", nothing), lines.get("phone", nothing))
-    return blind_index(keyring.secret(INDEX_KEY), identity.fillna("account:" + refs), "identity")
-
-
 @dataclass
 class _Counts:
     """What has been seen so far."""
@@ -176,6 +156,7 @@ class _Import:
     dry_run: bool
     counts: _Counts = field(default_factory=_Counts)
     seen: rules.Seen = field(default_factory=rules.Seen)
+    people: rules.Seen = field(default_factory=rules.Seen)
     data_key: DataKey | None = None
 
     def run(self) -> IntakeReport:
@@ -243,7 +224,14 @@ class _Import:
         good = checked.good
         refs = ref_index(self.at.keyring, good["account_ref"])
         shard = good.assign(ref_index=refs, identity_index=identity_index(self.at.keyring, good, refs))
-        there = portfolios.known(connection, self.lender, shard, first_import=first_import)
+        there = portfolios.known(
+            connection,
+            self.lender,
+            shard,
+            # a file names an account only once: what this import has added is not asked for again
+            may_have_account=np.full(len(shard), not first_import),
+            may_have_debtor=self.people.met(shard["identity_index"]) | (not first_import),
+        )
         lines = good["line"].to_numpy()
         if there.erased.any():
             counts.refused.append(rules.findings(lines[there.erased], "account_ref", "erased"))
@@ -355,9 +343,8 @@ class _Import:
         )
         path = self.at.folder("rejects") / f"{name}.csv"
         part = path.with_suffix(".part")
-        with open(
-            os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, _PRIVATE), "w", encoding="utf-8", newline=""
-        ) as file:
+        descriptor = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, _PRIVATE)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             told.sort_values("line", kind="stable").to_csv(file, index=False)
         part.replace(path)
         return str(path)

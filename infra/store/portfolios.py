@@ -189,13 +189,20 @@ def has_accounts(connection: Connection, lender: str) -> bool:
     )
 
 
-def known(connection: Connection, lender: str, shard: pd.DataFrame, *, first_import: bool) -> Known:
+def known(
+    connection: Connection,
+    lender: str,
+    shard: pd.DataFrame,
+    *,
+    may_have_account: np.ndarray,
+    may_have_debtor: np.ndarray,
+) -> Known:
     """What the store knows of the lines. shard: `ref_index`, `identity_index`.
 
-    first_import: the lender has no accounts but those of this very import, and a file names an account only once.
+    may_have_account, may_have_debtor: bool per line; where the caller knows that there is none, the store is not asked.
     """
-    accounts = _accounts(connection, lender, shard["ref_index"], none_yet=first_import)
-    debtors = _debtors(connection, lender, shard["identity_index"])
+    accounts = _accounts(connection, lender, shard["ref_index"], may_have_account)
+    debtors = _debtors(connection, lender, shard["identity_index"], may_have_debtor)
     of_account = accounts["debtor_id"].fillna(0).to_numpy(dtype=np.int64)
     of_identity = debtors["debtor_id"].fillna(0).to_numpy(dtype=np.int64)
     old = accounts["account_id"].notna().to_numpy(dtype=bool)
@@ -207,20 +214,19 @@ def known(connection: Connection, lender: str, shard: pd.DataFrame, *, first_imp
     return Known(accounts, np.where(old, of_account, of_identity), gone, moved)
 
 
-def _accounts(connection: Connection, lender: str, refs: pd.Series, *, none_yet: bool) -> pd.DataFrame:
+def _accounts(connection: Connection, lender: str, refs: pd.Series, asked: np.ndarray) -> pd.DataFrame:
     columns = [ACCOUNTS.c[name] for name in ("account_id", "debtor_id", "status", "version", "as_of", *FACT_COLUMNS)]
     wanted = select(
         ACCOUNTS.c.ref_index, *columns, DEBTORS.c.identity_index, DEBTORS.c.erased_at.label("debtor_erased_at")
     ).join(DEBTORS, DEBTORS.c.debtor_id == ACCOUNTS.c.debtor_id)
-    asked = refs.iloc[:0] if none_yet else refs
-    with bulk.staged(connection, ACCOUNTS, asked.to_frame("ref_index")) as stage:
+    with bulk.staged(connection, ACCOUNTS, refs[asked].to_frame("ref_index")) as stage:
         matching = and_(ACCOUNTS.c.ref_index == stage.c.ref_index, ACCOUNTS.c.lender == lender)
         found = bulk.read(connection, wanted.join(stage, matching))
     return _aligned(refs, found, "ref_index")
 
 
-def _debtors(connection: Connection, lender: str, indexes: pd.Series) -> pd.DataFrame:
-    distinct = indexes.drop_duplicates().to_frame("identity_index")
+def _debtors(connection: Connection, lender: str, indexes: pd.Series, asked: np.ndarray) -> pd.DataFrame:
+    distinct = indexes[asked].drop_duplicates().to_frame("identity_index")
     with bulk.staged(connection, DEBTORS, distinct) as stage:
         matching = and_(DEBTORS.c.identity_index == stage.c.identity_index, DEBTORS.c.lender == lender)
         wanted = select(DEBTORS.c.identity_index, DEBTORS.c.debtor_id, DEBTORS.c.erased_at).join(stage, matching)

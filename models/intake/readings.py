@@ -87,6 +87,12 @@ def trimmed(texts: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(cut, pa.scalar("", TEXT)), pa.scalar(None, TEXT), cut)
 
 
+def folded(texts: pd.Series) -> pd.Series:
+    """The texts in one spelling for comparing: NFKC (full-width digits become plain), no white space around them."""
+    cells = pc.utf8_trim_whitespace(pc.utf8_normalize(pa.array(texts, type=TEXT, from_pandas=True), form="NFKC"))
+    return pd.Series(pd.array(cells, dtype="str"), index=texts.index)
+
+
 def texts(cells: pa.Array, *, max_chars: int, digits: bool, check_lost_digits: bool = True) -> Reading:
     """The texts as they are, refused where they hide something, are too long, or went through a spreadsheet.
 
