@@ -44,7 +44,9 @@ def score(lender: str | None = None, as_of: date | None = None, seed: int = SEED
         drawn = scores.inputs(connection, lender, day, parameters.acknowledge_days)
         if drawn.placements.empty:
             whose = f"of {lender} " if lender else ""
-            raise UsageError(f"no placement {whose}had been sent by {day}", fix="place a plan first (`consign plan send`)")
+            raise UsageError(
+                f"no placement {whose}had been sent by {day}", fix="place a plan first (`consign plan send`)"
+            )
         digest = drawn.sha256()
         run_id = scores.find(connection, lender, day, version, seed, digest)
     fresh = run_id is None

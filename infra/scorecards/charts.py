@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WIDTH = 640
+WIDTH, FULL_WIDTH = 640, 1120
+"""Of a chart in half a page and across it, so that letters are equally large in both."""
 NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 RATIOS = (0.1, 0.2, 0.5, 0.8, 1.0, 1.25, 2.0, 5.0, 10.0)
 CLOSE_RATIOS = (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.6)
@@ -128,13 +129,15 @@ class Estimate:
     faint: bool = False
 
 
-def forest(estimates: Sequence[Estimate], peers: tuple[float, float] | None = None, left: float = 150) -> Forest | None:
+def forest(
+    estimates: Sequence[Estimate], peers: tuple[float, float] | None = None, left: float = 150, width: int = WIDTH
+) -> Forest | None:
     """The chart of these estimates, top to bottom; `peers` is a shaded range. None of none."""
     if not estimates:
         return None
     row, top = 34, 10.0
     height = int(top + row * len(estimates) + 46)
-    right, bottom = WIDTH - 130.0, height - 40.0
+    right, bottom = width - 130.0, height - 40.0
     seen = [end for one in estimates for end in (one.low, one.high, one.raw or one.value)] + [*(peers or ()), 0.9, 1.1]
     floor = math.log(max(min(seen), 0.05)) - 0.04
     ceiling = math.log(min(max(seen), 20.0)) + 0.04
@@ -146,7 +149,7 @@ def forest(estimates: Sequence[Estimate], peers: tuple[float, float] | None = No
     # where the range is narrow, finer ticks
     marks = CLOSE_RATIOS if ceiling - floor < math.log(3.5) else RATIOS
     return Forest(
-        width=WIDTH,
+        width=width,
         height=height,
         left=left,
         right=right,

@@ -40,16 +40,16 @@ class Language:
         return self.words[key].format(**told)
 
     def number(self, value: float | None, digits: int = 0) -> str:
-        """12,345.67 with so many digits."""
+        """12,345.67 with so many digits; adding zero turns a negative zero into none."""
         if value is None:
             return MISSING
-        return format_decimal(round(value, digits), _pattern("#,##0", digits), locale=self.locale)
+        return format_decimal(round(value, digits) + 0.0, _pattern("#,##0", digits), locale=self.locale)
 
     def percent(self, value: float | None, digits: int = 0) -> str:
         """12.3%."""
         if value is None:
             return MISSING
-        return format_percent(round(value, digits + 2), _pattern("#,##0", digits) + "%", locale=self.locale)
+        return format_percent(round(value, digits + 2) + 0.0, _pattern("#,##0", digits) + "%", locale=self.locale)
 
     def chance(self, value: float | None) -> str:
         """A probability, never rounded to certainty."""
@@ -74,7 +74,8 @@ class Language:
 
     def moment(self, moment: datetime) -> str:
         """22 Nov 2026, 01:15 UTC."""
-        return f"{format_datetime(moment, 'd MMM y HH:mm' if self.code == 'en' else 'y年M月d日 HH:mm', locale=self.locale)} UTC"
+        pattern = {"en": "d MMM y HH:mm", "zh": "y年M月d日 HH:mm"}[self.code]
+        return f"{format_datetime(moment, pattern, locale=self.locale)} UTC"
 
 
 @cache
@@ -85,4 +86,3 @@ def language(code: str) -> Language:
 
 def _pattern(whole: str, digits: int) -> str:
     return f"{whole}.{'0' * digits}" if digits else whole
-

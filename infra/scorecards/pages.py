@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from infra.scorecards.charts import Curve, Estimate, Forest, curve, forest
+from infra.scorecards.charts import FULL_WIDTH, Curve, Estimate, Forest, curve, forest
 from infra.scorecards.language import Language, language
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pandas as pd
 
     from infra.store.scores import Run
 
@@ -74,7 +75,7 @@ class Card:
     @property
     def curve(self) -> Curve | None:
         """Its liquidation curve."""
-        return curve(*(self.curves[name] for name in ("rate", "low", "high", "expected")))
+        return curve(self.curves["rate"], self.curves["low"], self.curves["high"], self.curves["expected"])
 
     @property
     def totals(self) -> dict[str, dict[str, Any]]:
@@ -108,12 +109,12 @@ class Book:
         mine = frame[(frame["agency"] == agency) & (frame["component"] == "recovery")]
         # where there is but one segment it is named "all" as well, and is the second row of that name
         parts = mine[mine.duplicated("segment") | (mine["segment"] != "all")]
-        top = parts.sort_values("expected", ascending=False, kind="stable").head(SHOWN_SEGMENTS)
+        top = parts.sort_values("weight", ascending=False, kind="stable").head(SHOWN_SEGMENTS)
         return [row | {"segment": segment} for row, segment in zip(_rows(top), top["segment"], strict=True)]
 
     def forest(self) -> Forest | None:
         """Every agency."""
-        return forest([one for card in self.cards if (one := card.estimate)])
+        return forest([one for card in self.cards if (one := card.estimate)], left=190, width=FULL_WIDTH)
 
     def peers(self, card: Card, component: str) -> tuple[float, float] | None:
         """The range of the others' values; None where fewer than enough have one."""
@@ -161,9 +162,8 @@ def scorecard(run: Run, agency: str, code: str) -> str:
 def _page(template: str, run: Run, code: str, other: str, **more: object) -> str:
     words = language(code)
     book = Book(run)
-    return _environment().get_template(template).render(
-        book=book, run=run, summary=run.summary, t=words, other=other, parts=PARTS, say=_Sayer(words, run.summary), **more
-    )  # fmt: skip
+    told = {"book": book, "run": run, "summary": run.summary, "t": words, "other": other, "parts": PARTS}
+    return _environment().get_template(template).render(**told, say=_Sayer(words, run.summary), **more)
 
 
 class _Sayer:
@@ -172,6 +172,7 @@ class _Sayer:
     def __init__(self, words: Language, summary: dict[str, Any]) -> None:
         self.words = words
         self.sure = words.percent(summary["credible"])
+        self.one_sided = words.percent((1 + summary["credible"]) / 2)
 
     def figure(self, part: str, value: float | None) -> str:
         """A value of that part."""
@@ -185,7 +186,7 @@ class _Sayer:
 
     def span(self, part: str, low: float | None, high: float | None) -> str:
         """From – to; empty where there is no interval."""
-        return "" if low is None or high is None else f"{self.figure(part, low)} – {self.figure(part, high)}"  # noqa: RUF001 - a range
+        return "" if low is None or high is None else f"{self.figure(part, low)} – {self.figure(part, high)}"
 
     def headline(self, card: Card) -> str:
         """What the recovery says, in one sentence."""
@@ -193,13 +194,15 @@ class _Sayer:
         if found.value is None or found.low is None or found.high is None:
             return self.words("say.headline_none", name=card.name)
         side = "above" if found.low > 1 else "below" if found.high < 1 else "even"
-        return self.words(f"say.headline_{side}", name=card.name, value=self.words.number(found.value, 2), percent=self.sure)
+        value = self.words.number(found.value, 2)
+        return self.words(f"say.headline_{side}", name=card.name, value=value, percent=self.one_sided)
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Components as mappings without their segment, absent numbers None."""
     plain = frame.drop(columns="segment").astype("object")
-    yield from plain.where(plain.notna(), None).to_dict("records")
+    for row in plain.where(plain.notna(), None).to_dict("records"):
+        yield {str(name): value for name, value in row.items()}
 
 
 def _other(code: str) -> str:
@@ -209,5 +212,9 @@ def _other(code: str) -> str:
 @cache
 def _environment() -> Environment:
     return Environment(
-        loader=PackageLoader("infra.scorecards"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("infra.scorecards"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )

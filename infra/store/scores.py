@@ -14,7 +14,7 @@ import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, true
 
 from infra.store.bulk import append, read, reserve, table_of
-from models.scoring.assessment import CONDUCT, Inputs
+from models.scoring.inputs import CONDUCT, Inputs
 from models.tables import (
     Account,
     Agency,
@@ -67,7 +67,7 @@ def inputs(connection: Connection, lender: str | None, as_of: date, acknowledge_
     ))  # fmt: skip
 
 
-def find(  # noqa: PLR0913 - a run's whole name
+def find(
     connection: Connection, lender: str | None, as_of: date, model_version: str, seed: int, inputs_sha256: str
 ) -> int | None:
     """The run of that name, if there is one."""
@@ -82,7 +82,7 @@ def find(  # noqa: PLR0913 - a run's whole name
     return None if found is None else int(found)
 
 
-def keep(  # noqa: PLR0913 - a run's whole name, and what it says
+def keep(
     connection: Connection,
     lender: str | None,
     as_of: date,
@@ -125,7 +125,9 @@ def load(connection: Connection, run_id: int) -> Run | None:
         return None
     scores = read(
         connection,
-        select(*(SCORE.c[name] for name in COMPONENT_COLUMNS)).where(SCORE.c.run_id == run_id).order_by(SCORE.c.score_id),
+        select(*(SCORE.c[name] for name in COMPONENT_COLUMNS))
+        .where(SCORE.c.run_id == run_id)
+        .order_by(SCORE.c.score_id),
     )
     agencies = table_of(Agency)
     names = {str(code): str(name) for code, name in connection.execute(select(agencies.c.agency, agencies.c.name))}
@@ -246,9 +248,7 @@ def _invoices(lender: str | None) -> Select[Any]:
     contested = select(breaks.c.invoice_line_id).where(breaks.c.state == "open", breaks.c.invoice_line_id.is_not(None))
     wrong = or_(claims.c.state == "disputed", claims.c.invoice_line_id.in_(contested))
     return (
-        select(
-            claims.c.agency, func.count().label("invoice_lines"), _count(wrong).label("invoice_lines_disputed")
-        )
+        select(claims.c.agency, func.count().label("invoice_lines"), _count(wrong).label("invoice_lines_disputed"))
         .where(_of(claims, lender))
         .group_by(claims.c.agency)
     )

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import pandas as pd
 
     from models.scoring.parameters import Parameters
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def liquidation_curves(placements: pd.DataFrame, recoveries: pd.DataFrame, parameters: Parameters) -> pd.DataFrame:
-    """One row per `agency segment vintage currency month`, month from 1, with `placements placed_minor recovered_minor rate cumulative`.
+    """One row per `agency segment vintage currency month`, month from 1.
+
+    Beside them: `placements placed_minor recovered_minor rate cumulative`.
 
     placements: `agency segment vintage currency balance_minor age_days`, a range index; recoveries: `at` (row of the
     placement), `month` (from 0), `gross_minor` signed. Rates are None where nothing was placed.
@@ -30,7 +32,7 @@ def liquidation_curves(placements: pd.DataFrame, recoveries: pd.DataFrame, param
     cells = grouped.agg(
         placements=("balance_minor", "size"), placed_minor=("balance_minor", "sum"), youngest=("age_days", "min")
     ).reset_index()
-    lived = np.minimum(cells["youngest"] // parameters.month_days, parameters.months - 1).to_numpy()
+    lived = np.minimum(cells["youngest"].to_numpy(dtype=np.int64) // parameters.month_days, parameters.months - 1)
     rows = np.repeat(np.arange(len(cells)), lived)
     month = np.arange(len(rows)) - np.repeat(np.cumsum(lived) - lived, lived)
     cell_of = grouped.ngroup().to_numpy()
@@ -48,10 +50,10 @@ def liquidation_curves(placements: pd.DataFrame, recoveries: pd.DataFrame, param
 def pooled_curves(
     recovered: Floats, placed: Floats, draws: npt.NDArray[np.float64], tail: float
 ) -> tuple[Floats, Floats, Floats]:
-    """Cumulative rate [agencies, months] over all vintages, with its interval; NaN from the first month nobody has lived.
+    """Cumulative rate [agencies, months] over all vintages, with its interval; NaN where nobody has lived so long.
 
-    recovered, placed: [bags, agencies, months], of the placements old enough for the month. draws: [replicates, bags], how often each
-    bag of debtors is drawn.
+    recovered, placed: [bags, agencies, months], of the placements old enough for the month. draws: [replicates, bags],
+    how often each bag of debtors is drawn.
     """
     point = _cumulative(recovered.sum(0), placed.sum(0))
     bags, agencies, months = recovered.shape

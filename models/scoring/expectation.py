@@ -24,7 +24,7 @@ REPLICATES_AT_ONCE = 10
 
 
 def fit(events: Floats, exposure: Floats) -> tuple[Floats, Floats]:
-    """Rates per stratum and effects per agency with events ≈ exposure × rate × effect: the Poisson likelihood's maximum.
+    """Rates per stratum and effects per agency with events ≈ exposure × rate × effect (Poisson, most likely).
 
     events, exposure: [..., strata, agencies]; leading axes are fitted apart. Scaled so that exposure × rate sums to the
     events. An agency without exposure has effect 1, a stratum without any rate 0. (Iterative proportional fitting.)
@@ -127,7 +127,7 @@ def _fit_both(accounts: Floats, payments: Floats, paid_balance: Floats, money: F
 
 
 def _expected(cells: Cells, chance: Floats, severity: Floats, total: float) -> tuple[Floats, Floats, Floats]:
-    """Severity scaled so that the money expected of all is the money that came, the money, and the payments, per agency."""
+    """Severity scaled so that all money expected is the money that came; the money and the payments per agency."""
     by_segment = np.einsum("sma,rsm->rsa", cells.balance, chance)
     money = np.einsum("rsa,rs->ra", by_segment, severity)
     scale = _ratio(np.full(len(money), max(total, 0.0)), money.sum(-1))

@@ -27,7 +27,7 @@ def chain_ladder(triangle: npt.NDArray[np.float64]) -> Ladder:
     """The ladder of a cumulative triangle: row = vintage, oldest first; column = month on book; NaN = too young.
 
     Square, with row i known up to column n − 1 − i. Source: T. Mack, ASTIN Bulletin 23 (1993), 213–225.
-    """  # noqa: RUF002 - a page range
+    """
     size = len(triangle)
     known = [size - row for row in range(size)]
     factors, spreads = _development(triangle, known)

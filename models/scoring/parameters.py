@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,17 @@ def standard() -> Parameters:
     """The parameters this version scores with."""
     told = tomllib.loads(files("models.scoring").joinpath("parameters.toml").read_text("utf-8"))
     segments = told["segments"]
+    plain: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for table in ("exposure", "inference", "conduct", "gates")
+        for name, value in told[table].items()
+    }
     return Parameters(
         version=told["version"],
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for table in ("exposure", "inference", "conduct", "gates")
-            for name, value in told[table].items()
-        },
         dpd_edges=tuple(segments["dpd_edges"]),
         rounds=segments["rounds"],
         smallest=segments["smallest"],
         balance_edges=MappingProxyType({name: tuple(edges) for name, edges in segments["balance_edges"].items()}),
         weights=MappingProxyType({name: Weight(**terms) for name, terms in told["weights"].items()}),
+        **plain,
     )

@@ -16,7 +16,7 @@ def james_stein(means: npt.NDArray[np.float64], variance: float) -> tuple[float,
     """The shrinking factor c and the means pulled to their grand mean, mean + c (y − mean); each has the variance.
 
     Source: Efron & Morris, Scientific American 236 (1977), 119–127. Never below 0 (the positive part).
-    """  # noqa: RUF002 - a page range
+    """
     grand = means.mean()
     factor = max(0.0, 1 - (len(means) - 3) * variance / float(((means - grand) ** 2).sum()))
     return factor, grand + factor * (means - grand)

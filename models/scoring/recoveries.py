@@ -32,8 +32,8 @@ class Clock:
 def clock(placements: pd.DataFrame, as_of: date, parameters: Parameters) -> Clock:
     """How long each placement has been, and was, the agency's; the day of placement is day 0, `as_of` is included.
 
-    A recall by the lender stops the exposure. An agency that gave the account back by its own choice, or was paid in full,
-    answers for it to the end of the term.
+    A recall by the lender stops the exposure. An agency that gave the account back by its own choice, or was paid
+    in full, answers for it to the end of the term.
     """
     placed = _days(placements["placed_on"])
     today = int(np.datetime64(as_of, "D").astype(np.int64)) + 1
@@ -51,7 +51,8 @@ def classed(
 ) -> pd.DataFrame:
     """The lines with `at` (row of their placement, -1: none), `day` (since placed) and `standing` (COUNTED or why not).
 
-    lines: `placement_id kind gross_minor value_date …`. The reversal of a payment that does not count does not count either.
+    lines: `placement_id kind gross_minor value_date …`. The reversal of a payment that does not count does
+    not count either.
     """
     at = pd.Index(placements["placement_id"]).get_indexer(pd.Index(lines["placement_id"].fillna(-1).astype("int64")))
     day = np.where(at >= 0, _days(lines["value_date"]) - _days(placements["placed_on"])[at], -1)

@@ -1,7 +1,8 @@
-"""Segments: product × balance band × age at placement × round × score band (S1). Only within one do agencies compare."""
+"""Segments: product × balance band × age at placement × round × score band (S1). Agencies compare only within one."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,8 @@ class Segments:
 def segments(placements: pd.DataFrame, parameters: Parameters) -> Segments:
     """The segment of each placement, small ones merged; the same placements in another order have the same labels.
 
-    placements: `lender currency product score_band round balance_minor dpd`, one row each; a missing score band is one too.
+    placements: `lender currency product score_band round balance_minor dpd`, one row each; a missing score
+    band is one too.
     """
     facets = _facets(placements, parameters)
     sizes = [len(names) for names, _ in facets]
@@ -57,13 +59,13 @@ def segments(placements: pd.DataFrame, parameters: Parameters) -> Segments:
 def dpd_bands(edges: Sequence[int]) -> tuple[str, ...]:
     """0–30, 31–60 … in days past due."""
     lows = (0, *edges)
-    return (*(f"{low}–{high - 1}d" for low, high in zip(lows, edges, strict=False)), f"{lows[-1]}d+")  # noqa: RUF001 - a range
+    return (*(f"{low}–{high - 1}d" for low, high in zip(lows, edges, strict=False)), f"{lows[-1]}d+")
 
 
 def balance_bands(edges: Sequence[int]) -> tuple[str, ...]:
-    """<1k, 1k–5k … in major units."""  # noqa: RUF002 - a range
+    """<1k, 1k–5k … in major units."""
     short = [_short(edge) for edge in edges]
-    between = (f"{low}–{high}" for low, high in zip(short, short[1:], strict=False))  # noqa: RUF001 - a range
+    between = (f"{low}–{high}" for low, high in itertools.pairwise(short))
     return (f"<{short[0]}", *between, f"≥{short[-1]}")
 
 
@@ -116,5 +118,5 @@ def _merged(cells: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], smalles
 
 
 def _label(cell: npt.NDArray[np.int64], names: list[list[str]], shown: list[int]) -> str:
-    parts = ["·" if cell[facet] < 0 else names[facet][cell[facet]] or "–" for facet in shown]  # noqa: RUF001 - no value
+    parts = ["*" if cell[facet] < 0 else names[facet][cell[facet]] or "–" for facet in shown]
     return " | ".join(parts) or "all"

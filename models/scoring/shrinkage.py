@@ -24,7 +24,7 @@ NEGLIGIBLE = 1e-5
 """Nodes with less than this share of the heaviest one's weight are left out."""
 ERROR_STEPS = np.array([-np.sqrt(3), 0.0, np.sqrt(3)])
 ERROR_WEIGHTS = np.array([1, 4, 1]) / 6
-"""Gauss–Hermite with three points."""  # noqa: RUF001 - two names
+"""Gauss–Hermite with three points."""
 GRID = 240
 JOINT_GRID = 400
 
@@ -63,14 +63,14 @@ class _Nodes:
     weight: Floats
 
 
-def posterior(  # noqa: PLR0913 - what is known, how surely, and how to say it
+def posterior(
     actual: Floats,
     expected: Floats,
     *,
     log_error: Floats | None = None,
     ranked: npt.NDArray[np.bool_] | None = None,
     credible: float = 0.9,
-    prior: Prior = Prior(),  # noqa: B008 - frozen
+    prior: Prior = Prior(),
 ) -> Posterior:
     """What is known of each agency's θ.
 
@@ -149,7 +149,7 @@ def _grid(actual: Floats, expected: Floats, error: Floats, nodes: _Nodes, points
     square = nodes.weight @ (shape * (shape + 1) / rate**2 * np.exp(error**2))
     sd = np.sqrt(np.maximum(square - mean**2, 1e-12))
     bottom, top = np.maximum(mean - 6 * sd, mean * 1e-3), mean + 9 * sd
-    return bottom[:, None] + (top - bottom)[:, None] * np.linspace(0, 1, points) ** 1.5
+    return np.asarray(bottom[:, None] + (top - bottom)[:, None] * np.linspace(0, 1, points) ** 1.5)
 
 
 def _quantiles(
@@ -168,7 +168,7 @@ def _quantiles(
 def _ranking(
     actual: Floats, expected: Floats, error: Floats, nodes: _Nodes, ranked: npt.NDArray[np.bool_]
 ) -> tuple[Floats, Floats, Floats]:
-    """P(best), P(worst) and the expected rank among the ranked; NaN elsewhere, and for everybody if fewer than two are."""
+    """P(best), P(worst), expected rank among the ranked; NaN elsewhere, and for everybody where fewer than two are."""
     best, worst, rank = (np.full(len(actual), np.nan) for _ in range(3))
     o, e, err = actual[ranked], expected[ranked], error[ranked]
     if len(o) > 1:

@@ -30,7 +30,7 @@ class Survival:
         return int(reached[0]) if len(reached) else None
 
     def paid_by(self, day: int, credible: float = 0.9) -> tuple[float, float, float] | None:
-        """The share that has paid by the day with its log–log interval; None where nobody was watched that long."""  # noqa: RUF002
+        """The share that has paid by the day with its log–log interval; None where nobody was watched that long."""
         if day >= len(self.share) or self.at_risk[day] == 0:
             return None
         share, variance = float(self.share[day]), float(self.variance[day])
@@ -55,6 +55,6 @@ def kaplan_meier(day: npt.NDArray[np.int64], paid: npt.NDArray[np.bool_]) -> Sur
     leaving = np.bincount(day, minlength=longest)
     at_risk = leaving[::-1].cumsum()[::-1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.cumprod(np.where(at_risk > 0, 1 - events / at_risk, 1.0))
+        share = np.cumprod(np.where(at_risk > 0, 1 - events / at_risk, 1.0)).astype(np.float64)
         step = np.where(at_risk > events, events / (at_risk * (at_risk - events)), 0.0)
     return Survival(share, share**2 * np.cumsum(step), at_risk.astype(np.int64))

@@ -1,0 +1,70 @@
+"""The figures about conduct: lines, files, acknowledgements, invoices, breaks; and complaints, which hold a gate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import beta
+
+from models.scoring.inputs import CONDUCT, Component
+from models.scoring.shrinkage import posterior
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from models.scoring.book import Book
+
+SHARES = (
+    ("data_quality", "lines", "lines_refused"),
+    ("files_accepted", "files", "files_refused"),
+    ("acknowledged_in_time", "deliveries", "acknowledged_late"),
+    ("invoice_accuracy", "invoice_lines", "invoice_lines_disputed"),
+)
+"""Component, of how many, and how many of them were not right."""
+GATE = "complaint_gate"
+OPEN, WATCH, SHUT = "open", "watch", "shut"
+
+
+def shares(book: Book) -> Iterator[Component]:
+    """What was right of what was sent, with Jeffreys' interval; None of nothing. And the breaks found, counted."""
+    counts = book.inputs.conduct.reindex(index=book.agencies, columns=list(CONDUCT)).fillna(0).astype("int64")
+    tails = [book.parameters.tail, 1 - book.parameters.tail]
+    for agency, told in zip(book.agencies, counts.to_dict("records"), strict=True):
+        for name, all_of, wrong_of in SHARES:
+            sent, wrong = int(told[all_of]), min(int(told[wrong_of]), int(told[all_of]))
+            if not sent:
+                yield Component(agency, name)
+                continue
+            low, high = np.asarray(beta.ppf(tails, sent - wrong + 0.5, wrong + 0.5)).tolist()
+            share = (sent - wrong) / sent
+            yield Component(agency, name, share, low, high, expected=float(sent), actual=float(sent - wrong))
+        yield Component(agency, "breaks", value=float(told["breaks"]), actual=float(told["breaks_open"]))
+
+
+def complaints(book: Book) -> Iterator[Component]:
+    """Per 1,000 accounts, pulled to everybody's rate where accounts are few, and the gate that they hold.
+
+    The gate shuts where what was counted and even the low end of the estimate are above the limit: nobody is shut out
+    by being less than surely above it, nor by a neighbour's complaints.
+    """
+    accounts = book.by_agency(np.ones(len(book.agency)))
+    told = book.inputs.conduct.reindex(index=book.agencies, columns=["complaints"]).fillna(0)
+    count = told["complaints"].to_numpy(dtype=np.float64)
+    rate = float(count.sum() / accounts.sum()) if accounts.sum() else 0.0
+    limit, credible = book.parameters.complaints_per_1000, book.parameters.credible
+    found = posterior(count, accounts * rate, credible=credible) if rate > 0 else None
+    for position, agency in enumerate(book.agencies):
+        if not accounts[position]:
+            yield Component(agency, "complaints")
+            yield Component(agency, GATE, value=limit, note=OPEN)
+            continue
+        if found is None:
+            # none anywhere: zero, up to the bound that no complaint among so many accounts leaves
+            value, low, high = 0.0, 0.0, float(-np.log(1 - credible) / accounts[position] * 1000)
+        else:
+            value, low, high = (float(part[position] * rate * 1000) for part in (found.mean, found.low, found.high))
+        actual = float(count[position] / accounts[position] * 1000)
+        yield Component(agency, "complaints", value, low, high, expected=rate * 1000, actual=actual)
+        gate = OPEN if actual <= limit else SHUT if low > limit else WATCH
+        yield Component(agency, GATE, value=limit, note=gate)

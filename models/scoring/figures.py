@@ -1,0 +1,124 @@
+"""The figures about money: recovery, net-back, speed; overall and by segment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.scoring.inputs import Component, number
+from models.scoring.survival import kaplan_meier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from models.scoring.book import Book, Standing
+
+    Floats = npt.NDArray[np.float64]
+
+RANKING = ("p_best", "p_worst", "expected_rank")
+NEVER = np.iinfo(np.int64).max
+
+
+def recovery(book: Book, known: Standing) -> Iterator[Component]:
+    """Recovered over expected with its interval, and the ranking as far as there is one."""
+    found = known.effect
+    for position, agency in enumerate(book.agencies):
+        if book.expected[position] <= 0:
+            yield from (Component(agency, name) for name in ("recovery", *RANKING))
+            continue
+        note = "" if known.ranked[position] else "too_little_to_rank"
+        yield Component(
+            agency,
+            "recovery",
+            value=float(found.mean[position]),
+            low=float(found.low[position]),
+            high=float(found.high[position]),
+            expected=float(book.expected[position] / book.placed[position]),
+            actual=float(book.recovered[position] / book.placed[position]),
+            note=note,
+        )
+        for name, values in zip(RANKING, (found.p_best, found.p_worst, found.expected_rank), strict=True):
+            yield Component(agency, name, value=number(values[position]), note=note)
+
+
+def net_back(book: Book) -> Iterator[Component]:
+    """Recovered less commission, clawbacks given back, over what was expected at the price that all cost together."""
+    commission: Floats = book.counted["commission_minor"].to_numpy(dtype=np.float64)
+    commission = commission / book.payment_minor[book.currency[book.row]]
+    paid, clawed = book.by_agency(commission, book.row), -book.by_agency(np.minimum(commission, 0.0), book.row)
+    total = book.recovered.sum()
+    kept = 1 - paid.sum() / total if total > 0 else 1.0
+    draws = book.draws()
+    tops, bottoms = draws @ book.by_bag(book.money - commission, book.row), draws @ book.by_bag(book.expected_of) * kept
+    tail = book.parameters.tail
+    for position, agency in enumerate(book.agencies):
+        expected, recovered = book.expected[position] * kept, book.recovered[position]
+        shown = bottoms[:, position] > 0
+        if expected <= 0 or not shown.any():
+            yield Component(agency, "net_back")
+        else:
+            net, placed = recovered - paid[position], book.placed[position]
+            low, high = np.quantile(tops[shown, position] / bottoms[shown, position], [tail, 1 - tail])
+            yield Component(
+                agency,
+                "net_back",
+                value=float(net / expected),
+                low=float(low),
+                high=float(high),
+                expected=float(expected / placed),
+                actual=float(net / placed),
+            )
+        for name, part in (("commission_rate", paid), ("clawback", clawed)):
+            yield Component(agency, name, value=float(part[position] / recovered) if recovered > 0 else None)
+
+
+def speed(book: Book) -> Iterator[Component]:
+    """The median day of the first payment; how many have paid by a day, over everybody's. Recall and youth censor."""
+    watched = np.maximum(book.clock.exposed_days - 1, 0)
+    first = np.full(len(watched), NEVER)
+    paying = book.gross > 0
+    np.minimum.at(first, book.row[paying], book.counted["day"].to_numpy()[paying])
+    paid = first <= watched
+    day = np.where(paid, first, watched)
+    seen = book.clock.exposed_days > 0
+    horizon, credible = book.parameters.speed_days, book.parameters.credible
+    everybody = kaplan_meier(day[seen], paid[seen]).paid_by(horizon, credible)
+    for position, agency in enumerate(book.agencies):
+        mine = seen & (book.agency == position)
+        survival = kaplan_meier(day[mine], paid[mine])
+        reached, median = survival.paid_by(horizon, credible), survival.median()
+        yield Component(
+            agency, "median_days", number(median), note="not_reached" if median is None and mine.any() else ""
+        )
+        if reached and everybody and everybody[0] > 0:
+            value, low, high = (part / everybody[0] for part in reached)
+            yield Component(agency, "paid_within", value, low, high, everybody[0], reached[0])
+        else:
+            yield Component(agency, "paid_within", note="too_young" if mine.any() else "")
+
+
+def by_segment(book: Book, known: Standing) -> Iterator[Component]:
+    """Recovered over expected per agency and segment, pulled to the agency's own; `weight`: of all expected of it."""
+    agencies = len(book.agencies)
+    place = book.segments.code * agencies + book.agency
+    size = len(book.segments.labels) * agencies
+    expected = np.bincount(place, book.expected_of, minlength=size)
+    actual = np.bincount(place[book.row], book.money, minlength=size)
+    placed = np.bincount(place, book.balance, minlength=size)
+    shape = 1 / max(known.effect.spread, 1e-3) ** 2
+    for cell in np.flatnonzero(expected > 0):
+        segment, position = divmod(int(cell), agencies)
+        own, dispersion = float(known.effect.mean[position]), float(known.dispersion[position])
+        payments = shape + max(float(actual[cell]), 0.0) / dispersion
+        yield Component(
+            book.agencies[position],
+            "recovery",
+            value=float(payments / (shape / own + expected[cell] / dispersion)),
+            expected=float(expected[cell] / placed[cell]),
+            actual=float(actual[cell] / placed[cell]),
+            weight=float(expected[cell] / book.expected[position]),
+            segment=book.segments.labels[segment],
+        )

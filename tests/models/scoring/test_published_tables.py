@@ -1,0 +1,86 @@
+"""What others have published comes out here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.scoring.ladder import chain_ladder
+from models.scoring.pooling import james_stein, logit_normal
+from models.scoring.survival import kaplan_meier
+
+TAYLOR_ASHE = (
+    (357848, 1124788, 1735330, 2218270, 2745596, 3319994, 3466336, 3606286, 3833515, 3901463),
+    (352118, 1236139, 2170033, 3353322, 3799067, 4120063, 4647867, 4914039, 5339085),
+    (290507, 1292306, 2218525, 3235179, 3985995, 4132918, 4628910, 4909315),
+    (310608, 1418858, 2195047, 3757447, 4029929, 4381982, 4588268),
+    (443160, 1136350, 2128333, 2897821, 3402672, 3873311),
+    (396132, 1333217, 2180715, 2985752, 3691712),
+    (440832, 1288463, 2419861, 3483130),
+    (359480, 1421128, 2864498),
+    (376686, 1363294),
+    (344014,),
+)
+RESERVES = (0, 94_634, 469_511, 709_638, 984_889, 1_419_459, 2_177_641, 3_920_301, 4_278_972, 4_625_811)
+"""Mack 1993; England & Verrall 2002."""
+HITS = (18, 17, 16, 15, 14, 14, 13, 12, 11, 11, 10, 10, 10, 10, 10, 9, 8, 7)
+"""Of 45 at bat each; Efron & Morris 1977."""
+DEATHS = (0, 18, 8, 46, 8, 13, 9, 31, 14, 8, 29, 24)
+OPERATIONS = (47, 148, 119, 810, 211, 196, 148, 215, 207, 97, 256, 360)
+SURGICAL = (0.0528, 0.1040, 0.0707, 0.0591, 0.0515, 0.0692, 0.0671, 0.1231, 0.0704, 0.0787, 0.1028, 0.0687)
+"""Posterior means by MCMC; Spiegelhalter et al., the BUGS book."""
+MP6_WEEKS = (6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35)
+MP6_RELAPSED = (1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0)
+"""Freireich et al. 1963."""
+
+
+@pytest.fixture
+def triangle() -> np.ndarray:
+    square = np.full((10, 10), np.nan)
+    for row, cells in enumerate(TAYLOR_ASHE):
+        square[row, : len(cells)] = cells
+    return square
+
+
+def test_the_chain_ladder_gives_the_reserves_of_taylor_and_ashe(triangle: np.ndarray) -> None:
+    ladder = chain_ladder(triangle)
+    assert ladder.to_come.round().astype(int).tolist() == list(RESERVES)
+    assert round(ladder.total_to_come) == 18_680_856
+
+
+def test_macks_error_is_macks(triangle: np.ndarray) -> None:
+    assert round(chain_ladder(triangle).total_error) == 2_447_095
+
+
+def test_batters_shrink_as_efron_and_morris_shrank_them() -> None:
+    means = np.array(HITS) / 45
+    factor, shrunk = james_stein(means, means.mean() * (1 - means.mean()) / 45)
+    assert means.mean() == pytest.approx(0.265, abs=5e-4)
+    assert factor == pytest.approx(0.212, abs=5e-4)
+    assert shrunk[0] == pytest.approx(0.294, abs=1e-3)
+
+
+def test_hospitals_come_out_as_in_the_bugs_book() -> None:
+    rates = logit_normal(np.array(DEATHS), np.array(OPERATIONS))
+    assert rates.mean == pytest.approx(np.array(SURGICAL), abs=1.2e-3)
+    assert rates.population == pytest.approx(0.0731, abs=1e-3)
+
+
+def test_remission_under_6_mp_is_kaplan_and_meiers() -> None:
+    survival = kaplan_meier(np.array(MP6_WEEKS), np.array(MP6_RELAPSED, dtype=bool))
+    shown = survival.share[[6, 7, 10, 13, 16, 22, 23]].round(3).tolist()
+    assert shown == [0.857, 0.807, 0.753, 0.690, 0.627, 0.538, 0.448]
+    assert survival.median() == 23
+
+
+def test_nobody_watched_has_no_median() -> None:
+    survival = kaplan_meier(np.array([], dtype=np.int64), np.array([], dtype=bool))
+    assert survival.median() is None
+    assert survival.paid_by(30) is None
+
+
+def test_nobody_paid_leaves_an_upper_bound() -> None:
+    survival = kaplan_meier(np.full(100, 40), np.zeros(100, dtype=bool))
+    share, low, high = survival.paid_by(30) or (1, 1, 1)
+    assert (share, low) == (0, 0)
+    assert high == pytest.approx(1 - 0.05**0.01)
