@@ -19,19 +19,20 @@ from sqlalchemy import Connection, func, select
 from flows.collect import collect
 from flows.engine import run
 from flows.erase import erase
-from flows.intake import intake, ref_index
+from flows.intake import intake
 from flows.place import place
 from flows.plan import approve, draft, submit
 from flows.recall import recall
-from flows.reconcile import reconcile
+from flows.reconcile import import_statement, reconcile
 from flows.score import ScoreReport, score
 from flows.statement import state_period
 from flows.update import update
 from infra import audit
+from infra.indexes import ref_index
 from infra.sandbox import debtors
 from infra.sandbox.bank import BankAccount
 from infra.sandbox.world import LENDERS, World, transfers
-from infra.store import bulk, recon
+from infra.store import bulk
 from infra.wiring import Desk, seated
 from models.planning.spec import PlanSpec
 from models.tables import (
@@ -216,7 +217,7 @@ class Story:
         came = transfers(self.world, lender, end).rename(columns={"payer": "payer_account"})
         path = self.world.desk.folder("bank") / f"{lender}-{end:%Y-%m}.xml"
         self.banks[lender].write(path, came, self.world.day(month, 1), end)
-        recon.import_statement(self.world.desk.database, path, lender, self.world.desk.now())
+        run(import_statement, path=path, lender=lender)
 
     def _collect(self, month: int, share: float) -> Exchanged:
         self._say(f"{self.world.clock.now:%B}: collecting", month, share)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from flows.engine import Schedule, verb
-from flows.intake import ref_index
 from infra import policies
+from infra.indexes import ref_index
 from infra.store import plans
 from infra.wiring import desk
 from models.errors import UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pandas as pd
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from flows.engine import Schedule, verb
 from flows.exchange import exchanged, send, suffix_for
@@ -52,7 +52,7 @@ def recall_placements(placement_ids: str, reason: str) -> RecallReport:
     return _report(len(due), files)
 
 
-def _recall(connection: object, due: pd.DataFrame) -> int:
+def _recall(connection: Connection, due: pd.DataFrame) -> int:
     at = desk()
     transmissions = placing.recall(
         connection,
@@ -60,12 +60,12 @@ def _recall(connection: object, due: pd.DataFrame) -> int:
         at.today(),
         at.settings.recall_days,
         at.actor,
-        suffix_for(connection),  # type: ignore[arg-type]
+        suffix_for(connection),
     )
     if transmissions:
         counts = {str(reason): int(number) for reason, number in due["reason"].value_counts().items()}
         audit.record(
-            connection, at.actor, "recall.prepared", f"transmission:{transmissions[0]}",  # type: ignore[arg-type]
+            connection, at.actor, "recall.prepared", f"transmission:{transmissions[0]}",
             {"placements": len(due), "files": len(transmissions), "reasons": [f"{k}:{v}" for k, v in sorted(counts.items())]}, at.now(),
         )  # fmt: skip
     return len(transmissions)

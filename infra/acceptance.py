@@ -97,7 +97,7 @@ def _activity(arrival: Arrival) -> Outcome:
     lines, rejects = _placed(arrival)
     at = pd.to_datetime(lines["at"], format="ISO8601", utc=True)
     zone = lines["at"].str.extract(r"([+-])(\d{2}):(\d{2})$")
-    minutes = (zone[1].fillna("0").astype(int) * 60 + zone[2].fillna("0").astype(int)) * np.where(zone[0] == "-", -1, 1)
+    minutes: pd.Series[int] = (zone[1].fillna("0").astype(int) * 60 + zone[2].fillna("0").astype(int)) * np.where(zone[0] == "-", -1, 1)
     bulk.append(
         arrival.connection,
         Activity,

@@ -54,8 +54,8 @@ def suffix_of(suite: str) -> str:
 def drop_settings(desk: Desk, agency: Row[Any]) -> SftpSettings | FolderSettings:
     """How to reach the agency. Raises ConfigurationError where its row does not say."""
     stated: Mapping[str, Any] = json.loads(agency.drop)
-    limits = {"max_bytes": desk.settings.max_inbound_bytes}
-    places = {name: stated[name] for name in ("to_agency", "from_agency") if name in stated}
+    limits: dict[str, Any] = {"max_bytes": desk.settings.max_inbound_bytes}
+    places: dict[str, Any] = {name: stated[name] for name in ("to_agency", "from_agency") if name in stated}
     if stated.get("kind") == "folder":
         return FolderSettings(root=Path(stated["root"]), **places, **limits)
     if stated.get("kind") == "sftp":
@@ -233,6 +233,7 @@ def deliver(desk: Desk, drop: Drop, transmission_id: int) -> tuple[Row[Any], str
     with desk.database.write() as connection:
         exchange.note(connection, transmission_id, attempts=row.attempts + 1)
     sidecars = {side.name.removeprefix(row.name): side for side in suite_sidecars(row.name, file)}
+    pushed = Pushed.PRESUMED
     try:
         for attempt in attempts(desk.settings.delivery_attempts):
             with attempt:

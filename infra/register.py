@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from infra import audit
+from infra.indexes import accounts_of
 from infra.store import bulk
 from infra.store.exchange import DISCLOSURES, ERASURES, MEMBERS, TRANSMISSIONS
-from infra.store.portfolios import find_accounts
 from models.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def disclosures(desk: Desk, lender: str, who: str) -> pd.DataFrame:
     erase_by, erased_at.  Raises UsageError where nobody is found.
     """
     with desk.database.write() as connection:
-        accounts = find_accounts(connection, desk.keyring, lender, who)
+        accounts = accounts_of(connection, desk.keyring, lender, who)
         audit.record(
             connection, desk.actor, "disclosures.asked", f"lender:{lender}", {"accounts": len(accounts)}, desk.now()
         )

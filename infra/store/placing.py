@@ -180,7 +180,7 @@ def recall(
             RECALLS,
             moved_ids.assign(
                 recall_id=range(first, first + len(moved_ids)),
-                agency=agency,
+                agency=str(agency),
                 requested_on=pd.Timestamp(today),
                 due_on=pd.Timestamp(today + timedelta(days=days)),
                 requested_by=by,
@@ -291,7 +291,7 @@ def request_erasures(
             ERASURES,
             part[["placement_id"]].assign(
                 erasure_id=range(first, first + len(part)),
-                agency=agency,
+                agency=str(agency),
                 requested_on=pd.Timestamp(today),
                 due_on=pd.Timestamp(today + timedelta(days=days)),
                 transmission_id=transmission_id,
