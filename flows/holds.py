@@ -8,8 +8,8 @@ from typing import Final
 
 import pandas as pd
 
-from flows.intake import ref_index
 from infra import audit
+from infra.indexes import ref_index
 from infra.store import portfolios
 from infra.wiring import desk
 from models.errors import UsageError
@@ -50,13 +50,10 @@ def place_hold(
         held = account_id if account_only else None
         hold_id, changed = portfolios.add_hold(connection, debtor_id, held, reason, at.today(), until, at.actor)
         if changed:
-            details = {
-                "reason": reason,
-                "debtor_id": debtor_id,
-                "account_id": held,
-                "until": until and until.isoformat(),
-            }
-            audit.record(connection, at.actor, "hold.placed", f"hold:{hold_id}", details, at.now())
+            about = f"account:{held}" if held else f"debtor:{debtor_id}"
+            last = until.isoformat() if until else None
+            details: dict[str, audit.Value] = {"hold_id": hold_id, "reason": reason, "until": last}
+            audit.record(connection, at.actor, "hold.placed", about, details, at.now())
     return HoldReport(hold_id, debtor_id, held, reason, until, changed)
 
 

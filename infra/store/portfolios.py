@@ -268,15 +268,17 @@ def keep_accounts(
     old = there.accounts["account_id"].notna().to_numpy(dtype=bool)
     debtor_ids = _debtors_added(connection, lender, shard["identity_index"], there.debtor_id, at)
     account_ids = there.accounts["account_id"].fillna(0).to_numpy(dtype=np.int64)
-    fresh = int((~old).sum())
-    account_ids[~old] = bulk.reserve(connection, "account", fresh) + np.arange(fresh) if fresh else 0
+    # numbered and written in the order of the index: each of its pages is touched once per shard
+    order = np.flatnonzero(~old)[np.argsort(shard["ref_index"].to_numpy(dtype=object)[~old])]
+    if len(order):
+        account_ids[order] = bulk.reserve(connection, "account", len(order)) + np.arange(len(order))
     facts = shard[[name for name in FACT_COLUMNS if name in shard]]
     rows = facts.assign(account_id=account_ids, portfolio_id=np.int64(portfolio_id), as_of=pd.Timestamp(as_of))
-    added = rows[~old].assign(
+    added = rows.iloc[order].assign(
         lender=lender,
-        ref_index=shard["ref_index"][~old],
-        debtor_id=debtor_ids[~old],
-        status=_status(shard["balance_minor"][~old]),
+        ref_index=shard["ref_index"].iloc[order],
+        debtor_id=debtor_ids[order],
+        status=_status(shard["balance_minor"].iloc[order]),
     )
     bulk.append(connection, ACCOUNTS, added)
     current = ~old | ~(there.accounts["as_of"] > pd.Timestamp(as_of)).to_numpy(dtype=bool)
@@ -316,7 +318,7 @@ def _debtors_added(
     connection: Connection, lender: str, indexes: pd.Series, debtor_ids: np.ndarray, at: datetime
 ) -> np.ndarray:
     """The debtor of each line, those that are new (0) numbered and in the store."""
-    codes, distinct = pd.factorize(indexes[debtor_ids == 0])
+    codes, distinct = pd.factorize(indexes[debtor_ids == 0], sort=True)
     if not len(distinct):
         return debtor_ids
     first = bulk.reserve(connection, "debtor", len(distinct))
