@@ -32,6 +32,8 @@ ACCOUNTS: Mapping[str, str] = MappingProxyType(
 )
 BY_ACCOUNT = frozenset({"1100", "2200", "5100"})
 """Kept per debtor's account, so that the books answer loan by loan; the others per agency."""
+OF_NO_AGENCY = frozenset({"1010", "1250"})
+"""The bank account and what is unapplied on it are the lender's; the others are kept per agency."""
 
 KEYS = ("entry_key", "event", "lender", "agency", "value_date")
 LEG = (*KEYS, "ledger", "account_id", "currency", "amount_minor")

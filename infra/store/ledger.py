@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import BigInteger, Connection, case, cast, func, select
 
 from infra.store.bulk import append, read, reserve, staged, table_of
-from models.ledger import ACCOUNTS, KEYS, balanced
+from models.ledger import ACCOUNTS, KEYS, OF_NO_AGENCY, balanced
 from models.tables import JournalEntry, JournalLine
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ def post(connection: Connection, journal: pd.DataFrame, now: datetime) -> int:
     entries = entries.assign(entry_id=np.arange(first, first + len(entries)), posted_at=now)
     lines = journal.merge(entries[["entry_key", "entry_id"]], on="entry_key")
     first = reserve(connection, "journal_line", len(lines))
-    lines = lines.assign(journal_line_id=np.arange(first, first + len(lines)))
+    lines = lines.assign(
+        journal_line_id=np.arange(first, first + len(lines)),
+        agency=lines["agency"].mask(lines["ledger"].isin(OF_NO_AGENCY)),
+    )
     append(connection, ENTRY, entries)
     append(
         connection,

@@ -132,8 +132,10 @@ def accept_invoice(
     match_invoices(connection, lender, agency, now)
 
 
-def match_invoices(connection: Connection, lender: str, agency: str, now: datetime, *, closing: bool = False) -> int:
-    """Claims whose remittance line is here are agreed or disputed; how many still wait.
+def match_invoices(
+    connection: Connection, lender: str, agency: str, now: datetime, *, closing: bool = False
+) -> tuple[int, int]:
+    """Claims whose remittance line is here are agreed or disputed; how many still wait, and how many new breaks.
 
     `closing`: those that still wait become breaks, for commission is claimed on nothing.
     """
@@ -146,7 +148,7 @@ def match_invoices(connection: Connection, lender: str, agency: str, now: dateti
         .order_by(CLAIM.c.invoice_line_id),
     )
     if claims.empty:
-        return 0
+        return 0, 0
     lines = _claimable(connection, lender, agency, claims)
     claims["line_id"] = claimed(claims, lines)
     due = lines.set_index("line_id")[["due_commission_minor", "due_vat_minor"]]
@@ -162,11 +164,13 @@ def match_invoices(connection: Connection, lender: str, agency: str, now: dateti
     if closing:
         nothing = differences(waiting.assign(due_commission_minor=0, due_vat_minor=0))
         breaks = codes.together([breaks, nothing])
-    open_breaks(connection, lender, breaks, now)
+    opened = open_breaks(connection, lender, breaks, now)
     agreed = settled.loc[settled["state"] == "agreed", ["invoice_line_id"]]
     with staged(connection, CLAIM, agreed) as stage:
-        _close(connection, BREAK.c.invoice_line_id.in_(select(stage.c.invoice_line_id)), "its remittance came", now)
-    return len(waiting)
+        close_breaks(
+            connection, BREAK.c.invoice_line_id.in_(select(stage.c.invoice_line_id)), "its remittance came", now
+        )
+    return len(waiting), len(opened)
 
 
 def _claimable(connection: Connection, lender: str, agency: str, claims: pd.DataFrame) -> pd.DataFrame:
@@ -183,7 +187,7 @@ def _claimable(connection: Connection, lender: str, agency: str, claims: pd.Data
         )
 
 
-def _close(connection: Connection, which: ColumnElement[bool], because: str, now: datetime) -> int:
+def close_breaks(connection: Connection, which: ColumnElement[bool], because: str, now: datetime) -> int:
     """Open breaks that `which` holds for are closed; how many they were."""
     closing = update(BREAK).where(which, BREAK.c.state == "open")
     return connection.execute(closing.values(state="closed", closed_at=now, closed_because=because)).rowcount
@@ -397,7 +401,9 @@ def _overpayments(connection: Connection, lender: str, excess: pd.DataFrame, now
     set_columns(connection, BREAK, grown[["break_key", "amount_minor"]], ["break_key"])
     mended = "overpayment:placement:" + last.loc[last["over_minor"] == 0, "placement_id"].astype("str")
     with staged(connection, BREAK, pd.DataFrame({"break_key": mended})) as stage:
-        _close(connection, BREAK.c.break_key.in_(select(stage.c.break_key)), "a reversal took the excess back", now)
+        close_breaks(
+            connection, BREAK.c.break_key.in_(select(stage.c.break_key)), "a reversal took the excess back", now
+        )
 
 
 def _stopped(lines: pd.DataFrame, code: pd.Series) -> pd.DataFrame:

@@ -297,7 +297,7 @@ class _Table:
     # --- rule 4 -------------------------------------------------------------------------------------------------
 
     def tie_near_batches(self) -> None:
-        """A transfer's total within the tolerance is tied, the rest written off; beyond it is suggested to a person."""
+        """A transfer within the tolerance is tied, the rest written off; too much is tied, too little suggested."""
         at_line, at_receipt = self._open(self.refs.batch, self.refs.receipt)
         code, code_r = self.refs.batch[at_line], self.refs.receipt[at_receipt]
         both = (self._counts(code) > 0) & (self._counts(code_r) > 0)
@@ -307,18 +307,27 @@ class _Table:
         code, code_r = self.refs.batch[line], self.refs.receipt[receipt]
         total, received = self._sums(code, self.net[line]), self._sums(code_r, self.amount[receipt])
         late = self._last(code_r, self.receipt_day[receipt]) - self._last(code, self.line_day[line])
-        timely = both & (late >= -self.terms.days_before) & (late <= self.terms.days_after)
-        near = timely & (np.abs(received - total) <= self.terms.tolerance_minor) & (received * total > 0)
-        self._near_batches(near, line, receipt, total, received)
-        # one line and one receipt: `tie_near` knows better what a lone difference means
-        lone = (self._counts(code) == 1) & (self._counts(code_r) == 1)
-        self._suggest(timely & ~near & ~lone, line, receipt, total, received)
+        timely = both & (late >= -self.terms.days_before) & (late <= self.terms.days_after) & (received * total > 0)
+        near = timely & (np.abs(received - total) <= self.terms.tolerance_minor)
+        # more than the lines say, and one receipt can hold the rest: these lines are paid, others are still to come
+        excess = received - total
+        over = timely & ~near & (excess * np.sign(total) > 0)
+        over &= np.abs(excess) < self._largest(code_r, np.abs(self.amount[receipt]))
+        self._cover(near | over, line, receipt, total, received)
+        rest = receipt[over[code_r]]
+        self.receipt_off[rest] = 0
+        left = rest[self.used[rest] != self.amount[rest]]
+        self.receipt_state[left] = "part_matched"
+        self._differ(
+            self.receipts.iloc[left], "receipt_id", total[self.refs.receipt[left]], received[self.refs.receipt[left]]
+        )
+        self._suggest(timely & ~near & ~over, line, receipt, total, received)
 
-    def _near_batches(self, near: Flags, line: Ints, receipt: Ints, total: Ints, received: Ints) -> None:
+    def _cover(self, which: Flags, line: Ints, receipt: Ints, total: Ints, received: Ints) -> None:
         """What the receipts lack is taken off the transfer's largest line, what they exceed off the largest receipt."""
-        line, receipt = line[near[self.refs.batch[line]]], receipt[near[self.refs.receipt[receipt]]]
-        code = np.flatnonzero(near)
-        number_of = np.zeros(len(near), dtype=np.int64)
+        line, receipt = line[which[self.refs.batch[line]]], receipt[which[self.refs.receipt[receipt]]]
+        code = np.flatnonzero(which)
+        number_of = np.zeros(len(which), dtype=np.int64)
         agreed = _lesser(received, total)
         number_of[code] = self.ties.add("near", "confirmed", agreed[code], 1)
         pays, uses = self.net[line].copy(), self.amount[receipt].copy()
@@ -485,6 +494,11 @@ class _Table:
         sums = np.zeros(self.refs.count, dtype=np.int64)
         np.add.at(sums, code, amount)
         return sums
+
+    def _largest(self, code: Ints, amount: Ints) -> Ints:
+        most = np.zeros(self.refs.count, dtype=np.int64)
+        np.maximum.at(most, code, amount)
+        return most
 
     def _last(self, code: Ints, day: Ints) -> Ints:
         last = np.full(self.refs.count, np.iinfo(np.int32).min, dtype=np.int64)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Codes = npt.NDArray[np.int64]
 
 NONE = -1
-BETWEEN_WORDS = r"[^0-9A-Z._/+:#-]+"
-"""What separates the words of a bank's free text; references are made of the rest."""
+BETWEEN_WORDS = (r"[^0-9A-Z._/+:#-]+", r"[^0-9A-Z._#-]+")
+"""What separates the words of a bank's free text; references are made of the rest. Banks also write `/ROC/T1//`."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,15 @@ def coded(transaction: pd.Series, batch: pd.Series, receipt: pd.Series) -> Refer
     known = encoded.dictionary
     text = _canonical(receipt)
     found = _looked_up(text, known)
-    rest = np.flatnonzero((found == NONE) & text.is_valid().to_numpy(zero_copy_only=False))
-    if len(rest):
-        found[rest] = _word_of(text.take(pa.array(rest)), known)
+    for between in BETWEEN_WORDS:
+        rest = np.flatnonzero((found == NONE) & text.is_valid().to_numpy(zero_copy_only=False))
+        if len(rest):
+            found[rest] = _word_of(text.take(pa.array(rest)), between, known)
     return References(codes[: len(transaction)], codes[len(transaction) :], found, len(known))
 
 
-def _word_of(text: pa.Array, known: pa.Array) -> Codes:
-    words = pc.split_pattern_regex(text, BETWEEN_WORDS)
+def _word_of(text: pa.Array, between: str, known: pa.Array) -> Codes:
+    words = pc.split_pattern_regex(text, between)
     codes = _looked_up(words.flatten(), known)
     hit = codes != NONE
     pairs = np.unique(np.column_stack([pc.list_parent_indices(words).to_numpy()[hit], codes[hit]]), axis=0)

@@ -1,0 +1,148 @@
+"""Reconcile: tie what agencies remitted to the money in the bank and to their invoices; and take bank statements in."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from flows.engine import step, verb
+from infra import audit
+from infra.store import cash, exchange, recon
+from infra.store.ledger import is_balanced
+from infra.wiring import desk
+from models.errors import UsageError
+
+
+@dataclass(frozen=True)
+class ReconcileReport:
+    """How the lender's books stand, and what this run added to them."""
+
+    lender: str
+    as_of: date
+    agencies: int
+    matches: int
+    matches_suggested: int
+    matches_ambiguous: int
+    breaks_opened: int
+    invoice_lines_waiting: int
+    lines: dict[str, int]
+    """by state"""
+    receipts: dict[str, int]
+    """by state"""
+    breaks: dict[str, int]
+    """open ones, by code"""
+    journal_balanced: bool
+
+
+@dataclass(frozen=True)
+class BankReport:
+    """One file of bank statements."""
+
+    lender: str
+    sha256: str
+    statements: int = 0
+    receipts: int = 0
+    receipts_of_agencies: int = 0
+    gaps: tuple[str, ...] = ()
+    """where statements are missing before these"""
+    known: bool = False
+    """the same bytes were taken in before, and nothing was done"""
+
+
+@step
+def tie(agency: str, lender: str, as_of: date) -> dict[str, int]:
+    """Everything of one agency that the rules can tie is tied, in one transaction."""
+    at = desk()
+    now = at.now()
+    with at.database.write() as connection:
+        tied = cash.match_cash(connection, lender, agency, now)
+        waiting, disputed = recon.match_invoices(connection, lender, agency, now, closing=True)
+        overdue = cash.note_overdue(connection, lender, agency, as_of, now)
+        done = {
+            "matches": tied.confirmed,
+            "matches_suggested": tied.suggested,
+            "matches_ambiguous": tied.ambiguous,
+            "breaks_opened": tied.breaks + disputed + overdue,
+        }
+        if any(done.values()):
+            details: dict[str, str | int] = {"lender": lender, "agency": agency, "as_of": as_of.isoformat()}
+            details |= {"matches": tied.confirmed, "suggested": tied.suggested, "breaks": done["breaks_opened"]}
+            audit.record(connection, at.actor, "reconcile.tied", f"agency:{agency}", details, now)
+    return done | {"invoice_lines_waiting": waiting}
+
+
+@verb
+def reconcile(lender: str, as_of: date | None = None) -> ReconcileReport:
+    """Tie the lender's open lines, receipts and invoices, agency by agency; safe to run again, and after a kill."""
+    at = desk()
+    with at.database.read() as connection:
+        zone = exchange.lender_timezone(connection, lender)
+        agencies = cash.agencies_of(connection, lender)
+    day = as_of or at.today(zone)
+    with at.database.write() as connection:
+        cash.assign_receipts(connection, lender, agencies)
+    parts = tie.map(agencies, lender, day)
+    with at.database.write() as connection:
+        unexplained = cash.note_unexplained(connection, lender, day, at.now())
+    total = {name: sum(part[name] for part in parts) for name in (parts[0] if parts else {})}
+    with at.database.read() as connection:
+        states = cash.states(connection, lender)
+        balanced = is_balanced(connection)
+    return ReconcileReport(
+        lender=lender,
+        as_of=day,
+        agencies=len(agencies),
+        matches=total.get("matches", 0),
+        matches_suggested=total.get("matches_suggested", 0),
+        matches_ambiguous=total.get("matches_ambiguous", 0),
+        breaks_opened=total.get("breaks_opened", 0) + unexplained,
+        invoice_lines_waiting=total.get("invoice_lines_waiting", 0),
+        lines=states["lines"],
+        receipts=states["receipts"],
+        breaks=states["breaks"],
+        journal_balanced=balanced,
+    )
+
+
+@verb
+def import_statement(path: Path, lender: str) -> BankReport:
+    """Take a camt.053 file into the books; the same bytes again change nothing.
+
+    Raises StatementRefused where the file cannot be counted on; then nothing of it is taken.
+    """
+    from connectors.bank.camt053 import statements
+
+    at = desk()
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"no file {path.name} there")
+    with path.open("rb") as source:
+        sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+    with at.database.read() as connection:
+        exchange.lender_timezone(connection, lender)
+        if cash.known_statement(connection, sha256):
+            return BankReport(lender, sha256, known=True)
+    found = statements(path)
+    taken = []
+    with at.database.write() as connection:
+        if cash.known_statement(connection, sha256):
+            return BankReport(lender, sha256, known=True)
+        now = at.now()
+        for number, statement in enumerate(found):
+            # one file may hold several statements, and the hash of each is unique
+            mark = sha256 if number == 0 else f"{sha256}:{number}"
+            stored = cash.store_statement(connection, statement, lender=lender, source=path.name, sha256=mark, now=now)
+            taken.append(stored)
+        report = BankReport(
+            lender=lender,
+            sha256=sha256,
+            statements=len(taken),
+            receipts=sum(one.receipts for one in taken),
+            receipts_of_agencies=sum(one.of_agencies for one in taken),
+            gaps=tuple(one.gap for one in taken if one.gap),
+        )
+        details: dict[str, str | int] = {"lender": lender, "sha256": sha256, "receipts": report.receipts}
+        audit.record(connection, at.actor, "bank.statement_taken", f"lender:{lender}", details, now)
+    return report

@@ -1,0 +1,438 @@
+"""Bank statements in the store, and the receipts on them tied to remittance lines by models.reconcile.cash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, and_, exists, func, or_, select, update
+
+from infra.store.bulk import append, read, reserve, set_columns, staged, table_of
+from infra.store.ledger import post
+from infra.store.recon import Agreed, close_breaks, contracts_of, open_breaks
+from models.ledger import legs
+from models.reconcile import breaks as codes
+from models.reconcile.cash import Outcome, Terms, matched
+from models.reconcile.references import NONE, coded
+from models.tables import AgencyContract, BankReceipt, BankStatement, Break, Match, MatchPart, RemittanceLine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime
+
+    from sqlalchemy import ColumnElement
+
+    from connectors.bank.statement import BankStatementFile
+
+BREAK = table_of(Break)
+CONTRACT = table_of(AgencyContract)
+LINE = table_of(RemittanceLine)
+MATCH = table_of(Match)
+PART = table_of(MatchPart)
+RECEIPT = table_of(BankReceipt)
+STATEMENT = table_of(BankStatement)
+
+UNSETTLED = ("suggested", "ambiguous")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """One statement, now in the store."""
+
+    statement_id: int
+    receipts: int
+    of_agencies: int
+    """how many of them are known to be an agency's"""
+    gap: str
+    """what is missing between this statement and the one before it; empty where nothing is"""
+
+
+@dataclass(frozen=True)
+class Tied:
+    """What one round of matching did."""
+
+    confirmed: int = 0
+    suggested: int = 0
+    ambiguous: int = 0
+    lines: int = 0
+    breaks: int = 0
+
+
+def known_statement(connection: Connection, sha256: str) -> bool:
+    """Whether these very bytes are in already."""
+    return connection.execute(select(exists().where(STATEMENT.c.sha256 == sha256))).scalar_one()
+
+
+def agencies_of(connection: Connection, lender: str) -> list[str]:
+    """The agencies that the lender has, or had, a contract with, in order."""
+    return list(
+        connection.execute(
+            select(CONTRACT.c.agency).where(CONTRACT.c.lender == lender).distinct().order_by(CONTRACT.c.agency)
+        ).scalars()
+    )
+
+
+def store_statement(
+    connection: Connection, statement: BankStatementFile, *, lender: str, source: str, sha256: str, now: datetime
+) -> Imported:
+    """The statement and its receipts are in the store and in the books, each receipt with its agency where that shows.
+
+    A receipt is an agency's if it comes from an account that a contract names (`payer_accounts`), or if its reference
+    begins as a contract says (`bank_references`). Other payers' accounts are not kept: they may be debtors.
+    """
+    gap = _gap(connection, statement, lender)
+    statement_id = reserve(connection, "bank_statement", 1)
+    head = {
+        "statement_id": statement_id, "sha256": sha256, "lender": lender, "source": source,
+        "bank_account": statement.account, "number": statement.number, "currency": statement.currency,
+        "opening_minor": statement.opening_minor, "closing_minor": statement.closing_minor,
+        "from_on": statement.from_on, "to_on": statement.to_on, "entries": len(statement.entries), "imported_at": now,
+    }  # fmt: skip
+    connection.execute(STATEMENT.insert().values(head))
+    entries = statement.entries
+    first = reserve(connection, "bank_receipt", len(entries))
+    payers = _named(connection, lender, "payer_accounts")
+    by_account = entries["payer_account"].isin(payers)
+    owner = _by_reference(entries["reference"], _named(connection, lender, "bank_references"))
+    owner = entries["payer_account"].map(payers).astype("str").where(by_account, owner)
+    receipts = entries[
+        ["entry", "amount_minor", "currency", "booked_on", "value_date", "reference", "is_reversal"]
+    ].assign(
+        receipt_id=np.arange(first, first + len(entries)),
+        statement_id=statement_id,
+        lender=pd.Series(lender, index=entries.index, dtype="str"),
+        agency=owner,
+        counterparty=entries["payer_account"].where(by_account),
+    )
+    # what is taken from the account and is no agency's is not ours to explain
+    receipts["state"] = np.where(owner.isna() & (receipts["amount_minor"] < 0), "not_ours", "unapplied")
+    append(connection, RECEIPT, receipts)
+    key = f"receipt:statement:{statement_id}:" + receipts["booked_on"].dt.strftime("%Y-%m-%d")
+    events = receipts.assign(
+        entry_key=key.astype("str"),
+        event=_same("receipt", receipts),
+        account_id=pd.array([pd.NA] * len(receipts), dtype="Int64"),
+        value_date=receipts["booked_on"],
+        agency=pd.Series(None, index=receipts.index, dtype="str"),
+    )
+    post(connection, legs(events, l1010=receipts["amount_minor"], l1250=-receipts["amount_minor"]), now)
+    return Imported(statement_id, len(receipts), int(owner.notna().sum()), gap)
+
+
+def match_cash(connection: Connection, lender: str, agency: str, now: datetime) -> Tied:
+    """The agency's open lines and receipts are tied as far as the rules go; again changes nothing."""
+    reserve(connection, "match", 0)  # holds the counter's row until the commit: one matcher at a time
+    agreed = contracts_of(connection, lender, agency)
+    total = Tied()
+    lines, receipts = _open_lines(connection, lender, agency), _open_receipts(connection, lender, agency)
+    for currency in sorted(set(lines["currency"].unique()) & set(receipts["currency"].unique())):
+        some = lines[lines["currency"] == currency].reset_index(drop=True)
+        money = receipts[receipts["currency"] == currency].reset_index(drop=True)
+        outcome = matched(some, money, Terms(tolerance_minor=agreed.contracts[-1].tolerance_minor))
+        done = _settle(connection, outcome, some, money, agreed, now, lender=lender, agency=agency, currency=currency)
+        total = Tied(*(getattr(total, name) + getattr(done, name) for name in Tied.__dataclass_fields__))
+    return total
+
+
+def assign_receipts(connection: Connection, lender: str, agencies: Sequence[str]) -> int:
+    """Receipts of an unknown payer whose reference only one agency's open lines have are that agency's; how many."""
+    unknown = read(
+        connection,
+        select(RECEIPT.c.receipt_id, RECEIPT.c.reference).where(
+            RECEIPT.c.lender == lender, RECEIPT.c.agency.is_(None), RECEIPT.c.state == "unapplied"
+        ),
+    )
+    if unknown.empty:
+        return 0
+    owner = np.full(len(unknown), NONE)
+    hits = np.zeros(len(unknown), dtype=np.int64)
+    for number, agency in enumerate(agencies):
+        refs = read(connection, select(LINE.c.txn_ref, LINE.c.batch_ref).where(_is_open(lender, agency)))
+        if refs.empty:
+            continue
+        hit = coded(refs["txn_ref"], refs["batch_ref"], unknown["reference"]).receipt != NONE
+        owner[hit] = number
+        hits += hit
+    one = hits == 1
+    names = np.array(list(agencies), dtype=object)[owner[one]]
+    known = unknown.loc[one, ["receipt_id"]].assign(agency=pd.Series(names, index=unknown.index[one], dtype="str"))
+    return set_columns(connection, RECEIPT, known, ["receipt_id"])
+
+
+def note_overdue(connection: Connection, lender: str, agency: str, as_of: date, now: datetime) -> int:
+    """Lines whose money should be here by `as_of` are breaks; how many new ones.
+
+    Not those that a suggestion or an ambiguity has put before a person already.
+    """
+    agreed = contracts_of(connection, lender, agency)
+    names = ["line_id", "agency", "account_id", "currency", "value_date"]
+    waiting = read(
+        connection,
+        select(*(LINE.c[name] for name in names), LINE.c.net_minor.label("amount_minor"))
+        .where(LINE.c.lender == lender, LINE.c.agency == agency, LINE.c.state == "awaiting_cash")
+        .where(~_before_a_person(PART.c.line_id == LINE.c.line_id)),
+    )
+    late = _late_days(agreed, waiting["value_date"])
+    due = waiting["value_date"] + pd.to_timedelta(late, unit="D")
+    overdue = waiting[(due < pd.Timestamp(as_of)).to_numpy() & late.notna().to_numpy()]
+    return len(open_breaks(connection, lender, codes.found(overdue, "no_receipt", "line_id"), now))
+
+
+def note_unexplained(connection: Connection, lender: str, as_of: date, now: datetime) -> int:
+    """Receipts up to `as_of` that no line explains are breaks; how many new ones."""
+    left = read(
+        connection,
+        select(RECEIPT.c.receipt_id, RECEIPT.c.agency, RECEIPT.c.currency, RECEIPT.c.amount_minor)
+        .where(RECEIPT.c.lender == lender, RECEIPT.c.state == "unapplied", RECEIPT.c.booked_on <= as_of)
+        .where(~_before_a_person(PART.c.receipt_id == RECEIPT.c.receipt_id)),
+    )
+    return len(open_breaks(connection, lender, codes.found(left, "no_line", "receipt_id"), now))
+
+
+def states(connection: Connection, lender: str) -> dict[str, dict[str, int]]:
+    """How many lines, receipts and open breaks the lender has, by state (breaks: by code)."""
+    tallies = {
+        "lines": (LINE.c.state, LINE.c.lender == lender),
+        "receipts": (RECEIPT.c.state, RECEIPT.c.lender == lender),
+        "breaks": (BREAK.c.code, and_(BREAK.c.lender == lender, BREAK.c.state == "open")),
+    }
+    found: dict[str, dict[str, int]] = {}
+    for name, (by, which) in tallies.items():
+        rows = connection.execute(select(by, func.count()).where(which).group_by(by).order_by(by))
+        found[name] = {row[0]: row[1] for row in rows}
+    return found
+
+
+def _gap(connection: Connection, statement: BankStatementFile, lender: str) -> str:
+    """What is missing between this statement and the last one of the account."""
+    last = connection.execute(
+        select(STATEMENT.c.number, STATEMENT.c.closing_minor, STATEMENT.c.to_on)
+        .where(STATEMENT.c.lender == lender, STATEMENT.c.bank_account == statement.account)
+        .order_by(STATEMENT.c.statement_id.desc())
+        .limit(1)
+    ).one_or_none()
+    if last is None or last.closing_minor is None or statement.opening_minor is None:
+        return ""
+    if last.closing_minor == statement.opening_minor:
+        return ""
+    return (
+        f"statement {statement.number} opens at {statement.opening_minor} and {last.number} closed at"
+        f" {last.closing_minor}: one between them is missing, or this one is out of order"
+    )
+
+
+def _named(connection: Connection, lender: str, term: str) -> dict[str, str]:
+    """Every text that the lender's contracts give under `term`, and whose it is."""
+    named: dict[str, str] = {}
+    for agency in agencies_of(connection, lender):
+        for contract in contracts_of(connection, lender, agency).contracts:
+            named.update(dict.fromkeys(getattr(contract, term), agency))
+    return named
+
+
+def _by_reference(reference: pd.Series, starts: Mapping[str, str]) -> pd.Series:
+    """Whose reference each is, by how it begins; of two beginnings the longer."""
+    owner = pd.Series(None, index=reference.index, dtype="str")
+    upper = reference.str.upper()
+    for start, agency in sorted(starts.items(), key=lambda item: len(item[0])):
+        owner = owner.mask(upper.str.startswith(start.upper(), na=False), agency)
+    return owner
+
+
+def _is_open(lender: str, agency: str) -> ColumnElement[bool]:
+    """A line that may still be paid; one in break is paid with its transfer, and stays in break."""
+    return and_(
+        LINE.c.lender == lender,
+        LINE.c.agency == agency,
+        or_(
+            LINE.c.state.in_(("awaiting_cash", "part_matched")),
+            and_(LINE.c.state == "in_break", LINE.c.cash_minor == 0),
+        ),
+        LINE.c.net_minor != LINE.c.cash_minor,
+    )
+
+
+def _open_lines(connection: Connection, lender: str, agency: str) -> pd.DataFrame:
+    names = ["line_id", "content_id", "account_id", "original_line_id", "txn_ref", "batch_ref", "value_date", "agency",
+             "currency", "state", "cash_minor", "posted_at"]  # fmt: skip
+    return read(
+        connection,
+        select(
+            *(LINE.c[name] for name in names),
+            (LINE.c.net_minor - LINE.c.cash_minor).label("net_minor"),
+            (LINE.c.gross_minor - LINE.c.cash_minor).label("gross_minor"),
+        ).where(_is_open(lender, agency)),
+    )
+
+
+def _open_receipts(connection: Connection, lender: str, agency: str) -> pd.DataFrame:
+    names = ["receipt_id", "reference", "value_date", "agency", "currency", "applied_minor"]
+    return read(
+        connection,
+        select(
+            *(RECEIPT.c[name] for name in names),
+            (RECEIPT.c.amount_minor - RECEIPT.c.applied_minor).label("amount_minor"),
+        ).where(
+            RECEIPT.c.lender == lender, RECEIPT.c.agency == agency, RECEIPT.c.state.in_(("unapplied", "part_matched"))
+        ),
+    )
+
+
+def _before_a_person(joined: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a suggestion or an ambiguity about the row waits for somebody."""
+    return exists().where(joined, PART.c.match_id == MATCH.c.match_id, MATCH.c.status.in_(UNSETTLED))
+
+
+def _settle(
+    connection: Connection,
+    outcome: Outcome,
+    lines: pd.DataFrame,
+    receipts: pd.DataFrame,
+    agreed: Agreed,
+    now: datetime,
+    **subject: str,
+) -> Tied:
+    """The outcome is in the store: matches, states, breaks, postings."""
+    matches, parts = _new(connection, outcome)
+    if matches.empty:
+        return Tied()
+    first = reserve(connection, "match", len(matches))
+    number = pd.Series(np.arange(first, first + len(matches)), index=matches["match"])
+    append(connection, MATCH, matches.drop(columns="match").assign(match_id=number.to_numpy(), made_at=now, **subject))
+    first = reserve(connection, "match_part", len(parts))
+    rows = parts.assign(match_id=parts["match"].map(number), part_id=np.arange(first, first + len(parts)))
+    append(connection, PART, rows.drop(columns="match"))
+
+    changed = outcome.lines.merge(
+        lines[["line_id", "cash_minor", "state", "posted_at"]], on="line_id", suffixes=("", "_was")
+    )
+    changed["cash_minor"] += changed["paid_minor"]
+    changed["state"] = changed["state"].mask(changed["state_was"] == "in_break", "in_break")
+    set_columns(connection, LINE, changed[["line_id", "cash_minor", "state"]], ["line_id"])
+    moved = outcome.receipts.merge(receipts[["receipt_id", "applied_minor"]], on="receipt_id")
+    moved["applied_minor"] += moved["used_minor"]
+    set_columns(connection, RECEIPT, moved[["receipt_id", "applied_minor", "state"]], ["receipt_id"])
+    _resolve(connection, changed[["line_id"]], moved[["receipt_id"]], number, now)
+
+    day = _match_days(outcome, receipts)
+    late = _late(outcome, lines, agreed, day)
+    opened = open_breaks(connection, subject["lender"], codes.together([outcome.breaks, late]), now)
+    _post_cash(connection, outcome, changed, day, int(number.iloc[0]), now, **subject)
+    statuses = matches["status"].value_counts()
+    return Tied(
+        confirmed=int(statuses.get("confirmed", 0)),
+        suggested=int(statuses.get("suggested", 0)),
+        ambiguous=int(statuses.get("ambiguous", 0)),
+        lines=len(changed),
+        breaks=len(opened),
+    )
+
+
+def _new(connection: Connection, outcome: Outcome) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Matches and parts without the suggestions and ambiguities that a person has before them already."""
+    matches, parts = outcome.matches, outcome.parts
+    open_ones = matches.loc[matches["status"] != "confirmed", "match"]
+    if open_ones.empty:
+        return matches, parts
+    asked = parts[parts["match"].isin(open_ones) & parts["receipt_id"].notna()]
+    with staged(connection, PART, asked[["receipt_id"]].drop_duplicates()) as stage:
+        known = read(
+            connection,
+            select(PART.c.receipt_id)
+            .join(stage, stage.c.receipt_id == PART.c.receipt_id)
+            .join(MATCH, MATCH.c.match_id == PART.c.match_id)
+            .where(MATCH.c.status.in_(UNSETTLED)),
+        )
+    old = asked.loc[asked["receipt_id"].isin(known["receipt_id"]), "match"]
+    return matches[~matches["match"].isin(old)], parts[~parts["match"].isin(old)]
+
+
+def _resolve(
+    connection: Connection, lines: pd.DataFrame, receipts: pd.DataFrame, fresh: pd.Series, now: datetime
+) -> None:
+    """What was suggested, doubted or missed about rows that are tied now is settled."""
+    because = "tied by a later match"
+    with staged(connection, PART, lines) as line, staged(connection, PART, receipts) as receipt:
+        of_line, of_receipt = select(line.c.line_id), select(receipt.c.receipt_id)
+        about = select(PART.c.match_id).where(or_(PART.c.line_id.in_(of_line), PART.c.receipt_id.in_(of_receipt)))
+        connection.execute(
+            update(MATCH)
+            .where(MATCH.c.status.in_(UNSETTLED), MATCH.c.match_id.in_(about), MATCH.c.match_id < int(fresh.iloc[0]))
+            .values(status="undone")
+        )
+        settled = BREAK.c.code.in_(("no_receipt", "no_line", "ambiguous", "amount_diff"))
+        close_breaks(connection, and_(settled, BREAK.c.line_id.in_(of_line)), because, now)
+        close_breaks(connection, and_(settled, BREAK.c.receipt_id.in_(of_receipt)), because, now)
+
+
+def _match_days(outcome: Outcome, receipts: pd.DataFrame) -> np.ndarray:
+    """Per match the value date of its last receipt, as days since 1970; 0 where it has none."""
+    day = np.zeros(len(outcome.matches), dtype=np.int64)
+    part = outcome.parts[outcome.parts["receipt_id"].notna()]
+    of = pd.Series(
+        receipts["value_date"].to_numpy(dtype="datetime64[D]").astype(np.int64), index=receipts["receipt_id"]
+    )
+    np.maximum.at(day, part["match"].to_numpy(), of.loc[part["receipt_id"].astype("int64")].to_numpy())
+    return day
+
+
+def _late_days(agreed: Agreed, days: pd.Series) -> pd.Series:
+    """The contract's `late_days` on each day (Int64, null: none agreed)."""
+    terms = pd.array([contract.late_days for contract in agreed.contracts], dtype="Int64")
+    return pd.Series(terms[agreed.on(days)], index=days.index)
+
+
+def _late(outcome: Outcome, lines: pd.DataFrame, agreed: Agreed, day: np.ndarray) -> pd.DataFrame:
+    """Lines whose money came later than agreed."""
+    confirmed = outcome.matches.loc[outcome.matches["status"] == "confirmed", "match"]
+    parts = outcome.parts[outcome.parts["line_id"].notna() & outcome.parts["match"].isin(confirmed)]
+    parts = parts[day[parts["match"]] > 0].astype({"line_id": "int64"})
+    about = lines.set_index("line_id")[["value_date", "account_id", "agency", "currency"]]
+    parts = parts.join(about, on="line_id")
+    came = pd.Series(day[parts["match"]], index=parts.index)
+    took = came - parts["value_date"].to_numpy(dtype="datetime64[D]").astype(np.int64)
+    allowed = _late_days(agreed, parts["value_date"])
+    late = (took > allowed).fillna(value=False).to_numpy(dtype=bool)
+    return codes.found(parts[late], "late_remittance", "line_id", allowed_days=allowed[late], taken_days=took[late])
+
+
+def _post_cash(
+    connection: Connection,
+    outcome: Outcome,
+    changed: pd.DataFrame,
+    day: np.ndarray,
+    first: int,
+    now: datetime,
+    **subject: str,
+) -> None:
+    """Money that is tied leaves `unapplied` for the agency's clearing; what the tolerance forgives is written off.
+
+    Lines that are not in the books take nothing out of `unapplied`.
+    """
+    counting = changed.loc[changed["posted_at"].notna()].set_index("line_id")
+    status = outcome.matches["status"].to_numpy() == "confirmed"
+    parts = outcome.parts[status[outcome.parts["match"]] & (day[outcome.parts["match"]] > 0)]
+    paid = parts[parts["line_id"].isin(counting.index)]
+    used = parts[parts["receipt_id"].notna()]
+    line_off = paid["line_id"].map(counting["written_off_minor"]).fillna(0).astype("int64")
+    off = outcome.receipts.set_index("receipt_id")["written_off_minor"]
+    receipt_off = used["receipt_id"].map(off).fillna(0).astype("int64")
+    days = np.concatenate([day[paid["match"]], day[used["match"]]])
+    events = pd.DataFrame({"value_date": days.astype("datetime64[D]").astype("datetime64[us]")})
+    key = "cash:" + ":".join((subject["lender"], subject["agency"], subject["currency"], str(first))) + ":"
+    events = events.assign(
+        entry_key=(key + events["value_date"].dt.strftime("%Y-%m-%d")).astype("str"),
+        event=_same("cash", events),
+        account_id=pd.array([pd.NA] * len(events), dtype="Int64"),
+        **{name: _same(value, events) for name, value in subject.items()},
+    )
+    cash = np.concatenate([paid["amount_minor"], np.zeros(len(used), dtype=np.int64)])
+    short = np.concatenate([line_off, np.zeros(len(used), dtype=np.int64)])
+    over = np.concatenate([np.zeros(len(paid), dtype=np.int64), receipt_off])
+    post(connection, legs(events, l1250=cash + over, l1200=-cash - short, l5950=short - over), now)
+
+
+def _same(text: str, frame: pd.DataFrame) -> pd.Series:
+    return pd.Series(text, index=frame.index, dtype="str")
