@@ -233,7 +233,7 @@ def __getattr__(name: str) -> Flow[..., None]:
     raise AttributeError(name)
 
 
-def _shown(report: Any) -> dict[str, Any]:  # noqa: ANN401 - any dataclass
+def _shown(report: Any) -> dict[str, Any]:
     return {
         one.name: value
         for one in dataclasses.fields(report)
@@ -251,7 +251,7 @@ def _called(name: str, item: object, position: int) -> str:
     return f"{name} {item}" if isinstance(item, str | int) and is_identifier(item) else f"{name} {position + 1}"
 
 
-def _begun(name: str) -> Any:  # noqa: ANN401 - an id of Prefect's
+def _begun(name: str) -> Any:
     try:
         return create_progress_artifact(progress=0.0, key=_key(name))
     except Exception:  # noqa: BLE001 - a bar is no reason to stop
@@ -272,7 +272,7 @@ def _as_annotated(signature: inspect.Signature, given: Mapping[str, Any]) -> dic
     return {name: _typed(value, signature.parameters[name].annotation) for name, value in given.items()}
 
 
-def _typed(value: Any, annotation: Any) -> Any:  # noqa: ANN401 - by annotation
+def _typed(value: Any, annotation: Any) -> Any:
     wanted = set(typing.get_args(annotation)) or {annotation}
     if isinstance(value, str):
         if datetime in wanted:

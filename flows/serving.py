@@ -135,7 +135,7 @@ def is_healthy(api_url: str) -> bool:
         return False
 
 
-def ask(api_url: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+def ask(api_url: str, path: str, body: object = None) -> Any:
     """What the server's API answers. Raises ServerFailed."""
     request = urllib.request.Request(  # noqa: S310 - our own URL
         f"{api_url}{path}",

@@ -81,7 +81,7 @@ def close_journal() -> None:
 class PrivateFile(logging.handlers.RotatingFileHandler):
     """A rotated file that only its owner reads."""
 
-    def _open(self) -> Any:  # noqa: ANN401 - the base class's own annotation is private
+    def _open(self) -> Any:
         descriptor = os.open(self.baseFilename, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
         return os.fdopen(descriptor, "a", encoding=self.encoding)
 

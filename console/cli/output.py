@@ -222,7 +222,7 @@ def _jsonable_composed(value: object) -> Plain:
     return _jsonable_foreign(value)
 
 
-def _jsonable_foreign(value: Any) -> Plain:  # noqa: ANN401 - told apart by what they can do: none is imported for it
+def _jsonable_foreign(value: Any) -> Plain:
     if hasattr(value, "model_dump"):  # a row of the store
         return jsonable(value.model_dump())
     if hasattr(value, "to_dict") and hasattr(value, "columns"):  # a frame
