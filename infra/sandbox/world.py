@@ -228,6 +228,6 @@ def transfers(world: World, lender: str, until: date) -> pd.DataFrame:
         agency.paid_out = [one for one in agency.paid_out if one not in due]
         rows += due
     columns = ["reference", "amount_minor", "currency", "value_date", "payer"]
-    return pd.DataFrame(rows, columns=[*columns, "lender"])[columns].sort_values(
-        ["value_date", "reference"], ignore_index=True
-    )
+    came = pd.DataFrame(rows, columns=[*columns, "lender"])[columns]
+    came = came.astype({"amount_minor": "int64"}).assign(value_date=pd.to_datetime(came["value_date"]))
+    return came.sort_values(["value_date", "reference"], ignore_index=True)
