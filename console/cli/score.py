@@ -55,7 +55,7 @@ def scorecard(run: Run = None, lender: Lender = None, json: Json = False) -> Non
     emit(scorecards(run, lender), title="Scorecards")
 
 
-def _rows(found: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - infra.store.scores.Run, imported only when it runs
+def _rows(found: Any) -> list[dict[str, Any]]:
     """One row per agency: the components' values by name, and the interval of the recovery."""
     whole = found.components[found.components["segment"] == "all"].drop_duplicates(["agency", "component"])
     rows = []

@@ -172,7 +172,8 @@ def standing(book: Book) -> Standing:
     """What is known of each agency's recovered over expected money, and which can be ranked.
 
     Money is turned into as many payments as vary as much (compound Poisson); the variance is taken between bags of
-    debtors, so what one debtor pays over many months counts as one. An agency's own dispersion is pulled to everybody's.
+    debtors, so what one debtor pays over many months counts as one. An agency's own
+    dispersion is pulled to everybody's.
     """
     parameters, agencies = book.parameters, len(book.agencies)
     ratio = np.divide(book.recovered, book.expected, out=np.zeros(agencies), where=book.expected > 0)

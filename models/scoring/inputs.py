@@ -62,6 +62,6 @@ class Component:
     note: str = ""
 
 
-def number(value: Any) -> float | None:  # noqa: ANN401 - a number of Python's or numpy's
+def number(value: Any) -> float | None:
     """A plain float; None for None and for not a number."""
     return None if value is None or np.isnan(value) else float(value)

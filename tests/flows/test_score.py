@@ -35,16 +35,19 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     placed = pd.Timestamp("2026-01-05")
     plain = {"lender": "harbour", "debtor_id": ids, "account_id": ids, "currency": "CNY", "bucket": "M2", "dpd": 40}
     account = pd.DataFrame({
-        **plain, "ref_index": ids.astype(str), "portfolio_id": 1, "product": "card", "balance_minor": 1_000_000, "as_of": placed,
+        **plain, "ref_index": ids.astype(str), "portfolio_id": 1, "product": "card", "balance_minor": 1_000_000,
+        "as_of": placed,
     })  # fmt: skip
     placement = pd.DataFrame({
         **plain, "placement_id": ids, "plan_id": 1, "agency": codes, "round": 1, "stage": "phone", "segment": "all",
-        "balance_minor": 1_000_000, "placed_on": placed, "due_back_on": placed + pd.Timedelta(days=180), "state": "placed",
+        "balance_minor": 1_000_000, "placed_on": placed, "due_back_on": placed + pd.Timedelta(days=180),
+        "state": "placed",
     })  # fmt: skip
     paying = ids[ids % 5 == 0]
     line = pd.DataFrame({
         "line_id": paying, "content_id": paying.astype(str), "file_id": 1, "line": paying, "lender": "harbour",
-        "agency": codes[paying], "placement_id": paying, "account_id": paying, "gross_minor": 90_000, "net_minor": 90_000,
+        "agency": codes[paying], "placement_id": paying, "account_id": paying, "gross_minor": 90_000,
+        "net_minor": 90_000,
         "currency": "CNY", "value_date": placed + pd.Timedelta(days=20), "state": "matched",
     })  # fmt: skip
     with desk.database.write() as connection:
@@ -59,7 +62,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk.database.close()
 
 
-def test_scoring_twice_is_one_run(desk: Desk) -> None:
+@pytest.mark.usefixtures("desk")
+def test_scoring_twice_is_one_run() -> None:
     first, second = score(), score()
     assert (first.run_id, first.fresh) == (second.run_id, not second.fresh)
     assert first.agencies == 3
@@ -78,12 +82,14 @@ def test_new_money_is_a_new_run(desk: Desk) -> None:
     assert score().run_id != first.run_id
 
 
-def test_another_seed_or_day_is_another_run(desk: Desk) -> None:
+@pytest.mark.usefixtures("desk")
+def test_another_seed_or_day_is_another_run() -> None:
     runs = {score().run_id, score(seed=1).run_id, score(as_of=date(2026, 4, 1)).run_id}
     assert len(runs) == 3
 
 
-def test_lost_pages_come_back_as_they_were(desk: Desk) -> None:
+@pytest.mark.usefixtures("desk")
+def test_lost_pages_come_back_as_they_were() -> None:
     report = score()
     folder = Path(report.scorecards_dir)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -94,17 +100,20 @@ def test_lost_pages_come_back_as_they_were(desk: Desk) -> None:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_the_future_is_refused(desk: Desk) -> None:
+@pytest.mark.usefixtures("desk")
+def test_the_future_is_refused() -> None:
     with pytest.raises(UsageError, match="has not come"):
         score(as_of=date(2027, 1, 1))
 
 
-def test_nothing_sent_is_said(desk: Desk) -> None:
+@pytest.mark.usefixtures("desk")
+def test_nothing_sent_is_said() -> None:
     with pytest.raises(UsageError, match="no placement of nobody"):
         score(lender="nobody")
 
 
-def test_nothing_scored_is_said(desk: Desk) -> None:
+@pytest.mark.usefixtures("desk")
+def test_nothing_scored_is_said() -> None:
     with pytest.raises(UsageError, match="nothing has been scored"):
         show()
     score()
@@ -112,7 +121,8 @@ def test_nothing_scored_is_said(desk: Desk) -> None:
         show(99)
 
 
-def test_the_command_line_scores_and_shows(desk: Desk) -> None:
+@pytest.mark.usefixtures("desk")
+def test_the_command_line_scores_and_shows() -> None:
     runner = CliRunner()
     ran = runner.invoke(app, ["run", "--as-of", "2026-05-01", "--json"])
     assert ran.exit_code == 0, ran.output

@@ -32,7 +32,7 @@ Fill = Callable[[Database, int], None]
 
 
 def filled(database: Database, accounts: int) -> None:
-    """Accounts of two lenders with four agencies since January; line 0 is rejected, line 1 direct, one agency invoices wrong."""
+    """Accounts of two lenders with four agencies since January; line 0 is rejected, line 1 direct."""
     SQLModel.metadata.create_all(database.engine)
     rng = np.random.default_rng(1)
     ids = np.arange(accounts)
@@ -76,36 +76,80 @@ def _file_the_rest(database: Database) -> None:
             session.add(Agency(agency=code, name=name, drop="{}", created_at=NOON))
             session.add(
                 InboundFile(
-                    file_id=number, agency=code, lender="birch", name=f"{number}", state="accepted", sealed_sha256=f"{number}",
-                    sealed_size=1, stored_path="", rows=100, rows_refused=number, received_at=NOON,
-                )  # fmt: skip
+                    file_id=number,
+                    agency=code,
+                    lender="birch",
+                    name=f"{number}",
+                    state="accepted",
+                    sealed_sha256=f"{number}",
+                    sealed_size=1,
+                    stored_path="",
+                    rows=100,
+                    rows_refused=number,
+                    received_at=NOON,
+                )
             )
-            acknowledged = {"acknowledged_at": NOON.replace(day=2 + 3 * number)} if number < 3 else {}
+            acknowledged_at = NOON.replace(day=2 + 3 * number) if number < 3 else None
             session.add(
                 Transmission(
-                    transmission_id=number, work_key=f"{number}", lender="birch", agency=code, kind="placement", sequence=1,
-                    name="", prepared_on=AS_OF, delivered_at=NOON, **acknowledged,
-                )  # fmt: skip
+                    transmission_id=number,
+                    work_key=f"{number}",
+                    lender="birch",
+                    agency=code,
+                    kind="placement",
+                    sequence=1,
+                    name="",
+                    prepared_on=AS_OF,
+                    delivered_at=NOON,
+                    acknowledged_at=acknowledged_at,
+                )
             )
             session.add(
                 InvoiceLine(
-                    invoice_line_id=number, file_id=1, line=1, lender="birch", agency=code, invoice_no="1", base_minor=100,
-                    commission_minor=20, currency="CNY", period="2026-02", state="disputed" if number == 2 else "agreed",
-                )  # fmt: skip
+                    invoice_line_id=number,
+                    file_id=1,
+                    line=1,
+                    lender="birch",
+                    agency=code,
+                    invoice_no="1",
+                    base_minor=100,
+                    commission_minor=20,
+                    currency="CNY",
+                    period="2026-02",
+                    state="disputed" if number == 2 else "agreed",
+                )
             )
         session.add(
             InboundFile(
-                file_id=9, agency="lotus", lender="birch", name="9", state="refused", sealed_sha256="9", sealed_size=1,
-                stored_path="", rows=50, received_at=NOON,
-            )  # fmt: skip
+                file_id=9,
+                agency="lotus",
+                lender="birch",
+                name="9",
+                state="refused",
+                sealed_sha256="9",
+                sealed_size=1,
+                stored_path="",
+                rows=50,
+                received_at=NOON,
+            )
         )
-        session.add(Complaint(agency="lotus", complaint_ref="1", placement_id=2, received_on=date(2026, 2, 1), category="tone"))
-        session.add(Complaint(agency="lotus", complaint_ref="2", placement_id=2, received_on=date(2027, 2, 1), category="tone"))
+        session.add(
+            Complaint(agency="lotus", complaint_ref="1", placement_id=2, received_on=date(2026, 2, 1), category="tone")
+        )
+        session.add(
+            Complaint(agency="lotus", complaint_ref="2", placement_id=2, received_on=date(2027, 2, 1), category="tone")
+        )
         session.add(
             Break(
-                break_id=1, break_key="amount_diff:1", code="amount_diff", lender="birch", agency="lotus", amount_minor=1,
-                currency="CNY", opened_at=NOON,
-            )  # fmt: skip
+                break_id=1,
+                break_key="amount_diff:1",
+                code="amount_diff",
+                lender="birch",
+                agency="lotus",
+                amount_minor=1,
+                currency="CNY",
+                opened_at=NOON,
+            )
         )
 
 

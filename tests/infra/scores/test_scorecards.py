@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from importlib.resources import files as resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree, html
@@ -25,6 +26,11 @@ from models.scoring.assessment import assess
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 LANGUAGES = ("en", "zh")
+
+
+def parsed(page: str) -> Any:
+    """The page's tree; lxml's own types know of no text_content."""
+    return html.fromstring(page)
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +49,20 @@ def run(tmp_path_factory: pytest.TempPathFactory, fill: object, as_of: date) -> 
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_an_agency_is_shown_no_other_agency(run: Run, code: str) -> None:
     for agency in run.names:
-        page = html.fromstring(scorecard(run, agency, code)).text_content() + scorecard(run, agency, code)
+        page = parsed(scorecard(run, agency, code)).text_content() + scorecard(run, agency, code)
         others = {other: name for other, name in run.names.items() if other != agency}
         assert not [other for other, name in others.items() if other in page or name in page]
 
 
 def test_the_lender_is_shown_all(run: Run) -> None:
-    text = html.fromstring(overview(run, "en")).text_content()
+    text = parsed(overview(run, "en")).text_content()
     assert all(name in text for name in run.names.values())
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_pages_run_nothing_and_fetch_nothing(run: Run, code: str) -> None:
     for page in (overview(run, code), scorecard(run, "quayside", code)):
-        tree = html.fromstring(page)
+        tree = parsed(page)
         assert not tree.xpath("//script | //link | //img | //iframe | //@onclick")
         assert not re.findall(r"url\(|@import|https?://", page)
         assert all("/" not in link for link in tree.xpath("//a/@href"))
@@ -65,7 +71,7 @@ def test_pages_run_nothing_and_fetch_nothing(run: Run, code: str) -> None:
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_every_chart_says_what_it_shows(run: Run, code: str) -> None:
     for page in (overview(run, code), scorecard(run, "quayside", code)):
-        tree = html.fromstring(page)
+        tree = parsed(page)
         assert tree.get("lang") == {"en": "en", "zh": "zh-Hans"}[code]
         charts = tree.xpath("//svg[@role='img']")
         assert charts
@@ -82,7 +88,7 @@ def test_charts_hold_numbers_only(run: Run, code: str) -> None:
     for page in (overview(run, code), scorecard(run, "hengxin", code)):
         assert "nan" not in page.lower().replace("finance", "")
         assert "None" not in page
-        for chart in html.fromstring(page).xpath("//svg"):
+        for chart in parsed(page).xpath("//svg"):
             etree.fromstring(etree.tostring(chart, with_tail=False))
 
 
@@ -97,14 +103,14 @@ def test_few_others_are_not_given_away(run: Run) -> None:
     shown, hidden = Book(run), Book(replace(run, summary=told))
     assert shown.peers(shown.cards[0], "recovery") is not None
     assert hidden.peers(hidden.cards[0], "recovery") is None
-    page = html.fromstring(scorecard(replace(run, summary=told), "quayside", "en")).text_content()
+    page = parsed(scorecard(replace(run, summary=told), "quayside", "en")).text_content()
     assert "would give them away" in page
 
 
 def test_a_shut_gate_is_said_at_the_top(run: Run) -> None:
     components = run.components.copy()
     components.loc[(components["component"] == "complaint_gate") & (components["agency"] == "lotus"), "note"] = "shut"
-    page = html.fromstring(scorecard(replace(run, components=components), "lotus", "en"))
+    page = parsed(scorecard(replace(run, components=components), "lotus", "en"))
     assert "gate is shut" in page.xpath("string(//p[contains(@class, 'banner')])")
 
 

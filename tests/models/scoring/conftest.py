@@ -30,34 +30,40 @@ def simulated(effects: Sequence[float], accounts: int = 4000, seed: int = 1, ske
     recalled = rng.random(accounts) < 0.1
     placed = START + day
     names = np.array([f"ag{number}" for number in range(count)])
-    placements = pd.DataFrame({
-        "placement_id": np.arange(accounts),
-        "debtor_id": rng.integers(0, int(accounts * 0.85), accounts),
-        "lender": pd.Series("harbour", index=range(accounts), dtype="str"),
-        "agency": pd.Series(names[agency], dtype="str"),
-        "currency": pd.Series("CNY", index=range(accounts), dtype="str"),
-        "product": pd.Series(rng.choice(["card", "cash"], accounts), dtype="str"),
-        "score_band": pd.Series(None, index=range(accounts), dtype="str"),
-        "round": 1,
-        "balance_minor": balance,
-        "dpd": dpd,
-        "placed_on": placed.astype("datetime64[us]"),
-        "due_back_on": (placed + 180).astype("datetime64[us]"),
-        "ended_on": np.where(recalled, placed + 60, np.datetime64("NaT")).astype("datetime64[us]"),
-        "end_reason": pd.Series(np.where(recalled, "recalled", ""), dtype="str"),
-    })
+    placements = pd.DataFrame(
+        {
+            "placement_id": np.arange(accounts),
+            "debtor_id": rng.integers(0, int(accounts * 0.85), accounts),
+            "lender": pd.Series("harbour", index=range(accounts), dtype="str"),
+            "agency": pd.Series(names[agency], dtype="str"),
+            "currency": pd.Series("CNY", index=range(accounts), dtype="str"),
+            "product": pd.Series(rng.choice(["card", "cash"], accounts), dtype="str"),
+            "score_band": pd.Series(None, index=range(accounts), dtype="str"),
+            "round": 1,
+            "balance_minor": balance,
+            "dpd": dpd,
+            "placed_on": placed.astype("datetime64[us]"),
+            "due_back_on": (placed + 180).astype("datetime64[us]"),
+            "ended_on": np.where(recalled, placed + 60, np.datetime64("NaT")).astype("datetime64[us]"),
+            "end_reason": pd.Series(np.where(recalled, "recalled", ""), dtype="str"),
+        }
+    )
     chance = 0.2 * np.exp(-dpd / 200) * np.asarray(effects)[agency]
     parts = []
     for month in range(MONTHS):
         paying = np.flatnonzero(rng.random(accounts) < chance * 0.8**month)
         gross = (balance[paying] * rng.beta(1, 4, len(paying))).astype(np.int64) + 1
         parts.append(
-            pd.DataFrame({
-                "placement_id": paying,
-                "agency": placements["agency"].to_numpy()[paying],
-                "gross_minor": gross,
-                "value_date": (placed[paying] + 30 * month + rng.integers(0, 30, len(paying))).astype("datetime64[us]"),
-            })
+            pd.DataFrame(
+                {
+                    "placement_id": paying,
+                    "agency": placements["agency"].to_numpy()[paying],
+                    "gross_minor": gross,
+                    "value_date": (placed[paying] + 30 * month + rng.integers(0, 30, len(paying))).astype(
+                        "datetime64[us]"
+                    ),
+                }
+            )
         )
     lines = pd.concat(parts, ignore_index=True)
     lines = lines[lines["value_date"] <= pd.Timestamp(AS_OF)].reset_index(drop=True)

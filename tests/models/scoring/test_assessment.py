@@ -94,7 +94,7 @@ def test_intervals_cover_the_true_effect_nine_times_in_ten(simulate: Simulate, a
     for seed in range(40):
         effects = np.exp(rng.normal(0, 0.2, 6))
         found = list(figures(assess(simulate(effects, 3000, seed=seed), as_of, seed), "recovery").values())
-        truth = effects / np.average(effects, weights=[one.expected for one in found])
+        truth = effects / np.average(effects, weights=[one.expected or 0 for one in found])
         covered += [(one.low or 0) <= true <= (one.high or 0) for one, true in zip(found, truth, strict=True)]
     assert np.mean(covered) >= 0.86
 
@@ -109,7 +109,9 @@ def test_too_little_to_go_by_has_an_estimate_and_no_rank(simulate: Simulate, as_
 def test_an_agency_that_holds_nothing_has_no_figures(drawn: Inputs, as_of: date) -> None:
     idle = drawn.conduct.iloc[:1].rename(index={"ag0": "idle"})
     found = assess(replace(drawn, conduct=pd.concat([drawn.conduct, idle])), as_of, 7, QUICK)
-    told = [one for one in found.components if one.agency == "idle" and one.component not in ("breaks", "complaint_gate")]
+    told = [
+        one for one in found.components if one.agency == "idle" and one.component not in ("breaks", "complaint_gate")
+    ]
     assert {one.value for one in told} == {None}
 
 

@@ -71,7 +71,9 @@ def test_a_placement_of_tomorrow_has_no_age() -> None:
         ("recovery", "2026-03-02", AFTER_END),
     ],
 )
-def test_money_counts_only_while_the_account_was_the_agencys_to_collect(kind: str, value_date: str, standing: str) -> None:
+def test_money_counts_only_while_the_account_was_the_agencys_to_collect(
+    kind: str, value_date: str, standing: str
+) -> None:
     held = placements(end_reason="recalled", ended_on="2026-03-01")
     assert standings(held, lines((kind, 100, value_date))) == [standing]
 

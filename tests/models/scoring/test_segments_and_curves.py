@@ -22,14 +22,12 @@ def book(**columns: list[object]) -> pd.DataFrame:
         "balance_minor": [250_000], "dpd": [45],
     }  # fmt: skip
     frame = pd.DataFrame({name: columns.get(name, cells * rows) for name, cells in plain.items()})
-    return frame.astype({name: "str" for name in ("lender", "currency", "product", "score_band")})
+    return frame.astype(dict.fromkeys(("lender", "currency", "product", "score_band"), "str"))
 
 
 def test_bands_read_as_people_say_them() -> None:
     assert dpd_bands((31, 61)) == ("0–30d", "31–60d", "61d+")
     assert balance_bands((1000, 5000, 2_000_000)) == ("<1k", "1k–5k", "5k–2M", "≥2M")
-
-
 
 
 def test_segments_part_by_age_balance_and_product() -> None:
@@ -71,7 +69,8 @@ def test_the_order_of_placements_changes_no_label(seed: int) -> None:
 
 def curves(ages: list[int], paid: list[tuple[int, int, int]]) -> pd.DataFrame:
     placements = pd.DataFrame({
-        "agency": "quayside", "segment": "all", "vintage": "2026-01", "currency": "CNY", "balance_minor": 10_000, "age_days": ages,
+        "agency": "quayside", "segment": "all", "vintage": "2026-01", "currency": "CNY", "balance_minor": 10_000,
+        "age_days": ages,
     })  # fmt: skip
     money = pd.DataFrame(paid, columns=["at", "month", "gross_minor"], dtype="int64")
     return liquidation_curves(placements.astype({"age_days": "int64"}), money, PARAMETERS)
@@ -91,7 +90,8 @@ def test_a_month_that_some_have_not_lived_has_no_value() -> None:
 
 def test_nothing_placed_has_no_rate() -> None:
     placements = pd.DataFrame({
-        "agency": ["quayside"], "segment": ["all"], "vintage": ["2026-01"], "currency": ["CNY"], "balance_minor": [0], "age_days": [40],
+        "agency": ["quayside"], "segment": ["all"], "vintage": ["2026-01"], "currency": ["CNY"], "balance_minor": [0],
+        "age_days": [40],
     })  # fmt: skip
     none = pd.DataFrame({"at": [0], "month": [0], "gross_minor": [0]})
     assert liquidation_curves(placements, none, PARAMETERS)["rate"].isna().all()
