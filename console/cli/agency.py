@@ -129,11 +129,21 @@ def probe(code: Code, json: Json = False) -> None:  # noqa: ARG001 - read by emi
 
 
 @keys.command()
-def ours(suite: Annotated[str, typer.Argument(help="age or openpgp.")] = "age", json: Json = False) -> None:  # noqa: ARG001 - read by emit
-    """Show our public keys, to give to an agency."""
+def ours(
+    suite: Annotated[str, typer.Argument(help="age or openpgp.")] = "age",
+    out: Annotated[Path | None, typer.Option(help="Write the files to give to an agency into this folder.", show_default=False)] = None,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Show our public keys, to give to an agency (docs/how-to/for-agencies.md says what it does with them)."""
     from infra.wiring import desk
 
-    emit(desk().keyring.public_keys(suite, desk().now()), title=f"Our {suite} keys")
+    public = desk().keyring.public_keys(suite, desk().now())
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        given = {"age": "encrypt", "allowed_signers": "allowed_signers"} if suite == "age" else {"asc": "encrypt"}
+        for ending, half in given.items():
+            (out / f"lender.{ending}").write_text(public[half].rstrip() + "\n", encoding="ascii")
+    emit(public, title=f"Our {suite} keys")
 
 
 @keys.command()
