@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from flows.engine import step, verb
+from flows.engine import Schedule, step, verb
 from infra import audit
 from infra.store import cash, exchange, recon
 from infra.store.ledger import is_balanced
@@ -17,7 +17,7 @@ from models.errors import UsageError
 
 @dataclass(frozen=True)
 class ReconcileReport:
-    """How the lender's books stand, and what this run added to them."""
+    """How the books of the lender (or of all) stand, and what this run added to them."""
 
     lender: str
     as_of: date
@@ -73,37 +73,51 @@ def tie(agency: str, lender: str, as_of: date) -> dict[str, int]:
     return done | {"invoice_lines_waiting": waiting}
 
 
-@verb
-def reconcile(lender: str, as_of: date | None = None) -> ReconcileReport:
-    """Tie the lender's open lines, receipts and invoices, agency by agency; safe to run again, and after a kill."""
+@verb(schedule=Schedule("40 6 * * *"))
+def reconcile(lender: str | None = None, as_of: date | None = None) -> ReconcileReport:
+    """Tie the open lines, receipts and invoices of the lender (or of all), agency by agency.
+
+    Safe to run again, and after a kill.
+    """
     at = desk()
     with at.database.read() as connection:
-        zone = exchange.lender_timezone(connection, lender)
-        agencies = cash.agencies_of(connection, lender)
-    day = as_of or at.today(zone)
-    with at.database.write() as connection:
-        cash.assign_receipts(connection, lender, agencies)
-    parts = tie.map(agencies, lender, day)
-    with at.database.write() as connection:
-        unexplained = cash.note_unexplained(connection, lender, day, at.now())
-    total = {name: sum(part[name] for part in parts) for name in (parts[0] if parts else {})}
+        if lender is not None:
+            exchange.lender_timezone(connection, lender)
+        lenders = [lender] if lender is not None else cash.lenders(connection)
+    total: dict[str, int] = {}
+    for one in lenders:
+        for part in _tie_lender(one, as_of):
+            total |= {name: total.get(name, 0) + number for name, number in part.items()}
     with at.database.read() as connection:
         states = cash.states(connection, lender)
         balanced = is_balanced(connection)
     return ReconcileReport(
-        lender=lender,
-        as_of=day,
-        agencies=len(agencies),
+        lender=lender or "all",
+        as_of=as_of or at.today(),
+        agencies=total.get("agencies", 0),
         matches=total.get("matches", 0),
         matches_suggested=total.get("matches_suggested", 0),
         matches_ambiguous=total.get("matches_ambiguous", 0),
-        breaks_opened=total.get("breaks_opened", 0) + unexplained,
+        breaks_opened=total.get("breaks_opened", 0),
         invoice_lines_waiting=total.get("invoice_lines_waiting", 0),
         lines=states["lines"],
         receipts=states["receipts"],
         breaks=states["breaks"],
         journal_balanced=balanced,
     )
+
+
+def _tie_lender(lender: str, as_of: date | None) -> list[dict[str, int]]:
+    at = desk()
+    with at.database.read() as connection:
+        day = as_of or at.today(exchange.lender_timezone(connection, lender))
+        agencies = cash.agencies_of(connection, lender)
+    with at.database.write() as connection:
+        cash.assign_receipts(connection, lender, agencies)
+    parts = tie.map(agencies, lender, day)
+    with at.database.write() as connection:
+        unexplained = cash.note_unexplained(connection, lender, day, at.now())
+    return [*parts, {"agencies": len(agencies), "breaks_opened": unexplained}]
 
 
 @verb

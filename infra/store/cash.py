@@ -191,16 +191,22 @@ def note_unexplained(connection: Connection, lender: str, as_of: date, now: date
     return len(open_breaks(connection, lender, codes.found(left, "no_line", "receipt_id"), now))
 
 
-def states(connection: Connection, lender: str) -> dict[str, dict[str, int]]:
-    """How many lines, receipts and open breaks the lender has, by state (breaks: by code)."""
-    tallies = {
-        "lines": (LINE.c.state, LINE.c.lender == lender),
-        "receipts": (RECEIPT.c.state, RECEIPT.c.lender == lender),
-        "breaks": (BREAK.c.code, and_(BREAK.c.lender == lender, BREAK.c.state == "open")),
-    }
+def lenders(connection: Connection) -> list[str]:
+    """Every lender that has, or had, a contract, in order."""
+    return list(connection.execute(select(CONTRACT.c.lender).distinct().order_by(CONTRACT.c.lender)).scalars())
+
+
+def states(connection: Connection, lender: str | None) -> dict[str, dict[str, int]]:
+    """How many lines, receipts and open breaks the lender (None: all) has, by state (breaks: by code)."""
+    tallies = {"lines": (LINE, LINE.c.state), "receipts": (RECEIPT, RECEIPT.c.state), "breaks": (BREAK, BREAK.c.code)}
     found: dict[str, dict[str, int]] = {}
-    for name, (by, which) in tallies.items():
-        rows = connection.execute(select(by, func.count()).where(which).group_by(by).order_by(by))
+    for name, (table, by) in tallies.items():
+        tally = select(by, func.count()).group_by(by).order_by(by)
+        if lender is not None:
+            tally = tally.where(table.c.lender == lender)
+        if table is BREAK:
+            tally = tally.where(BREAK.c.state == "open")
+        rows = connection.execute(tally)
         found[name] = {row[0]: row[1] for row in rows}
     return found
 

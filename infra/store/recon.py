@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Connection, cast, exists, func, select, updat
 
 from infra.store.bulk import append, read, reserve, set_columns, staged, table_of
 from infra.store.ledger import post
+from infra.store.statements import statement_lines
 from models.contract import Contract, NoContract, commission, portion, terms_on
 from models.ledger import legs
 from models.reconcile import breaks as codes
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from sqlalchemy import ColumnElement
+
+__all__ = ["accept_invoice", "accept_remittance", "contracts_of", "open_breaks", "statement_lines"]
 
 ACCOUNT = table_of(Account)
 BREAK = table_of(Break)

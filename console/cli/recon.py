@@ -1,0 +1,130 @@
+"""`consign recon`: tie remittances to placements, bank and invoices; see what is left to a person."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.cli.output import DryRun, Json, emit, say
+
+app = typer.Typer(no_args_is_help=True)
+
+Lender = Annotated[str | None, typer.Option(help="Only this lender; default all.")]
+Day = Annotated[
+    datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Default today, where the lender is.")
+]
+FINDINGS = 3
+
+
+@app.command()
+def run(
+    lender: Lender = None,
+    as_of: Day = None,
+    dry_run: DryRun = False,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Tie what can be tied, and open a break for the rest. Ends with 3 while breaks are open."""
+    if dry_run:
+        _preview(lender, as_of.date() if as_of else None)
+        return
+    from flows.engine import run as run_verb
+    from flows.reconcile import reconcile
+
+    report = run_verb(reconcile, lender=lender, as_of=as_of.date() if as_of else None)
+    emit(report, title="Reconciled")
+    if report.breaks:
+        say(f"{sum(report.breaks.values())} breaks are open: consign recon breaks")
+        raise typer.Exit(FINDINGS)
+
+
+app.command("match", help="The same as `run`.", hidden=True)(run)
+
+
+@app.command("import-statement")
+def import_statement(
+    path: Annotated[Path, typer.Argument(help="A camt.053 file.", exists=True, dir_okay=False)],
+    lender: Annotated[str, typer.Option(help="Whose account it is.")],
+    dry_run: DryRun = False,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Take a bank statement into the books; the same file again changes nothing."""
+    if dry_run:
+        from connectors.bank.camt053 import statements
+
+        emit([
+            {"account": f"…{one.account[-4:]}", "number": one.number, "currency": one.currency,
+             "opening_minor": one.opening_minor, "closing_minor": one.closing_minor, "entries": len(one.entries)}
+            for one in statements(path)
+        ], title="Statements in the file")  # fmt: skip
+        return
+    from flows.engine import run as run_verb
+    from flows.reconcile import import_statement as verb
+
+    report = run_verb(verb, path=path.resolve(), lender=lender)
+    emit(report, title="Bank statement")
+    for gap in report.gaps:
+        say(gap)
+    if report.gaps:
+        raise typer.Exit(FINDINGS)
+
+
+@app.command()
+def breaks(
+    lender: Lender = None,
+    agency: Annotated[str | None, typer.Option(help="Only this agency.")] = None,
+    code: Annotated[str | None, typer.Option(help="Only this code.")] = None,
+    closed: Annotated[bool, typer.Option("--closed", help="Those that are settled, instead.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="So many at most, the largest first.")] = 100,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """List differences that a person must look at, the largest first."""
+    from infra.store import breaks as store
+    from infra.wiring import desk
+
+    at = desk()
+    with at.database.read() as connection:
+        found = store.listed(
+            connection,
+            at.today(),
+            lender=lender,
+            agency=agency,
+            code=code,
+            state="closed" if closed else "open",
+            limit=limit,
+        )
+    emit(found, title="Breaks", columns=["break_id", "code", "agency", "amount_minor", "currency", "age", "about"])
+
+
+@app.command()
+def show(break_id: int, json: Json = False) -> None:  # noqa: ARG001 - read by emit
+    """Everything about one break: what was expected and found, the line or receipt, the candidates."""
+    from infra.store import breaks as store
+    from infra.wiring import desk
+
+    with desk().database.read() as connection:
+        emit(store.whole(connection, break_id), title=f"Break {break_id}")
+
+
+@app.command("trial-balance")
+def trial_balance(lender: Lender = None, json: Json = False) -> None:  # noqa: ARG001 - read by emit
+    """Debits and credits per ledger and agency; they sum to nothing."""
+    from infra.store.ledger import trial_balance as balance
+    from infra.wiring import desk
+
+    with desk().database.read() as connection:
+        emit(balance(connection, lender), title="Trial balance")
+
+
+def _preview(lender: str | None, as_of: date | None) -> None:
+    """What stands open now, without touching it."""
+    from infra.store import cash
+    from infra.wiring import desk
+
+    with desk().database.read() as connection:
+        states = cash.states(connection, lender)
+    counts = {name: jsonlib.dumps(one) for name, one in states.items()}
+    emit({"lender": lender or "all", "as_of": as_of} | counts, title="Open now")
