@@ -45,13 +45,21 @@ class Curve:
 
 
 def curve(
-    rate: Sequence[float], low: Sequence[float], high: Sequence[float], expected: Sequence[float], height: int = 250
+    rate: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+    expected: Sequence[float],
+    reach: float = 0.0,
+    height: int = 250,
 ) -> Curve | None:
-    """The cumulative curve from month 0; None before the first month has passed."""
+    """The cumulative curve from month 0; None before the first month has passed.
+
+    reach: a share that the axis goes up to at least, so that curves side by side have one scale.
+    """
     if not rate:
         return None
     left, right, top, bottom = 52.0, WIDTH - 64.0, 14.0, height - 40.0
-    ceiling = max(*high, *rate, *expected, 1e-6)
+    ceiling = max(*high, *rate, *expected, reach, 1e-6)
     floor = min(*low, *rate, 0.0)
     ticks = nice_ticks(floor, ceiling)
     floor, ceiling = min(floor, ticks[0]), max(ceiling, ticks[-1])

@@ -72,10 +72,10 @@ class Card:
         raw = None if not found.expected or found.actual is None or found.actual <= 0 else found.actual / found.expected
         return Estimate(self.name, found.value, found.low, found.high, raw, faint=bool(found.note))
 
-    @property
-    def curve(self) -> Curve | None:
-        """Its liquidation curve."""
-        return curve(self.curves["rate"], self.curves["low"], self.curves["high"], self.curves["expected"])
+    def curve(self, reach: float = 0.0) -> Curve | None:
+        """Its liquidation curve, on an axis up to `reach` at least."""
+        told = self.curves
+        return curve(told["rate"], told["low"], told["high"], told["expected"], reach)
 
     @property
     def totals(self) -> dict[str, dict[str, Any]]:
@@ -102,6 +102,13 @@ class Book:
             for code, name in self.run.names.items()
         ]
         return sorted(cards, key=lambda card: (card.name, card.code))
+
+    @cached_property
+    def reach(self) -> float:
+        """The highest share on any curve: the lender's page draws all on one scale, an agency's page only its own."""
+        return max(
+            (share for card in self.cards for name in ("high", "expected") for share in card.curves[name]), default=0.0
+        )
 
     def segments(self, agency: str) -> list[dict[str, Any]]:
         """The segments in which most was expected of the agency."""
