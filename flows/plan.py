@@ -77,7 +77,7 @@ def expire_plans() -> PlansExpired:
     ended = []
     for plan_id in _open_plans():
         with at.database.write() as connection:
-            if (because := plans.stale(connection, plan_id, at.now())) is not None:
+            if (because := _stale(connection, plan_id)) is not None:
                 plans.expire(connection, plan_id, at.now(), because)
                 ended.append(plan_id)
     return PlansExpired(ended)
@@ -98,8 +98,10 @@ def spec_of(file: Path | None, nested: Mapping[str, Mapping[str, Any]] = NOTHING
 def draft(spec: PlanSpec, *, certified_too: bool = False) -> PlanDrafted:
     """The plan that the spec asks for is a draft. Raises NobodyToPlace where there is nothing to share out."""
     at = desk()
-    with at.database.write() as connection:
+    # the store is free for others while the plan is made: what changes meanwhile makes it stale, and that is looked at
+    with at.database.read() as connection:
         proposal = _proposal(connection, spec, certified_too=certified_too)
+    with at.database.write() as connection:
         plan_id = plans.create(connection, proposal, spec, policies.find(spec.policy), at.actor, at.now())
         kept = plans.plan(connection, plan_id)
     return PlanDrafted(plan_id, spec.name, kept.state, kept.content_sha256, proposal.summary)
@@ -204,12 +206,30 @@ def _open_plans() -> list[int]:
         return plans.open_plans(connection)
 
 
+def stale(plan_id: int) -> str | None:
+    """Why an open plan no longer holds; None while it does, and for a plan that has ended. Changes nothing."""
+    with desk().database.read() as connection:
+        known = plans.plan(connection, plan_id)
+        return _stale(connection, plan_id) if known.state in plans.OPEN_STATES else None
+
+
+def _stale(connection: Connection, plan_id: int) -> str | None:
+    known = plans.plan(connection, plan_id)
+    try:
+        same = policies.find(known.policy).sha256 == known.policy_sha256
+    except UsageError:
+        same = False
+    if not same:
+        return f"release policy {known.policy} is not what it was"
+    return plans.stale(connection, plan_id, desk().now())
+
+
 def _end_if_stale(plan_id: int) -> None:
     """An open plan that no longer holds has ended, and stays ended though PlanStale is raised."""
     at = desk()
     with at.database.write() as connection:
         known = plans.plan(connection, plan_id)
-        because = plans.stale(connection, plan_id, at.now()) if known.state in plans.OPEN_STATES else None
+        because = _stale(connection, plan_id) if known.state in plans.OPEN_STATES else None
         if because is not None:
             plans.expire(connection, plan_id, at.now(), because)
     if because is not None:

@@ -98,7 +98,7 @@ def simulate(
         **SPECIMENS,
     )
     out = release.minimise(frame, told)
-    entry = f"release {told.entry} of {policy.name} {policy.version}: {told.legal_basis or told.basis}"
+    entry = f"release {told.entry} of {policy.name} {policy.version}"
     found = []
     for field in PLACEMENT_FIELDS.values():
         how = told.treatments.get(field.name)

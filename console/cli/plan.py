@@ -103,8 +103,7 @@ def show(
     with desk().database.read() as connection:
         known = plans.plan(connection, plan_id)
         left_out = plans.exclusions(connection, plan_id) if held_back else None
-        still_open = known.state in plans.OPEN_STATES
-        because = plans.stale(connection, plan_id, desk().now()) if still_open else None
+    because = flow.stale(plan_id)
     summary = jsonlib.loads(known.summary)
     if json:
         told = known.model_dump() | {

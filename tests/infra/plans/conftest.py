@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,9 +91,22 @@ class World:
 
 
 @pytest.fixture
-def world(database_url: str) -> Iterator[World]:
-    """60 debtors with two accounts each (2n-1 and 2n), three live agencies under contract."""
-    database = Database(database_url)
+def world(tmp_path: Path) -> Iterator[World]:
+    """60 debtors with two accounts each (2n-1 and 2n), three live agencies under contract; on SQLite."""
+    with built_at(f"sqlite:///{tmp_path / 'consign.sqlite'}") as world:
+        yield world
+
+
+@pytest.fixture
+def world_on_either(database_url: str) -> Iterator[World]:
+    """The same, once on SQLite and once on PostgreSQL."""
+    with built_at(database_url) as world:
+        yield world
+
+
+@contextmanager
+def built_at(url: str) -> Iterator[World]:
+    database = Database(url)
     SQLModel.metadata.create_all(database.engine)
     built = World(database)
     built.add(
@@ -101,7 +116,7 @@ def world(database_url: str) -> Iterator[World]:
                 agency=code, name=name, state="live", drop="{}", channels="phone,sms", created_at=NOW, term_days=180,
                 capacity_accounts=capacity,
             )
-            for code, name, capacity in (("harbour", "Harbour", None), ("lotus", "Lotus", 500), ("quay", "Quayside", None))
+            for code, name, capacity in (("harbour", "Harbour", None), ("lotus", "Lotus", 500), ("quay", "Quay", None))
         ),
         *(
             AgencyContract(
@@ -118,28 +133,25 @@ def world(database_url: str) -> Iterator[World]:
         bulk.append(
             connection,
             Account,
-            pd.DataFrame({
-                "account_id": ids,
-                "lender": "first-bank",
-                "ref_index": [f"{n:064x}" for n in ids],
-                "debtor_id": (ids + 1) // 2,
-                "portfolio_id": 1,
-                "product": np.where(ids % 3 == 0, "loan", "card"),
-                "currency": "CNY",
-                "balance_minor": rng.integers(500_00, 20_000_00, len(ids)),
-                "dpd": 61,
-                "bucket": "M3",
-                "region": "310115",
-                "as_of": pd.Timestamp("2026-11-21"),
-            }),
+            pd.DataFrame(
+                {
+                    "account_id": ids,
+                    "lender": "first-bank",
+                    "ref_index": [f"{n:064x}" for n in ids],
+                    "debtor_id": (ids + 1) // 2,
+                    "portfolio_id": 1,
+                    "product": np.where(ids % 3 == 0, "loan", "card"),
+                    "currency": "CNY",
+                    "balance_minor": rng.integers(500_00, 20_000_00, len(ids)),
+                    "dpd": 61,
+                    "bucket": "M3",
+                    "region": "310115",
+                    "as_of": pd.Timestamp("2026-11-21"),
+                }
+            ),
         )
-    at = Desk(Settings(database=database_url), clock=lambda: built.now, actor="chen.yu")
+    at = Desk(Settings(database=url), clock=lambda: built.now, actor="chen.yu")
     at.__dict__["database"] = database
     with seated(at):
         yield built
     database.close()
-
-
-@pytest.fixture
-def day() -> timedelta:
-    return timedelta(days=1)
