@@ -14,7 +14,8 @@ import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, true
 
 from infra.store.bulk import append, read, reserve, table_of
-from models.scoring.inputs import CONDUCT, PLACEMENTS, Inputs
+from models.scoring.inputs import CONDUCT, LINES, PLACEMENTS, Inputs
+from models.scoring.recoveries import IN_BREAK
 from models.tables import (
     Account,
     Agency,
@@ -23,6 +24,7 @@ from models.tables import (
     InboundFile,
     InvoiceLine,
     Placement,
+    Recall,
     RemittanceLine,
     Score,
     ScoreRun,
@@ -35,12 +37,13 @@ if TYPE_CHECKING:
     from models.scoring.assessment import Assessment
 
 NO_MONEY = ("rejected", "duplicate")
-"""States of a remittance line that are no recovery."""
+"""States of a remittance line that are no recovery at all."""
 
 APART = "\x1f"
 """Between texts that are read as one: the unit separator, which is in no code or name of ours."""
 
 PLACEMENT, ACCOUNT, LINE = table_of(Placement), table_of(Account), table_of(RemittanceLine)
+RECALL = table_of(Recall)
 RUN, SCORE = table_of(ScoreRun), table_of(Score)
 COMPONENT_COLUMNS = [
     "agency", "component", "segment", "value", "low", "high", "expected", "actual", "weight", "note",
@@ -167,9 +170,13 @@ def _placements(connection: Connection, lender: str | None, as_of: date) -> pd.D
     Six texts that take few values each come as one and are taken apart once per combination: reading text is what
     costs.
     """
+    # a recall because it was paid is confirmed as a recall, and yet it ended by being paid
+    end_reason = case(
+        (and_(RECALL.c.reason == "paid", PLACEMENT.c.ended_on.is_not(None)), "paid"), else_=PLACEMENT.c.end_reason
+    )
     texts = {
         "lender": PLACEMENT.c.lender, "agency": PLACEMENT.c.agency, "currency": PLACEMENT.c.currency,
-        "product": ACCOUNT.c.product, "score_band": ACCOUNT.c.score_band, "end_reason": PLACEMENT.c.end_reason,
+        "product": ACCOUNT.c.product, "score_band": ACCOUNT.c.score_band, "end_reason": end_reason,
     }  # fmt: skip
     first, *others = texts.values()
     packed: ColumnElement[str] = func.coalesce(first, "")
@@ -179,6 +186,7 @@ def _placements(connection: Connection, lender: str | None, as_of: date) -> pd.D
     statement = (
         select(*(PLACEMENT.c[name] for name in names), packed.label("texts"))
         .join_from(PLACEMENT, ACCOUNT, ACCOUNT.c.account_id == PLACEMENT.c.account_id)
+        .outerjoin(RECALL, RECALL.c.placement_id == PLACEMENT.c.placement_id)
         .where(PLACEMENT.c.state != "planned", PLACEMENT.c.placed_on <= as_of, _of(PLACEMENT, lender))
         .order_by(PLACEMENT.c.placement_id)
     )
@@ -191,14 +199,15 @@ def _placements(connection: Connection, lender: str | None, as_of: date) -> pd.D
 
 
 def _lines(connection: Connection, lender: str | None, as_of: date) -> pd.DataFrame:
-    names = ["placement_id", "agency", "currency", "kind", "gross_minor", "value_date"]
+    names = ["placement_id", "agency", "currency", "gross_minor", "value_date"]
+    kind = case((LINE.c.state == IN_BREAK, IN_BREAK), else_=LINE.c.kind).label("kind")
     commission = func.coalesce(LINE.c.due_commission_minor, LINE.c.commission_minor).label("commission_minor")
     statement = (
-        select(*(LINE.c[name] for name in names), commission)
+        select(*(LINE.c[name] for name in names), kind, commission)
         .where(LINE.c.state.not_in(NO_MONEY), LINE.c.value_date <= as_of, _of(LINE, lender))
         .order_by(LINE.c.line_id)
     )
-    return read(connection, statement)
+    return read(connection, statement)[list(LINES)]
 
 
 def _conduct(connection: Connection, lender: str | None, as_of: date, acknowledge_days: int) -> pd.DataFrame:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
     from models.scoring.parameters import Parameters
 
-COUNTED, DIRECT, EARLY, AFTER_END, UNPLACED = "counted", "direct", "early", "after_end", "unplaced"
-APART = (DIRECT, EARLY, AFTER_END, UNPLACED)
+COUNTED = "counted"
+DIRECT, EARLY, AFTER_END, IN_BREAK, UNPLACED = "direct", "early", "after_end", "in_break", "unplaced"
+APART = (DIRECT, EARLY, AFTER_END, IN_BREAK, UNPLACED)
 """Why a line does not count: paid to the lender itself; on its way before the agency could act; after the placement's
-end; tied to no placement that is scored."""
+end; held up by a difference that keeps it out of the books; tied to no placement of this agency that is scored."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,24 @@ def classed(
 ) -> pd.DataFrame:
     """The lines with `at` (row of their placement, -1: none), `day` (since placed) and `standing` (COUNTED or why not).
 
-    lines: `placement_id kind gross_minor value_date …`. The reversal of a payment that does not count does
-    not count either.
+    lines: `placement_id agency kind gross_minor value_date …`, `kind` being IN_BREAK for what is held up. The reversal
+    of a payment that does not count does not count either.
     """
     at = pd.Index(placements["placement_id"]).get_indexer(pd.Index(lines["placement_id"].fillna(-1).astype("int64")))
+    # what another agency hands over for a placement is no merit of the one that holds it
+    own = placements["agency"].take(at).to_numpy() == lines["agency"].to_numpy()
+    at = np.where(own, at, -1)
     day = np.where(at >= 0, _days(lines["value_date"]) - _days(placements["placed_on"])[at], -1)
     kind = lines["kind"]
     standing = np.select(
-        [at < 0, (kind == "direct").to_numpy(), day < parameters.settle_days, day >= exposed_days[at]],
-        [UNPLACED, DIRECT, EARLY, AFTER_END],
+        [
+            (kind == IN_BREAK).to_numpy(),
+            at < 0,
+            (kind == DIRECT).to_numpy(),
+            day < parameters.settle_days,
+            day >= exposed_days[at],
+        ],
+        [IN_BREAK, UNPLACED, DIRECT, EARLY, AFTER_END],
         COUNTED,
     )
     reversal = (kind == "reversal").to_numpy()

@@ -32,7 +32,7 @@ Fill = Callable[[Database, int], None]
 
 
 def filled(database: Database, accounts: int) -> None:
-    """Accounts of two lenders with four agencies since January; line 0 is rejected, line 1 direct."""
+    """Accounts of two lenders with four agencies since January; three lines count for nobody."""
     SQLModel.metadata.create_all(database.engine)
     rng = np.random.default_rng(1)
     ids = np.arange(accounts)
@@ -62,7 +62,7 @@ def filled(database: Database, accounts: int) -> None:
         "due_commission_minor": gross // 5, "currency": "CNY",
         "value_date": placed[paying] + rng.integers(3, 31, len(paying)) * np.timedelta64(1, "D"), "state": "matched",
     })  # fmt: skip
-    lines.loc[0, "state"], lines.loc[1, "kind"] = "rejected", "direct"
+    lines.loc[0, "state"], lines.loc[1, "kind"], lines.loc[2, "state"] = "rejected", "direct", "in_break"
     with database.write() as connection:
         append(connection, Account, account)
         append(connection, Placement, placement)

@@ -9,6 +9,7 @@ import pytest
 from infra.store import scores
 from infra.store.database import Database
 from models.scoring.assessment import assess
+from models.tables import Placement, Recall
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 
@@ -18,8 +19,30 @@ def test_what_was_never_sent_or_is_no_money_is_not_read(database: Database, as_o
         drawn = scores.inputs(connection, None, as_of, 2)
     assert 0 not in set(drawn.placements["placement_id"])
     assert len(drawn.placements) == 1199
-    assert (drawn.lines["kind"] == "direct").sum() == 1
+    assert drawn.lines["kind"].value_counts()[["direct", "in_break"]].tolist() == [1, 1]
     assert (drawn.lines["commission_minor"] == drawn.lines["gross_minor"] // 5).all()
+
+
+def test_a_recall_because_it_was_paid_ended_by_being_paid(database: Database, as_of: date) -> None:
+    with database.session() as session:
+        for number, reason in ((3, "paid"), (4, "hold")):
+            placement = session.get_one(Placement, number)
+            placement.state, placement.ended_on, placement.end_reason = "closed", date(2026, 2, 1), "recalled"
+            session.add(placement)
+            session.add(
+                Recall(
+                    recall_id=number,
+                    placement_id=number,
+                    agency="lotus",
+                    reason=reason,
+                    requested_on=as_of,
+                    due_on=as_of,
+                    requested_by="chen.yu",
+                )
+            )
+    with database.read() as connection:
+        told = scores.inputs(connection, None, as_of, 2).placements.set_index("placement_id")["end_reason"]
+    assert told[[3, 4, 5]].tolist() == ["paid", "recalled", ""]
 
 
 def test_the_future_is_not_read(database: Database) -> None:

@@ -11,22 +11,29 @@ import pytest
 
 from models.scoring.inputs import Inputs
 from models.scoring.parameters import standard
-from models.scoring.recoveries import AFTER_END, COUNTED, DIRECT, EARLY, UNPLACED, classed, clock
+from models.scoring.recoveries import AFTER_END, COUNTED, DIRECT, EARLY, IN_BREAK, UNPLACED, classed, clock
 
 PLACED, DUE_BACK = "2026-01-01", "2026-06-30"
 
 
 def placements(**changes: object) -> pd.DataFrame:
-    row = {"placement_id": 7, "placed_on": PLACED, "due_back_on": DUE_BACK, "ended_on": None, "end_reason": None}
+    row = {
+        "placement_id": 7,
+        "agency": "lotus",
+        "placed_on": PLACED,
+        "due_back_on": DUE_BACK,
+        "ended_on": None,
+        "end_reason": None,
+    }
     frame = pd.DataFrame([row | changes])
     dates = ["placed_on", "due_back_on", "ended_on"]
     return frame.assign(**{name: pd.to_datetime(frame[name]) for name in dates}).astype({"end_reason": "str"})
 
 
-def lines(*rows: tuple[str, int, str], placement: int | None = 7) -> pd.DataFrame:
+def lines(*rows: tuple[str, int, str], placement: int | None = 7, agency: str = "lotus") -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["kind", "gross_minor", "value_date"]).astype({"kind": "str"})
     ids = pd.Series([placement] * len(frame), dtype="Int64")
-    return frame.assign(placement_id=ids, value_date=pd.to_datetime(frame["value_date"]))
+    return frame.assign(placement_id=ids, agency=agency, value_date=pd.to_datetime(frame["value_date"]))
 
 
 def standings(held: pd.DataFrame, told: pd.DataFrame, as_of: date = date(2026, 4, 1)) -> list[str]:
@@ -69,6 +76,7 @@ def test_a_placement_of_tomorrow_has_no_age() -> None:
         ("direct", "2026-02-01", DIRECT),
         ("recovery", "2026-02-28", COUNTED),
         ("recovery", "2026-03-02", AFTER_END),
+        ("in_break", "2026-02-01", IN_BREAK),
     ],
 )
 def test_money_counts_only_while_the_account_was_the_agencys_to_collect(
@@ -80,6 +88,10 @@ def test_money_counts_only_while_the_account_was_the_agencys_to_collect(
 
 def test_money_tied_to_no_placement_is_shown_apart() -> None:
     assert standings(placements(), lines(("recovery", 100, "2026-02-01"), placement=None)) == [UNPLACED]
+
+
+def test_what_another_agency_hands_over_is_no_merit_of_the_one_that_holds_it() -> None:
+    assert standings(placements(), lines(("recovery", 100, "2026-02-01"), agency="quayside")) == [UNPLACED]
 
 
 def test_the_reversal_of_a_payment_that_did_not_count_does_not_count() -> None:

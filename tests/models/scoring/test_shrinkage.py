@@ -22,7 +22,7 @@ def parts(found: Posterior) -> np.ndarray:
     return np.stack([found.mean, found.low, found.high, found.p_best, found.p_worst, found.expected_rank])
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(BOOKS, st.randoms(use_true_random=False))
 def test_relabelling_agencies_permutes_the_scores(book: list[tuple[int, float]], random: object) -> None:
     actual, expected = of(book)
@@ -32,7 +32,7 @@ def test_relabelling_agencies_permutes_the_scores(book: list[tuple[int, float]],
     assert turned == pytest.approx(straight[:, order], rel=1e-6, abs=1e-9)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(BOOKS)
 def test_probabilities_sum_to_one_and_ranks_to_their_sum(book: list[tuple[int, float]]) -> None:
     found = posterior(*of(book))
@@ -41,7 +41,7 @@ def test_probabilities_sum_to_one_and_ranks_to_their_sum(book: list[tuple[int, f
     assert found.expected_rank.sum() == pytest.approx(len(book) * (len(book) + 1) / 2, rel=2e-3)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(BOOKS)
 def test_the_estimate_lies_between_its_ends(book: list[tuple[int, float]]) -> None:
     found = posterior(*of(book))
