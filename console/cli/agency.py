@@ -48,7 +48,8 @@ def add(
         title="Agency",
     )
     say(
-        "next: `consign agency drop`, `consign agency keys trust`, `consign agency contract`, then `consign agency state`"
+        "next: `consign agency drop`, `consign agency keys trust`, `consign agency contract`, "
+        "then `consign agency state`"
     )
 
 
@@ -131,7 +132,9 @@ def probe(code: Code, json: Json = False) -> None:  # noqa: ARG001 - read by emi
 @keys.command()
 def ours(
     suite: Annotated[str, typer.Argument(help="age or openpgp.")] = "age",
-    out: Annotated[Path | None, typer.Option(help="Write the files to give to an agency into this folder.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the files to give to an agency into this folder.", show_default=False)
+    ] = None,
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Show our public keys, to give to an agency (docs/how-to/for-agencies.md says what it does with them)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -101,3 +102,43 @@ def contract(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+BLOCK = re.compile(r"<!-- runs: ([\w-]+) -->\n```sh\n(.*?)```", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A page of the documentation whose commands were run: where, and what each block said on stdout."""
+
+    folder: Path
+    said: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def page() -> Callable[..., Followed]:
+    """A function: the named blocks of a how-to, run as they stand, one after the other in one shell."""
+
+    def follow(name: str, blocks: tuple[str, ...], folder: Path, **settings: str) -> Followed:
+        written = dict(BLOCK.findall((ROOT / "docs" / "how-to" / name).read_text(encoding="utf-8")))
+        assert tuple(written) == blocks
+        script = "".join(f"exec > {block}.said\n{commands}\n" for block, commands in written.items())
+        done = subprocess.run(
+            ["sh", "-e", "-c", script],
+            cwd=folder,
+            env=os.environ
+            | {
+                "CONSIGN_ENGINE": "direct",
+                "COLUMNS": "120",
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            }
+            | settings,
+            capture_output=True,
+            text=True,
+            timeout=850,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return Followed(folder, {block: (folder / f"{block}.said").read_text(encoding="utf-8") for block in written})
+
+    return follow
