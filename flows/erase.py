@@ -1,4 +1,4 @@
-"""Erase: ask agencies to delete what they were told about placements that have ended, and watch for the certificates."""
+"""Erase: ask agencies to delete what they were told about ended placements, and watch for the certificates."""
 
 from __future__ import annotations
 

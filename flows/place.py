@@ -60,7 +60,11 @@ def prepare(plan_id: int) -> list[str]:
             )
             plans.mark_placed(connection, plan_id, at.now())
             audit.record(
-                connection, at.actor, "plan.placed", f"plan:{plan_id}",
-                {"accounts": plan.accounts, "files": len(transmissions), "content_sha256": plan.content_sha256}, at.now(),
-            )  # fmt: skip
+                connection,
+                at.actor,
+                "plan.placed",
+                f"plan:{plan_id}",
+                {"accounts": plan.accounts, "files": len(transmissions), "content_sha256": plan.content_sha256},
+                at.now(),
+            )
         return placing.plan_agencies(connection, plan_id)

@@ -59,9 +59,13 @@ def _placed(arrival: Arrival) -> tuple[pd.DataFrame, pd.DataFrame]:
     placements = exchange.placements_of(arrival.connection, arrival.agency.agency, lines["account_id"])
     placements = placements[placements["lender"] == arrival.lender]
     joined = lines.merge(
-        placements.rename(columns={"currency": "placed_currency", "balance_minor": "placed_minor"}).drop(columns="lender"),
-        on="account_id", how="left", validate="many_to_one",
-    )  # fmt: skip
+        placements.drop(columns="lender").rename(
+            columns={"currency": "placed_currency", "balance_minor": "placed_minor"}
+        ),
+        on="account_id",
+        how="left",
+        validate="many_to_one",
+    )
     missing = joined["placement_id"].isna()
     refused.append(rejects_at(joined.loc[missing, "line"].to_numpy(), "account", "not_placed"))
     return joined[~missing].astype({"placement_id": "int64"}), pd.concat(refused, ignore_index=True)
@@ -97,7 +101,9 @@ def _activity(arrival: Arrival) -> Outcome:
     lines, rejects = _placed(arrival)
     at = pd.to_datetime(lines["at"], format="ISO8601", utc=True)
     zone = lines["at"].str.extract(r"([+-])(\d{2}):(\d{2})$")
-    minutes: pd.Series[int] = (zone[1].fillna("0").astype(int) * 60 + zone[2].fillna("0").astype(int)) * np.where(zone[0] == "-", -1, 1)
+    minutes: pd.Series[int] = (zone[1].fillna("0").astype(int) * 60 + zone[2].fillna("0").astype(int)) * np.where(
+        zone[0] == "-", -1, 1
+    )
     bulk.append(
         arrival.connection,
         Activity,

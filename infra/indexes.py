@@ -31,7 +31,7 @@ def identity_index(keyring: Keyring, lines: pd.DataFrame, refs: pd.Series) -> pd
 
 
 def accounts_of(connection: Connection, keyring: Keyring, lender: str, who: str) -> list[int]:
-    """Every account of the debtor whose account number, ID number or telephone this is; none where nobody is known by it."""
+    """Every account of the debtor whose account number, ID number or telephone this is; none where nobody is."""
     asked = pd.Series([who], dtype="str")
     accounts, debtors = bulk.table_of(Account), bulk.table_of(Debtor)
     nobody = pd.Series([None], dtype="str")

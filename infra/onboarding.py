@@ -60,8 +60,9 @@ def add(  # noqa: PLR0913 - an agency's columns
         desk.keyring.ssh_client_key(code, now)
         connection.execute(
             insert(exchange.AGENCIES).values(
-                agency=code, name=name, state="prospect", suite=suite, drop=json.dumps(dict(drop or {}), sort_keys=True),
-                layout="package", channels=channels, capacity_accounts=capacity_accounts, remits=remits,
+                agency=code, name=name, state="prospect", suite=suite,
+                drop=json.dumps(dict(drop or {}), sort_keys=True), layout="package",
+                channels=channels, capacity_accounts=capacity_accounts, remits=remits,
                 term_days=term_days, timezone="Asia/Shanghai", created_at=now,
             )
         )  # fmt: skip

@@ -78,7 +78,7 @@ def account_pseudonyms(key: PseudonymKey, account_ids: pd.Series) -> pd.Series:
 
 
 def debtor_pseudonyms(key: PseudonymKey, debtor_ids: pd.Series) -> pd.Series:
-    """The agency's names for these debtors: debtors lie on the negative side of the same id space, so none is an account's."""
+    """The agency's names for these debtors: they lie on the negative side of the id space, so none is an account's."""
     return pseudonyms(key, -debtor_ids.to_numpy(dtype=np.int64))
 
 

@@ -1,4 +1,4 @@
-"""The disclosure register: who has been told what about this debtor, under which policy and basis, to be deleted by when."""
+"""The disclosure register: who has been told what about a debtor, under which policy and basis, and until when."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def disclosures(desk: Desk, lender: str, who: str) -> pd.DataFrame:
     """One row per file and field that told an agency about this debtor, oldest first.
 
-    who: the lender's account number, an ID number or a telephone number; it is looked up by keyed index and stored nowhere.
+    who: the lender's account number, an ID number or a telephone number; looked up by keyed index and stored nowhere.
     Columns: agency, kind, file, field, treatment, value_class, purpose, basis, policy, policy_version, disclosed_at,
     erase_by, erased_at.  Raises UsageError where nobody is found.
     """

@@ -183,7 +183,8 @@ _IN = (
         Field("certified_by", required=True, about="the role or officer who answers for it"), Field("retained"),
     )),
     _from_agency("complaint", "complaints", (
-        Field("complaint_ref", required=True, unique=True), Field("account"), Field("received_on", "date", required=True),
+        Field("complaint_ref", required=True, unique=True), Field("account"),
+        Field("received_on", "date", required=True),
         Field("category", required=True), Field("severity", one_of=("normal", "serious")),
     )),
 )  # fmt: skip

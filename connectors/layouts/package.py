@@ -1,4 +1,4 @@
-"""A package: a ZIP with `datapackage.json` (Frictionless Data Package) and one CSV per table (spec: docs/reference/files.md).
+"""A package: a ZIP with `datapackage.json` (Frictionless Data Package) and one CSV per table (docs/reference/files.md).
 
 Written as a stream, so that memory is bounded by one frame; read with every claim of the manifest checked before a
 line is believed.

@@ -64,8 +64,8 @@ def list_(
 
     table = exchange.FILES
     chosen = select(
-        table.c.file_id, table.c.name, table.c.state, table.c.rows, table.c.rows_refused, table.c.refusal_code, table.c.finding,
-        table.c.received_at,
+        table.c.file_id, table.c.name, table.c.state, table.c.rows, table.c.rows_refused,
+        table.c.refusal_code, table.c.finding, table.c.received_at,
     )  # fmt: skip
     if agency:
         chosen = chosen.where(table.c.agency == agency)

@@ -2,7 +2,8 @@
 
 It has a keyring of its own and sees nothing but its own drop. The model (seeded; per account and month):
 
-- a debtor pays with probability `skill × base(bucket) × 0.85^(months on book)`; base falls from 0.16 (M1) to 0.03 (M6+);
+- a debtor pays with probability `skill × base(bucket) × 0.85^(months on book)`; base falls from 0.16
+  (M1) to 0.03 (M6+);
 - a payment is the whole balance one time in six, else a share of it drawn evenly from 8 % to 40 %, whole yuan;
 - one payment in 80 is reversed the month after.
 
@@ -131,7 +132,7 @@ class SandboxAgency:
             package = read_package(plain)
         finally:
             plain.unlink(missing_ok=True)
-        frame = package.table.to_pandas()
+        frame: pd.DataFrame = package.table.to_pandas()
         return frame.replace("", None)
 
     def _learn(self, kind: str, lender: str, frame: pd.DataFrame) -> None:
@@ -181,13 +182,14 @@ class SandboxAgency:
         for lender, part in _by_lender(self._to_erase):
             self.book = self.book[~self.book["account"].isin(part["account"])]
             self._send("erasure_certificate", lender, day, now, part.drop_duplicates("account").assign(
-                erased_at=f"{day.isoformat()}T18:00:00+08:00", scope="all", method="files deleted, database rows overwritten",
+                erased_at=f"{day.isoformat()}T18:00:00+08:00", scope="all",
+                method="files deleted, database rows overwritten",
                 certified_by="data protection officer", retained=None,
             ))  # fmt: skip
         self._to_erase = []
 
     def work(self, month: int, day: date, now: datetime) -> None:
-        """A month of contacts, payments, reversals and complaints, reported and remitted, the money sent to the bank."""
+        """A month of contacts, payments, reversals and complaints, reported and remitted, the money on its way."""
         draw = np.random.default_rng([self.seed, month])
         live = self.book[self.book["state"] == "open"]
         for lender in sorted(live["lender"].unique()):
@@ -260,7 +262,7 @@ class SandboxAgency:
         sent = self._spoilt(draw, lines) if self.traits.bad_lines else lines
         name = self._send("remittance", lender, day, now, sent)
         if self.traits.repeats_file and name is not None:
-            self._send_again(name, lender, day)
+            self._send_again(name, day)
         self._invoice(draw, lender, lines, day, now)
 
     def _book_payments(self, lines: pd.DataFrame) -> None:
@@ -294,7 +296,8 @@ class SandboxAgency:
             return
         self._send("complaint", lender, day, now, pd.DataFrame({
             "complaint_ref": [f"{self.code}-{lender}-{month}-{number}" for number in range(len(who))],
-            "account": who["account"].to_numpy(), "received_on": pd.Timestamp(day), "category": "conduct", "severity": "normal",
+            "account": who["account"].to_numpy(), "received_on": pd.Timestamp(day),
+            "category": "conduct", "severity": "normal",
         }))  # fmt: skip
 
     # -- the envelope --------------------------------------------------------------------------------------------------
@@ -325,7 +328,7 @@ class SandboxAgency:
         self.files_written += 1
         return name
 
-    def _send_again(self, name: str, lender: str, day: date) -> None:
+    def _send_again(self, name: str, day: date) -> None:
         """The same sealed bytes, under the next day's name."""
         again = name.replace(f".{day:%Y%m%d}.", f".{day + timedelta(days=1):%Y%m%d}.")
         for path in self.outbox.glob(f"{name}*"):

@@ -196,8 +196,9 @@ def _onboard(desk: Desk, host: Host, cast: Cast, lenders: dict[str, str], seed: 
     for number, lender in enumerate(sorted(lenders)):
         rate = float(cast.rate)
         terms = TERMS.format(
-            name=cast.name, lender=lender, remits=remits, term_days=term_days, rate=cast.rate, older=f"{rate + 0.05:.2f}",
-            oldest=f"{rate + 0.12:.2f}", payer=_payer(cast.code, number), reference=f"{cast.code.upper()}-{lender.upper()}-",
+            name=cast.name, lender=lender, remits=remits, term_days=term_days, rate=cast.rate,
+            older=f"{rate + 0.05:.2f}", oldest=f"{rate + 0.12:.2f}", payer=_payer(cast.code, number),
+            reference=f"{cast.code.upper()}-{lender.upper()}-",
         )  # fmt: skip
         onboarding.contract(desk, cast.code, lender, terms, desk.today(), cast.share)
         contracts[lender] = Contract.parse(terms)

@@ -79,7 +79,7 @@ def agencies(connection: Connection) -> list[str]:
 
 def lender_exists(connection: Connection, code: str) -> bool:
     """True where a lender has this code."""
-    return connection.execute(select(Lender.lender).where(Lender.lender == code)).first() is not None  # type: ignore[call-overload,no-any-return]
+    return connection.execute(select(Lender.lender).where(Lender.lender == code)).first() is not None  # type: ignore[call-overload]
 
 
 def lender_timezone(connection: Connection, code: str) -> str:
@@ -95,7 +95,7 @@ def lender_timezone(connection: Connection, code: str) -> str:
 
 
 def prepare(connection: Connection, work: Work) -> tuple[int, bool]:
-    """The transmission for this work, and whether it is new; its sequence number is the next of its line, without gaps."""
+    """The transmission for this work, and whether it is new; its number is the next of its line, without gaps."""
     known = connection.execute(
         select(TRANSMISSIONS.c.transmission_id).where(TRANSMISSIONS.c.work_key == work.work_key)
     ).scalar_one_or_none()
@@ -255,7 +255,8 @@ def settle_acknowledged(connection: Connection, agency_code: str, at: datetime) 
 def placements_of(connection: Connection, agency_code: str, account_ids: Sequence[int] | pd.Series) -> pd.DataFrame:
     """The newest placement at this agency of each account that ever had one there.
 
-    Columns: account_id, placement_id, lender, debtor_id, state, currency, balance_minor, placed_on, due_back_on, ended_on.
+    Columns: account_id, placement_id, lender, debtor_id, state, currency, balance_minor, placed_on, due_back_on,
+    ended_on.
     """
     wanted = pd.DataFrame({"account_id": pd.Series(account_ids, dtype="int64").drop_duplicates()})
     columns = (

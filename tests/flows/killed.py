@@ -1,4 +1,4 @@
-"""Runs one verb at a desk and dies at the n-th moment that matters: a transaction's begin or end, a file's rename, opening or end.
+"""Runs one verb and dies at the n-th moment that matters: a transaction's begin or end, a file's opening or rename.
 
     python killed.py HOME VERB ARGUMENTS_JSON NOW MOMENT
 
