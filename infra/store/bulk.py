@@ -1,18 +1,21 @@
-"""Frames into tables and back, inside the caller's transaction: COPY on PostgreSQL, one executemany on SQLite.
+"""Frames into tables and back, inside the caller's transaction: COPY on PostgreSQL, executemany on SQLite.
 
 Frames carry text as pandas `str`, `bytes` as object, dates as `datetime64[us]` at midnight, instants as
-`datetime64[us, UTC]`, whole numbers as `int64` (or `Int64` where a column may be null), `Decimal` as object.
+`datetime64[us, UTC]`, whole numbers as `int64` (or `Int64` where one is null), `Decimal` as object.
+
+ADBC would read SQLite in half the time, but its driver brings a second copy of SQLite into the process, and two copies
+undo each other's locks on one file (sqlite.org/howtocorrupt.html, 2.2.1). So rows come through the transaction's own
+connection, a thousand at a time, and are columns before the next ones are fetched.
 """
 
 from __future__ import annotations
 
-import itertools
 import uuid
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv as pacsv
 from sqlalchemy import (
     Boolean,
     Column,
@@ -31,21 +34,25 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from models.tables import IdCounter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy.types import TypeEngine
     from sqlmodel import SQLModel
 
-FETCH_ROWS = 50_000
+FETCH_ROWS = 1_000
+"""Their cells are still in the processor's cache when they become columns; 100,000 at once take half as long again."""
+APPEND_ROWS = 100_000
+"""How many rows are cells of Python's at once."""
 
 
 def table_of(target: type[SQLModel] | Table) -> Table:
     """The SQLAlchemy table behind a row class."""
-    return target if isinstance(target, Table) else target.__table__  # type: ignore[attr-defined,no-any-return]
+    return target if isinstance(target, Table) else target.__table__  # type: ignore[attr-defined]
 
 
 def reserve(connection: Connection, name: str, count: int) -> int:
@@ -77,18 +84,21 @@ def append(connection: Connection, target: type[SQLModel] | Table, frame: pd.Dat
         return 0
     frame = _with_defaults(table, frame)
     columns = [table.c[name] for name in frame.columns]
-    values = [_out(frame[column.name], column.type, sqlite=_is_sqlite(connection)) for column in columns]
+    kinds = [_kind(column.type) for column in columns]
     names = ", ".join(f'"{column.name}"' for column in columns)
-    if _is_sqlite(connection):
-        marks = ", ".join("?" * len(columns))
-        cursor = connection.connection.cursor()
-        cursor.executemany(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', zip(*values, strict=True))  # noqa: S608 - names come from our own tables
-        cursor.close()
-    else:
-        cursor = connection.connection.cursor()
-        with cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:
-            for row in zip(*values, strict=True):
-                copy.write_row(row)
+    cursor: Any = connection.connection.cursor()
+    try:
+        for first in range(0, len(frame), APPEND_ROWS):
+            part = frame.iloc[first : first + APPEND_ROWS]
+            cells = [_out(part[column.name], kind) for column, kind in zip(columns, kinds, strict=True)]
+            if _is_sqlite(connection):
+                marks = ", ".join("?" * len(columns))
+                insert = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608 - names of our own tables
+                cursor.executemany(insert, zip(*map(_for_sqlite, cells, kinds), strict=True))
+            else:
+                with cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT csv)') as copy:
+                    copy.write(_for_copy(cells))
+    finally:
         cursor.close()
     return len(frame)
 
@@ -103,22 +113,21 @@ def read_chunks(connection: Connection, statement: Select[Any], rows: int = 1_00
     """The statement's rows in frames of at most `rows`; at least one frame, empty where there are none."""
     columns = list(statement.selected_columns)
     names = [column.key or str(column) for column in columns]
-    types = [column.type for column in columns]
+    kinds = [_kind(column.type) for column in columns]
+    wires = [_wire(kind, sqlite=_is_sqlite(connection)) for kind in kinds]
     result = connection.execute(statement)
     # SQLAlchemy's row processing costs more than the query: the driver's own rows are turned into columns at once
     cursor = result.cursor
     try:
         sent = False
         while True:
-            fetched = _fetch(cursor, rows)
-            if not fetched and sent:
+            parts, count = _fetch(cursor, wires, rows)
+            if not count and sent:
                 return
-            cells = list(zip(*fetched, strict=True)) if fetched else [() for _ in names]
-            yield pd.DataFrame(
-                {name: _in(cell, type_) for name, type_, cell in zip(names, types, cells, strict=True)}, columns=names
-            )
+            columns_in = (_in(_joined(part, wire), kind) for part, wire, kind in zip(parts, wires, kinds, strict=True))
+            yield pd.DataFrame(dict(zip(names, columns_in, strict=True)), columns=names)
             sent = True
-            if len(fetched) < rows:
+            if count < rows:
                 return
     finally:
         result.close()
@@ -175,98 +184,169 @@ def _is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
-def _fetch(cursor: Any, rows: int) -> list[Any]:
-    fetched: list[Any] = []
-    while len(fetched) < rows:
-        some = cursor.fetchmany(min(FETCH_ROWS, rows - len(fetched)))
+def _fetch(cursor: Any, wires: Sequence[pa.DataType], rows: int) -> tuple[list[list[pa.Array]], int]:
+    """At most so many rows as pieces of columns, and how many they are."""
+    parts: list[list[pa.Array]] = [[] for _ in wires]
+    count = 0
+    while count < rows:
+        some = cursor.fetchmany(min(FETCH_ROWS, rows - count))
         if not some:
             break
-        fetched.extend(some)
-    return fetched
+        count += len(some)
+        for part, wire, cells in zip(parts, wires, zip(*some, strict=True), strict=True):
+            part.append(pa.array(cells, type=wire))
+    return parts, count
+
+
+def _joined(parts: list[pa.Array], wire: pa.DataType) -> pa.Array:
+    if len(parts) == 1:
+        return parts.pop()
+    whole = pa.concat_arrays(parts) if parts else pa.array([], type=wire)
+    parts.clear()  # the pieces go as soon as the whole is there
+    return whole
 
 
 def _with_defaults(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
     missing = {
         column.name: column.default.arg
         for column in table.columns
-        if column.name not in frame.columns and column.default is not None and column.default.is_scalar
+        if column.name not in frame.columns and isinstance(column.default, ScalarElementColumnDefault)
     }
     return frame.assign(**missing) if missing else frame
 
 
-def _out(cells: pd.Series, type_: TypeEngine[Any], *, sqlite: bool) -> Sequence[Any]:
-    """A column's cells as the driver wants them; SQLite gets SQLAlchemy's own text form of dates and instants."""
+# -- one column --------------------------------------------------------------------------------------------------------
+
+Kind = Literal["instant", "date", "boolean", "integer", "float", "bytes", "text"]
+
+
+def _kind(type_: TypeEngine[Any]) -> Kind | Numeric[Any]:
+    """What a column holds; a decimal with its scale."""
     type_ = getattr(type_, "impl_instance", type_)
-    if isinstance(type_, DateTime):
-        stamps = pd.to_datetime(cells, utc=True)
-        if sqlite:
-            return _text(stamps.dt.tz_localize(None), "%Y-%m-%d %H:%M:%S.%f")
-        return _nullable(stamps.astype("object"), stamps)
-    if isinstance(type_, Date):
-        days = pd.to_datetime(cells)
-        if sqlite:
-            return _text(days, "%Y-%m-%d")
-        return _nullable(days.dt.date, days)
     if isinstance(type_, Numeric) and not isinstance(type_, Float):
-        return (
-            [None if cell is None else str(cell) for cell in cells]
-            if not sqlite
-            else [None if cell is None else float(cell) for cell in cells]
-        )
-    if isinstance(type_, Integer) and not isinstance(type_, Boolean):
-        if not cells.hasnans and cells.dtype.kind in "iu":  # a nullable Int64 says "i" too
-            return cells.to_numpy(dtype="int64").tolist()
-        # through numpy, for the elements of an Int64 are numpy's, and sqlite3 stores those as blobs
-        return _nullable(cells.astype("Int64").to_numpy(dtype="int64", na_value=0).tolist(), cells)
-    if cells.dtype == object or isinstance(type_, LargeBinary):
-        return _nullable(cells, cells)
-    if cells.hasnans:
-        return _nullable(cells, cells)
-    return cells.tolist()
+        return type_
+    for kind, of in _KINDS:
+        if isinstance(type_, of):
+            return kind
+    return "text"
 
 
-def _nullable(values: Any, original: pd.Series) -> list[Any]:
-    empty = original.isna().to_numpy()
-    if not empty.any():
-        return list(values)
-    return [None if gone else value for value, gone in zip(values, empty, strict=True)]
+_KINDS: Final[tuple[tuple[Kind, type[TypeEngine[Any]]], ...]] = (
+    ("instant", DateTime), ("date", Date), ("boolean", Boolean), ("integer", Integer), ("float", Float),
+    ("bytes", LargeBinary),
+)  # fmt: skip
 
 
-def _text(stamps: pd.Series, form: str) -> list[Any]:
-    return _nullable(stamps.dt.strftime(form), stamps)
+def _wire(kind: Kind | Numeric[Any], *, sqlite: bool) -> pa.DataType:
+    """How the driver hands the cells over: SQLite keeps dates and instants as text, booleans as numbers."""
+    if not isinstance(kind, str):
+        return pa.float64() if sqlite else pa.decimal128(38, kind.scale or 0)
+    return (_FROM_SQLITE if sqlite else _FROM_POSTGRESQL)[kind]
 
 
-def _in(cells: Sequence[Any], type_: TypeEngine[Any]) -> pd.Series:
-    """A column of the store as a typed series; SQLite hands dates and instants over as text, PostgreSQL as objects."""
-    type_ = getattr(type_, "impl_instance", type_)
-    if isinstance(type_, DateTime):
-        if any(isinstance(cell, str) for cell in itertools.islice((c for c in cells if c is not None), 1)):
-            array = pa.array(cells, type=pa.string()).cast(pa.timestamp("us"))
-            return pd.Series(array.to_numpy(zero_copy_only=False)).dt.tz_localize("UTC").astype("datetime64[us, UTC]")
-        return pd.Series(pd.to_datetime(pd.Series(list(cells), dtype="object"), utc=True)).astype("datetime64[us, UTC]")
-    if isinstance(type_, Date):
-        text = any(isinstance(cell, str) for cell in itertools.islice((c for c in cells if c is not None), 1))
-        array = pa.array(cells, type=pa.string() if text else pa.date32()).cast(pa.date32()).cast(pa.timestamp("us"))
-        return pd.Series(array.to_numpy(zero_copy_only=False)).astype("datetime64[us]")
-    if isinstance(type_, Boolean):
-        return pd.Series(
-            [None if cell is None else bool(cell) for cell in cells], dtype="boolean" if None in cells else "bool"
-        )
-    if isinstance(type_, Integer):
-        array = pa.array(cells, type=pa.int64())
-        if array.null_count == 0:
-            return pd.Series(array.to_numpy())
-        return array.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    if isinstance(type_, Float):
-        return pd.Series(list(cells), dtype="float64")
-    if isinstance(type_, Numeric):
-        return pd.Series([None if cell is None else _decimal(cell, type_) for cell in cells], dtype="object")
-    if isinstance(type_, LargeBinary):
-        return pd.Series(list(cells), dtype="object")
-    return pd.Series(pa.array(cells, type=pa.large_string()).to_pandas(), dtype="str")
+_FROM_POSTGRESQL: Final[Mapping[Kind, pa.DataType]] = {
+    "instant": pa.timestamp("us", "UTC"), "date": pa.date32(), "boolean": pa.bool_(), "integer": pa.int64(),
+    "float": pa.float64(), "bytes": pa.large_binary(), "text": pa.large_string(),
+}  # fmt: skip
+_FROM_SQLITE: Final[Mapping[Kind, pa.DataType]] = {
+    **_FROM_POSTGRESQL, "instant": pa.large_string(), "date": pa.large_string(), "boolean": pa.int64(),
+}  # fmt: skip
 
 
-def _decimal(cell: Any, type_: Numeric[Any]) -> Decimal:
-    """SQLite keeps a NUMERIC as a float: its scale says which decimal was meant."""
-    exact = cell if isinstance(cell, Decimal) else Decimal(str(cell))
-    return exact.quantize(Decimal(1).scaleb(-(type_.scale or 0)))
+def _in(cells: pa.Array, kind: Kind | Numeric[Any]) -> pd.Series:
+    """A column of the store as a typed series."""
+    if isinstance(kind, str):
+        return _SERIES[kind](cells)
+    exact = cells.cast(pa.decimal128(38, kind.scale or 0))  # SQLite keeps a float: its scale says which was meant
+    return pd.Series(exact.to_pylist(), dtype="object")
+
+
+def _instants(cells: pa.Array) -> pd.Series:
+    if pa.types.is_large_string(cells.type):
+        cells = cells.cast(pa.timestamp("us"))
+    return pd.Series(cells.cast(pa.timestamp("us", "UTC")).to_pandas()).astype("datetime64[us, UTC]")
+
+
+def _dates(cells: pa.Array) -> pd.Series:
+    days = cells.cast(pa.date32()).cast(pa.timestamp("us"))
+    return pd.Series(days.to_numpy(zero_copy_only=False)).astype("datetime64[us]")
+
+
+def _truths(cells: pa.Array) -> pd.Series:
+    truths = cells.cast(pa.bool_())
+    if truths.null_count:
+        return pd.Series(truths.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get))
+    return pd.Series(truths.to_numpy(zero_copy_only=False), dtype="bool")
+
+
+def _integers(cells: pa.Array) -> pd.Series:
+    if cells.null_count:
+        return pd.Series(cells.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get))
+    return pd.Series(cells.to_numpy())
+
+
+_SERIES: Final[Mapping[Kind, Callable[[pa.Array], pd.Series]]] = {
+    "instant": _instants,
+    "date": _dates,
+    "boolean": _truths,
+    "integer": _integers,
+    "float": lambda cells: pd.Series(cells.to_numpy(zero_copy_only=False), dtype="float64"),
+    "bytes": lambda cells: pd.Series(cells.to_numpy(zero_copy_only=False), dtype="object"),
+    "text": lambda cells: pd.Series(pd.array(cells, dtype="str")),
+}
+
+
+def _out(cells: pd.Series, kind: Kind | Numeric[Any]) -> pa.Array:
+    """A column of a frame as one Arrow array of its column's own type; decimals as text."""
+    if isinstance(kind, str):
+        return _ARRAYS[kind](cells)
+    return pa.array([None if gone else str(cell) for cell, gone in zip(cells, cells.isna(), strict=True)], pa.string())
+
+
+_ARRAYS: Final[Mapping[Kind, Callable[[pd.Series], pa.Array]]] = {
+    "instant": lambda cells: _array(pd.to_datetime(cells, utc=True)).cast(pa.timestamp("us", "UTC"), safe=False),
+    "date": lambda cells: _array(pd.to_datetime(cells)).cast(pa.date32(), safe=False),
+    "boolean": lambda cells: _array(cells).cast(pa.bool_()),
+    "integer": lambda cells: _array(cells if cells.dtype.kind in "iu" else cells.astype("Int64")).cast(pa.int64()),
+    "float": lambda cells: _array(cells).cast(pa.float64()),
+    "bytes": lambda cells: pa.array(cells, type=pa.large_binary(), from_pandas=True),
+    "text": lambda cells: _array(cells).cast(pa.large_string()),
+}
+
+
+def _array(cells: pd.Series) -> pa.Array:
+    array = pa.array(cells, from_pandas=True)
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _for_sqlite(cells: pa.Array, kind: Kind | Numeric[Any]) -> list[Any]:
+    """The cells as sqlite3 binds them, dates and instants in SQLAlchemy's own text form."""
+    if kind == "instant":
+        cells = cells.cast(pa.timestamp("us")).cast(pa.string())
+    elif kind == "date":
+        cells = cells.cast(pa.string())
+    elif not isinstance(kind, str):
+        cells = cells.cast(pa.float64())
+    if not cells.null_count or not pa.types.is_primitive(cells.type):
+        values: list[Any] = cells.to_numpy(zero_copy_only=False).tolist()
+        return values
+    # a number's null would come out as NaN
+    found = cells.fill_null(0).to_numpy(zero_copy_only=False).astype("object")
+    found[cells.is_null().to_numpy(zero_copy_only=False)] = None
+    numbers: list[Any] = found.tolist()
+    return numbers
+
+
+def _for_copy(columns: Sequence[pa.Array]) -> bytes:
+    """The columns as PostgreSQL's COPY reads CSV: null is an empty field without quotes."""
+    written = [_hex(column) if pa.types.is_large_binary(column.type) else column for column in columns]
+    sink = pa.BufferOutputStream()
+    options = pacsv.WriteOptions(include_header=False, quoting_style="needed")
+    pacsv.write_csv(pa.table(written, names=[str(place) for place in range(len(written))]), sink, options)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def _hex(cells: pa.Array) -> pa.Array:
+    """The form that PostgreSQL reads bytes in."""
+    values = cells.to_numpy(zero_copy_only=False)
+    return pa.array([None if value is None else "\\x" + value.hex() for value in values], type=pa.large_string())
