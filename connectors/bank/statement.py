@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from connectors.errors import ConnectorError
 
 if TYPE_CHECKING:
     from datetime import date
+
+    import pandas as pd
 
 COLUMNS = (
     "entry", "amount_minor", "currency", "booked_on", "value_date", "reference", "payer_account", "bank_ref",
