@@ -45,6 +45,7 @@ class Entry:
 
 CATALOGUE = (
     Entry("intake", "flows.intake", "Take a portfolio in: check every line, keep the facts, seal the identities."),
+    Entry("expire_plans", "flows.plan", "Let plans end whose time is over or whose data have changed."),
     Entry("place", "flows.place", "Hand an approved plan's accounts to their agencies."),
     Entry("deliver", "flows.deliver", "Seal and deliver whatever waits for the agencies."),
     Entry("collect", "flows.collect", "Take in what the agencies left, and answer with receipts."),

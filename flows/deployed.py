@@ -49,6 +49,7 @@ R = TypeVar("R")
 adopt()  # Prefect has just set its loggers up anew
 
 DRAIN_SECONDS: Final = 20.0
+SHORT_CODE: Final = re.compile(r"[a-z][a-z0-9-]{1,19}")
 WORDS_SHOWN: Final = frozenset({"agency", "lender", "kind", "currency", "period", "state", "code", "product", "step"})
 """The fields of a report whose text an artifact shows; of all others, numbers alone."""
 
@@ -247,8 +248,9 @@ def _key(name: str) -> str:
 
 
 def _called(name: str, item: object, position: int) -> str:
-    """`send north`: a run's name shows an item only if it is a code or a number."""
-    return f"{name} {item}" if isinstance(item, str | int) and is_identifier(item) else f"{name} {position + 1}"
+    """`send north`: a run's name shows an item only if it is a number or a code like an agency's."""
+    shown = isinstance(item, int) or (isinstance(item, str) and SHORT_CODE.fullmatch(item) is not None)
+    return f"{name} {item}" if shown else f"{name} {position + 1}"
 
 
 def _begun(name: str) -> Any:
@@ -274,7 +276,7 @@ def _as_annotated(signature: inspect.Signature, given: Mapping[str, Any]) -> dic
 
 def _typed(value: Any, annotation: Any) -> Any:
     wanted = set(typing.get_args(annotation)) or {annotation}
-    if isinstance(value, str):
+    if isinstance(value, str) and str not in wanted:
         if datetime in wanted:
             return datetime.fromisoformat(value)
         if date in wanted:

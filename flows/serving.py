@@ -71,6 +71,8 @@ class _Held:
 
 
 _held: dict[Path, _Held] = {}
+_keepers: dict[Path, subprocess.Popen[bytes]] = {}
+"""The keepers that this process started."""
 _mutex = threading.RLock()
 
 
@@ -193,7 +195,8 @@ def _leave(folder: Path, users: int) -> None:
     deadline = time.monotonic() + STOP_SECONDS + 5
     while last and note and _alive(note["keeper"]) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-        _reap(note["keeper"])
+        if (ours := _keepers.get(folder)) is not None and ours.poll() is not None:
+            del _keepers[folder]
 
 
 def _start(folder: Path, port: int) -> str:
@@ -219,6 +222,7 @@ def _start(folder: Path, port: int) -> str:
         keeper.wait()
         raise
     _write_note(folder, {"url": url, "keeper": keeper.pid, "port": port})
+    _keepers[folder] = keeper
     return url
 
 
@@ -290,12 +294,6 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _reap(pid: int) -> None:
-    """A child that has ended is no longer there."""
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
 
 
 def _free_port() -> int:

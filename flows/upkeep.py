@@ -114,7 +114,13 @@ def _registered(worker: subprocess.Popen[str], api_url: str) -> list[dict[str, A
 
 def _next_run(api_url: str, told: dict[str, Any]) -> str | None:
     """When the deployment's next run is due; the server's own scheduler would take a minute to say it."""
-    serving.ask(api_url, f"/deployments/{told['id']}/schedule", {"min_runs": 1})
+    try:
+        serving.ask(api_url, f"/deployments/{told['id']}/schedule", {"min_runs": 1})
+    except ServerFailed:
+        raise ServerFailed(
+            "the Prefect server cannot schedule runs",
+            fix="it needs sqlalchemy<2.1, as requirements.lock has it; `consign doctor` looks",
+        ) from None
     wanted = {
         "deployments": {"id": {"any_": [told["id"]]}},
         "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},

@@ -29,8 +29,10 @@ PYTHON: Final = (3, 11)
 SQLITE: Final = (3, 35, 0)
 """The first with UPDATE … RETURNING and INSERT … RETURNING."""
 PINNED: Final = {"prefect": "3.8.", "paramiko": "5.1."}
-FASTAPI: Final = (0, 151)
-"""From there on Prefect 3.8's server does not start."""
+BELOW: Final = {
+    "fastapi": ((0, 151), "from there on Prefect 3.8's server does not start"),
+    "sqlalchemy": ((2, 1), "from there on Prefect 3.8's scheduler fails, and no schedule ever runs"),
+}
 SOON_DAYS: Final = 30
 FREE_WARN: Final = 5 * 2**30
 FREE_FAIL: Final = 512 * 2**20
@@ -77,9 +79,11 @@ def versions(_desk: Desk) -> Iterator[Finding]:
     for package, wanted in PINNED.items():
         found = _version(package)
         yield _as(found.startswith(wanted), package, found, f"install {package} {wanted}* as requirements.lock has it")
-    fastapi = _version("fastapi")
-    old_enough = tuple(int(part) for part in fastapi.split(".")[:2] if part.isdigit()) < FASTAPI
-    yield _as(old_enough, "fastapi", fastapi, "install fastapi<0.151: Prefect's server needs it")
+    for package, (limit, because) in BELOW.items():
+        found = _version(package)
+        old_enough = tuple(int(part) for part in found.split(".")[:2] if part.isdigit()) < limit
+        wanted = ".".join(map(str, limit))
+        yield _as(old_enough, package, found, f"install {package}<{wanted}, as requirements.lock has it: {because}")
     enough = sqlite3.sqlite_version_info >= SQLITE
     yield _as(enough, "sqlite", sqlite3.sqlite_version, "use a Python with SQLite 3.35 or newer")
 
