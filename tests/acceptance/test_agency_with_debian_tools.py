@@ -144,6 +144,8 @@ def spoil(agency: Agency) -> None:
     sealed.write_bytes(content)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_an_agency_opens_answers_and_is_understood_with_debian_tools_alone(
     placed: tuple[Any, Agency, pd.DataFrame],
 ) -> None:
