@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES: Final = 8 << 20
 _LARGEST_SHEET_BYTES: Final = 8 << 30
+_LINES_IN_A_LINE: Final = 10  # an address has fewer
 _WHOLE_FLOAT: Final = 10**15  # beyond it a spreadsheet's number has lost digits
 _NONE: Final = np.zeros(0, dtype=np.int64)
 
@@ -167,7 +168,8 @@ class CsvSource(_File):
 
         def note(row: pacsv.InvalidRow) -> str:
             malformed.append(row.number - physical)
-            return "skip"
+            # a quote that is never closed swallows all lines after it: that is not one bad line
+            return "error" if row.text.count("\n") > _LINES_IN_A_LINE else "skip"
 
         names = [str(place) for place in range(len(header))]
         try:
@@ -200,7 +202,7 @@ class CsvSource(_File):
         except UnicodeError:
             raise self._wrong_encoding() from None
         except (pa.ArrowInvalid, pa.ArrowException) as fault:
-            raise self._unreadable(str(fault)) from None
+            raise self._unreadable(str(fault), malformed[-1] if malformed else 0) from None
         except (EOFError, OSError, zlib.error) as fault:
             if isinstance(fault, OSError) and not isinstance(fault, gzip.BadGzipFile) and fault.errno is not None:
                 raise
@@ -232,7 +234,10 @@ class CsvSource(_File):
         bad = np.array([line for line in malformed[told:] if line <= end], dtype=np.int64)
         table, lines = _together(held) if held else (pa.table({name: pa.array([], TEXT) for name in names}), _NONE)
         kept = int((lines <= end).sum())
-        yield Chunk(table.slice(0, kept), lines[:kept], bad)
+        for start in range(0, max(kept, 1), rows):
+            stop = min(start + rows, kept)
+            yield Chunk(table.slice(start, stop - start), lines[start:stop], bad)
+            bad = _NONE
 
     def _header(self) -> tuple[list[str], int]:
         """The header's cells, and how many physical lines come before the first record."""
@@ -248,7 +253,7 @@ class CsvSource(_File):
         except UnicodeError:
             raise self._wrong_encoding() from None
         except csv.Error:
-            raise self._unreadable("the header") from None
+            raise self._unreadable("the header", 0) from None
         except (EOFError, gzip.BadGzipFile, zlib.error):
             raise SourceUnreadable(f"{self.name} ends too early or is damaged", fix="fetch the file again") from None
         if not header:
@@ -259,7 +264,7 @@ class CsvSource(_File):
         file = self.path.open("rb")
         size = max(1, self.path.stat().st_size)
         self._progress = lambda: 1.0 if file.closed else file.tell() / size
-        return gzip.GzipFile(fileobj=file) if self.name.lower().endswith(".gz") else file
+        return _Unzipped(fileobj=file) if self.name.lower().endswith(".gz") else file
 
     def _codec(self) -> str:
         return "utf-8-sig" if self.options.encoding == "utf-8" else self.options.encoding
@@ -280,12 +285,23 @@ class CsvSource(_File):
             fix="set `encoding` in the profile to what the file was written in (Chinese Excel: gb18030)",
         )
 
-    def _unreadable(self, fault: str) -> SourceUnreadable:
+    def _unreadable(self, fault: str, line: int) -> SourceUnreadable:
         # Arrow's texts may quote a line: only their kind is told
         if "UTF8" in fault or "utf8" in fault:
             return self._wrong_encoding()
-        cause = "a quote that is never closed" if "straddling" in fault else "not delimited text as the profile says"
+        cause = f"a quote is never closed, from line {line} on" if line else "not delimited text as the profile says"
         return SourceUnreadable(f"{self.name} cannot be read: {cause}", fix="check delimiter and quote in the profile")
+
+
+class _Unzipped(gzip.GzipFile):
+    """A gzipped file that closes what it reads."""
+
+    def close(self) -> None:
+        """Close both."""
+        file = self.fileobj
+        super().close()
+        if file is not None:
+            file.close()
 
 
 def _numbered(last: int, rows: int, malformed: list[int]) -> tuple[np.ndarray, int]:
