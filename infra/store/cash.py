@@ -122,18 +122,32 @@ def store_statement(
 
 
 def match_cash(connection: Connection, lender: str, agency: str, now: datetime) -> Tied:
-    """The agency's open lines and receipts are tied as far as the rules go; again changes nothing."""
+    """The agency's open lines and receipts are tied as far as the rules go; calling it again changes nothing."""
     reserve(connection, "match", 0)  # holds the counter's row until the commit: one matcher at a time
     agreed = contracts_of(connection, lender, agency)
+    total = Tied()
+    while True:
+        # what one round leaves over may be what another rule looks for: until nothing more is found
+        found = _round(connection, agreed, now, lender=lender, agency=agency)
+        total = _sum(total, found)
+        if not found.confirmed:
+            return total
+
+
+def _round(connection: Connection, agreed: Agreed, now: datetime, *, lender: str, agency: str) -> Tied:
     total = Tied()
     lines, receipts = _open_lines(connection, lender, agency), _open_receipts(connection, lender, agency)
     for currency in sorted(set(lines["currency"].unique()) & set(receipts["currency"].unique())):
         some = lines[lines["currency"] == currency].reset_index(drop=True)
         money = receipts[receipts["currency"] == currency].reset_index(drop=True)
         outcome = matched(some, money, Terms(tolerance_minor=agreed.contracts[-1].tolerance_minor))
-        done = _settle(connection, outcome, some, money, agreed, now, lender=lender, agency=agency, currency=currency)
-        total = Tied(*(getattr(total, name) + getattr(done, name) for name in Tied.__dataclass_fields__))
+        subject = {"lender": lender, "agency": agency, "currency": currency}
+        total = _sum(total, _settle(connection, outcome, some, money, agreed, now, **subject))
     return total
+
+
+def _sum(one: Tied, other: Tied) -> Tied:
+    return Tied(*(getattr(one, name) + getattr(other, name) for name in Tied.__dataclass_fields__))
 
 
 def assign_receipts(connection: Connection, lender: str, agencies: Sequence[str]) -> int:

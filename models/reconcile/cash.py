@@ -187,8 +187,7 @@ class _Table:
             # several receipts, one of which is the total: the first such
             equal = both & ~done & (receipts > 1) & (total != 0)
             one = at_receipt[equal[receipt_code] & (self.amount[at_receipt] == total[receipt_code])]
-            one = one[self._receipt_order(one)]
-            one = one[np.unique(self.refs.receipt[one], return_index=True)[1]]
+            one = self._first_of(one)
             hit = np.zeros(self.refs.count, dtype=bool)
             hit[self.refs.receipt[one]] = True
             self._batch(hit, at_line, one, rest, receipts)
@@ -205,8 +204,9 @@ class _Table:
         number_of[code] = self.ties.add("batch", "confirmed", total, candidates[code])
         self._settle(number_of[self.refs.batch[line]], line, rest[line])
         self._apply(number_of[self.refs.receipt[receipt]], receipt, self.amount[receipt])
-        first = receipt[np.unique(self.refs.receipt[receipt], return_index=True)[1]]
-        self._not_net(first, self._sums(self.refs.batch[line], self.net[line])[code], total)
+        net = self._sums(self.refs.batch[line], self.net[line])[code]
+        if (net != total).any():
+            self._not_net(self._first_of(receipt), net, total)
 
     # --- rule 3 -------------------------------------------------------------------------------------------------
 
@@ -326,6 +326,7 @@ class _Table:
     def _cover(self, which: Flags, line: Ints, receipt: Ints, total: Ints, received: Ints) -> None:
         """What the receipts lack is taken off the transfer's largest line, what they exceed off the largest receipt."""
         line, receipt = line[which[self.refs.batch[line]]], receipt[which[self.refs.receipt[receipt]]]
+        line, receipt = line[self._line_order(line)], receipt[self._receipt_order(receipt)]
         code = np.flatnonzero(which)
         number_of = np.zeros(len(which), dtype=np.int64)
         agreed = _lesser(received, total)
@@ -353,8 +354,7 @@ class _Table:
         self.ties.take(number_of[self.refs.batch[line]], self.net[line], line=line)
         self.ties.take(number_of[self.refs.receipt[receipt]], self.amount[receipt], receipt=receipt)
         self.line_free[line] = self.receipt_free[receipt] = False
-        order = receipt[self._receipt_order(receipt)]
-        first = order[np.unique(self.refs.receipt[order], return_index=True)[1]]
+        first = self._first_of(receipt)
         subject = self.receipts.iloc[first]
         at = self.refs.receipt[first]
         self._differ(subject, "receipt_id", total[at], received[at])
@@ -513,6 +513,11 @@ class _Table:
     def _line_order(self, rows: Ints) -> Ints:
         content = self.lines["content_id"].iloc[rows].to_numpy()
         return np.lexsort((pd.factorize(content, sort=True)[0], self.line_day[rows]))
+
+    def _first_of(self, receipt: Ints) -> Ints:
+        """The first receipt of each reference, in the order of the references' codes."""
+        ordered = receipt[self._receipt_order(receipt)]
+        return ordered[np.unique(self.refs.receipt[ordered], return_index=True)[1]]
 
     def _receipt_order(self, rows: Ints) -> Ints:
         return np.lexsort((self.receipts["receipt_id"].to_numpy()[rows], self.receipt_day[rows]))

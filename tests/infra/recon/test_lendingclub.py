@@ -42,7 +42,7 @@ def test_every_loan_ends_at_its_published_recovery_and_fee(quick_books: Books, s
         "agency_txn_id": [f"LC{number}" for number in loans.index], "account_id": loans.index, "currency": "USD",
         "gross_minor": recovered, "commission_minor": fee, "net_minor": recovered - fee, "batch_ref": "LC-2026-04",
     })  # fmt: skip
-    books.remit("beta", [dict(zip(lines, row, strict=True)) for row in lines.itertuples(index=False)])
+    books.remit("beta", [dict(zip(lines.columns, row, strict=True)) for row in lines.itertuples(index=False)])
     books.account.currency = "USD"
     books.bank([{"amount_minor": int((recovered - fee).sum()), "reference": "LC-2026-04", "payer_account": "US-BETA"}])
     report = books.reconcile(date(2026, 4, 30))
