@@ -57,7 +57,7 @@ def scorecard(run: Run = None, lender: Lender = None, json: Json = False) -> Non
 
 def _rows(found: Any) -> list[dict[str, Any]]:
     """One row per agency: the components' values by name, and the interval of the recovery."""
-    whole = found.components[found.components["segment"] == "all"].drop_duplicates(["agency", "component"])
+    whole = found.components[found.components["segment"] == "all"]
     rows = []
     for agency, mine in whole.groupby("agency", sort=True):
         told = mine.set_index("component")

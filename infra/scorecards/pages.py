@@ -114,9 +114,7 @@ class Book:
         """The segments in which most was expected of the agency."""
         frame = self.run.components
         mine = frame[(frame["agency"] == agency) & (frame["component"] == "recovery")]
-        # where there is but one segment it is named "all" as well, and is the second row of that name
-        parts = mine[mine.duplicated("segment") | (mine["segment"] != "all")]
-        top = parts.sort_values("weight", ascending=False, kind="stable").head(SHOWN_SEGMENTS)
+        top = mine[mine["segment"] != "all"].sort_values("weight", ascending=False, kind="stable").head(SHOWN_SEGMENTS)
         return [row | {"segment": segment} for row, segment in zip(_rows(top), top["segment"], strict=True)]
 
     def forest(self) -> Forest | None:
@@ -199,7 +197,7 @@ class _Sayer:
         """What the recovery says, in one sentence."""
         found = card["recovery"]
         if found.value is None or found.low is None or found.high is None:
-            return self.words("say.headline_none", name=card.name)
+            return self.words("say.nobody_else" if found.note == "nobody_else" else "say.headline_none", name=card.name)
         side = "above" if found.low > 1 else "below" if found.high < 1 else "even"
         value = self.words.number(found.value, 2)
         return self.words(f"say.headline_{side}", name=card.name, value=value, percent=self.one_sided)

@@ -49,7 +49,7 @@ def assess(inputs: Inputs, as_of: date, seed: int, parameters: Parameters | None
 def _components(book: Book, known: Standing) -> Iterator[Component]:
     """Every figure, agency by agency, in a fixed order; then those by segment."""
     mine: dict[str, list[Component]] = {agency: [] for agency in book.agencies}
-    for part in (recovery(book, known), net_back(book), speed(book), shares(book), complaints(book)):
+    for part in (recovery(book, known), net_back(book, known), speed(book), shares(book), complaints(book)):
         for component in part:
             weight = book.parameters.weights.get(component.component)
             mine[component.agency].append(replace(component, weight=weight.weight) if weight else component)
@@ -67,7 +67,7 @@ def overall(agency: str, figures: list[Component], parameters: Parameters) -> Co
     if any(part.component == GATE and part.note == SHUT for part in figures):
         return Component(agency, "overall", note="gate_shut")
     if any(part.component == "recovery" and (part.value is None or part.note) for part in figures):
-        return Component(agency, "overall", note="too_little_to_rank")
+        return Component(agency, "overall", note="not_ranked")
     weighed = [part for part in figures if part.component in parameters.weights]
     value, low, high = (_points(weighed, end, parameters) for end in ("value", "low", "high"))
     missing = [part.component for part in weighed if part.value is None]

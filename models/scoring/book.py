@@ -32,6 +32,8 @@ CELLS_AT_ONCE = 6_000_000
 """Bags × segments × months × agencies held at once, 48 MB for accounts and as many for payments: the more segments, the
 fewer bags."""
 FEWEST_BAGS = 24
+LEAST_EVIDENCE = 1.0
+"""Payments expected of shared segments, below which there is nobody to compare with."""
 
 
 class Book:
@@ -39,7 +41,7 @@ class Book:
 
     agency, bag, currency: a code per placement. row, month, gross, money: per remittance line that counts, the row of
     its placement, the month on book, minor units, and the same in average payments of its currency, so that currencies
-    add up. balance: per placement, in average payments too.
+    add up. balance: per placement, in average payments too. months: on book that any placement was exposed in.
     """
 
     def __init__(self, inputs: Inputs, as_of: date, seed: int, parameters: Parameters) -> None:
@@ -51,6 +53,8 @@ class Book:
         self.agency: Ints = pd.Index(self.agencies).get_indexer(pd.Index(self.placements["agency"])).astype(np.int64)
         self.segments: Segments = segments(self.placements, parameters)
         self.clock: Clock = clock(self.placements, as_of, parameters)
+        longest = int(self.clock.exposed_days.max(initial=1))
+        self.months = min(parameters.months, -(-longest // parameters.month_days))
         self.lines = classed(inputs.lines, self.placements, self.clock.exposed_days, parameters)
         self.counted = self.lines[self.lines["standing"] == COUNTED]
         self.row: Ints = self.counted["at"].to_numpy()
@@ -98,7 +102,7 @@ class Book:
 
     def _put_in_bags(self) -> None:
         """All of a debtor's placements are in one bag; each debtor is a bag where there are few."""
-        cells = max(1, len(self.segments.labels) * self.parameters.months * len(self.agencies))
+        cells = max(1, len(self.segments.labels) * self.months * len(self.agencies))
         most = int(np.clip(CELLS_AT_ONCE // cells, FEWEST_BAGS, self.parameters.bags))
         _, debtor = np.unique(self.placements["debtor_id"].to_numpy(dtype=np.int64), return_inverse=True)
         count = int(debtor.max(initial=-1)) + 1
@@ -110,7 +114,7 @@ class Book:
         """Per month on book: the rows of the placements exposed in it, and which part of it each was."""
         days, length = self.clock.exposed_days, self.parameters.month_days
         rows = np.arange(len(days))
-        for month in range(self.parameters.months):
+        for month in range(self.months):
             rows = rows[days[rows] > month * length]
             if not len(rows):
                 return
@@ -124,16 +128,14 @@ class Book:
         place = self.bag * (segments_ * agencies) + flat
         shape = (self.bags, segments_, agencies)
         size = self.bags * segments_ * agencies
-        accounts = np.zeros((self.bags, segments_, self.parameters.months, agencies))
+        accounts = np.zeros((self.bags, segments_, self.months, agencies))
         balance = np.zeros(accounts.shape[1:])
         for month, rows, part in self._exposure():
             accounts[:, :, month] = np.bincount(place[rows], part, minlength=size).reshape(shape)
             weight = part * self.balance[rows]
             balance[:, month] = np.bincount(flat[rows], weight, minlength=shape[1] * shape[2]).reshape(shape[1:])
         at, month_of_payment = self._payments()
-        where = (
-            (self.bag[at] * segments_ + self.segments.code[at]) * self.parameters.months + month_of_payment
-        ) * agencies
+        where = ((self.bag[at] * segments_ + self.segments.code[at]) * self.months + month_of_payment) * agencies
         payments = np.bincount(where + self.agency[at], minlength=accounts.size).reshape(accounts.shape)
         paid_balance = np.bincount(place[at], self.balance[at], minlength=size).reshape(shape)
         money = np.bincount(place[self.row], self.money, minlength=size).reshape(shape)
@@ -146,13 +148,13 @@ class Book:
         months = self.parameters.months
         key, position = np.unique(self.row * months + self.month, return_inverse=True)
         paid = key[np.bincount(position, self.money, minlength=len(key)) > 0]
-        return paid // months, paid % months
+        return paid // months, np.minimum(paid % months, self.months - 1)
 
     def _expected_of(self) -> Floats:
         """Money expected of each placement so far."""
         rates, length = self.fit.per_balance, self.parameters.month_days
         so_far = np.hstack([np.zeros((len(rates), 1)), np.cumsum(rates, axis=1)])
-        whole = np.minimum(self.clock.exposed_days // length, self.parameters.months - 1)
+        whole = np.minimum(self.clock.exposed_days // length, self.months - 1)
         part = (self.clock.exposed_days - whole * length) / length
         segment = self.segments.code
         return np.asarray(self.balance * (so_far[segment, whole] + part * rates[segment, whole]))
@@ -160,11 +162,16 @@ class Book:
 
 @dataclass(frozen=True)
 class Standing:
-    """Each agency's effect. `dispersion`: how much more money varies than a count of as many payments would."""
+    """Each agency's effect.
+
+    dispersion: how much more money varies than a count of as many payments would. evidence: how many payments were to
+    be expected where others work such accounts too; compared: at least one was.
+    """
 
     dispersion: Floats
-    payments_expected: Floats
+    evidence: Floats
     ranked: npt.NDArray[np.bool_]
+    compared: npt.NDArray[np.bool_]
     effect: Posterior
 
 
@@ -184,14 +191,16 @@ def standing(book: Book) -> Standing:
     count = book.by_agency(np.ones(len(book.row)), book.row)
     trust = count / (count + parameters.pooled_payments)
     dispersion = np.maximum(trust * own + (1 - trust) * pooled, 1e-9)
-    ranked = book.fit.shared / dispersion >= parameters.minimum_expected
+    # only where others work such accounts too is there evidence: elsewhere expected is made to be what came
+    evidence = book.fit.shared / dispersion
+    ranked = evidence >= parameters.minimum_expected
     if ranked.sum() == 1:
         ranked[:] = False  # one alone is not first
     effect = posterior(
-        took / dispersion,
-        book.expected / dispersion,
+        np.maximum(ratio, 0.0) * evidence,
+        evidence,
         log_error=book.fit.log_error,
         ranked=ranked,
         credible=parameters.credible,
     )
-    return Standing(dispersion, book.expected / dispersion, ranked, effect)
+    return Standing(dispersion, evidence, ranked, evidence >= LEAST_EVIDENCE, effect)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
+TOO_LITTLE, NOBODY_ELSE = "too_little_to_rank", "nobody_else"
+"""Why there is no rank: too few payments were to be expected; no other agency works such accounts."""
 RANKING = ("p_best", "p_worst", "expected_rank")
 NEVER = np.iinfo(np.int64).max
 
@@ -29,13 +31,14 @@ def recovery(book: Book, known: Standing) -> Iterator[Component]:
         if book.expected[position] <= 0:
             yield from (Component(agency, name) for name in ("recovery", *RANKING))
             continue
-        note = "" if known.ranked[position] else "too_little_to_rank"
+        compared = known.compared[position]
+        note = "" if known.ranked[position] else TOO_LITTLE if compared else NOBODY_ELSE
         yield Component(
             agency,
             "recovery",
-            value=float(found.mean[position]),
-            low=float(found.low[position]),
-            high=float(found.high[position]),
+            value=float(found.mean[position]) if compared else None,
+            low=float(found.low[position]) if compared else None,
+            high=float(found.high[position]) if compared else None,
             expected=float(book.expected[position] / book.placed[position]),
             actual=float(book.recovered[position] / book.placed[position]),
             note=note,
@@ -44,7 +47,7 @@ def recovery(book: Book, known: Standing) -> Iterator[Component]:
             yield Component(agency, name, value=number(values[position]), note=note)
 
 
-def net_back(book: Book) -> Iterator[Component]:
+def net_back(book: Book, known: Standing) -> Iterator[Component]:
     """Recovered less commission, clawbacks given back, over what was expected at the price that all cost together."""
     commission: Floats = book.counted["commission_minor"].to_numpy(dtype=np.float64)
     commission = commission / book.payment_minor[book.currency[book.row]]
@@ -65,9 +68,9 @@ def net_back(book: Book) -> Iterator[Component]:
             yield Component(
                 agency,
                 "net_back",
-                value=float(net / expected),
-                low=float(low),
-                high=float(high),
+                value=float(net / expected) if known.compared[position] else None,
+                low=float(low) if known.compared[position] else None,
+                high=float(high) if known.compared[position] else None,
                 expected=float(expected / placed),
                 actual=float(net / placed),
             )
@@ -116,7 +119,7 @@ def by_segment(book: Book, known: Standing) -> Iterator[Component]:
         yield Component(
             book.agencies[position],
             "recovery",
-            value=float(payments / (shape / own + expected[cell] / dispersion)),
+            value=float(payments / (shape / own + expected[cell] / dispersion)) if known.compared[position] else None,
             expected=float(expected[cell] / placed[cell]),
             actual=float(actual[cell] / placed[cell]),
             weight=float(expected[cell] / book.expected[position]),

@@ -23,6 +23,8 @@ MOST_SEGMENTS = 500
 
 FACETS = ("lender", "currency", "product", "age", "balance", "round", "score")
 """From the last that is given up to the first: when a segment is too small, `score` goes first."""
+ONLY = "*"
+"""The one segment of accounts that are all alike."""
 KEPT_FACETS = 3
 """Lender, currency and product are never given up."""
 
@@ -119,4 +121,4 @@ def _merged(cells: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], smalles
 
 def _label(cell: npt.NDArray[np.int64], names: list[list[str]], shown: list[int]) -> str:
     parts = ["*" if cell[facet] < 0 else names[facet][cell[facet]] or "–" for facet in shown]
-    return " | ".join(parts) or "all"
+    return " | ".join(parts) or ONLY

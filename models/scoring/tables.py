@@ -61,7 +61,7 @@ def _agency(book: Book, known: Standing, position: int) -> dict[str, Any]:
         "placements": len(mine),
         "debtors": int(mine["debtor_id"].nunique()),
         "weight_of_prior": float(known.effect.weight_of_prior[position]),
-        "payments_expected": float(known.payments_expected[position]),
+        "evidence": float(known.evidence[position]),
         "totals": {
             str(currency): {"placed_minor": int(placed.sum()), **_money(lines[lines["currency"] == currency])}
             for currency, placed in mine.groupby("currency")["balance_minor"]
@@ -98,6 +98,8 @@ def _pooled(book: Book) -> dict[str, Any]:
         placed[:, :, month] = book.by_bag(np.where(old, book.balance, 0.0))
         counts = (book.month == month) & old[book.row]
         recovered[:, :, month] = book.by_bag(book.money[counts], book.row[counts])
+        if month >= book.months:
+            continue
         part = np.clip(book.clock.exposed_days / length - month, 0, 1) * old
         expected[:, month] = book.by_agency(book.balance * part * book.fit.per_balance[book.segments.code, month])
     point, low, high = pooled_curves(recovered, placed, book.draws(), book.parameters.tail)

@@ -106,6 +106,24 @@ def test_too_little_to_go_by_has_an_estimate_and_no_rank(simulate: Simulate, as_
     assert figures(found, "overall")["ag0"].value is None
 
 
+def test_one_alone_is_compared_with_nobody(simulate: Simulate, as_of: date) -> None:
+    """Expected is then made to be what came: 1.0 would be no figure."""
+    found = assess(simulate([1.0], 2000), as_of, 7, QUICK)
+    assert figures(found, "recovery")["ag0"].value is None
+    assert figures(found, "recovery")["ag0"].note == "nobody_else"
+    assert figures(found, "recovery")["ag0"].actual is not None
+    assert figures(found, "overall")["ag0"].value is None
+
+
+def test_agencies_that_share_no_segment_are_not_compared(drawn: Inputs, as_of: date) -> None:
+    alone = drawn.placements["lender"].mask(drawn.placements["agency"] == "ag2", "alder").astype("str")
+    found = figures(
+        assess(replace(drawn, placements=drawn.placements.assign(lender=alone)), as_of, 7, QUICK), "recovery"
+    )
+    assert found["ag2"].value is None
+    assert (found["ag0"].high or 9) < (found["ag1"].low or 0)
+
+
 def test_an_agency_that_holds_nothing_has_no_figures(drawn: Inputs, as_of: date) -> None:
     idle = drawn.conduct.iloc[:1].rename(index={"ag0": "idle"})
     found = assess(replace(drawn, conduct=pd.concat([drawn.conduct, idle])), as_of, 7, QUICK)
