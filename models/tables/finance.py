@@ -26,7 +26,7 @@ class RemittanceLine(SQLModel, table=True):
     account_id: int | None = big(None, index=True)
     txn_ref: str | None = Field(default=None, description="the agency's transaction id")
     original_txn_ref: str | None = None
-    original_line_id: int | None = big(None, index=True, description="of a reversal: the line it undoes")
+    original_line_id: int | None = big(None, description="of a reversal: the line it undoes")
     batch_ref: str | None = None
     kind: str = Field(default="recovery", description="recovery | reversal | direct")
     gross_minor: int = big(description="signed: a reversal is negative")
@@ -41,7 +41,7 @@ class RemittanceLine(SQLModel, table=True):
     state: str = "awaiting_cash"
     cash_minor: int = big(0, description="of net_minor, how much is tied to receipts")
     posted_at: datetime | None = None
-    statement_id: int | None = big(None, index=True, description="the statement to the agency that it stands on")
+    statement_id: int | None = big(None, description="the statement to the agency that it stands on")
 
 
 class InvoiceLine(SQLModel, table=True):

@@ -578,9 +578,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_remittance_line_account_id"), "remittance_line", ["account_id"], unique=False)
     op.create_index(op.f("ix_remittance_line_content_id"), "remittance_line", ["content_id"], unique=False)
     op.create_index(op.f("ix_remittance_line_file_id"), "remittance_line", ["file_id"], unique=False)
-    op.create_index(op.f("ix_remittance_line_original_line_id"), "remittance_line", ["original_line_id"], unique=False)
     op.create_index(op.f("ix_remittance_line_placement_id"), "remittance_line", ["placement_id"], unique=False)
-    op.create_index(op.f("ix_remittance_line_statement_id"), "remittance_line", ["statement_id"], unique=False)
     op.create_index("remittance_agency_state", "remittance_line", ["agency", "state"], unique=False)
     op.create_table(
         "score",
@@ -676,9 +674,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_score_run_id"), table_name="score")
     op.drop_table("score")
     op.drop_index("remittance_agency_state", table_name="remittance_line")
-    op.drop_index(op.f("ix_remittance_line_statement_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_placement_id"), table_name="remittance_line")
-    op.drop_index(op.f("ix_remittance_line_original_line_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_file_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_content_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_account_id"), table_name="remittance_line")
