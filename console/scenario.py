@@ -263,7 +263,10 @@ def summary(desk: Desk) -> Summary:
         ).scalar_one()
         return Summary(
             accounts_imported=_one(connection, select(func.count()).select_from(table(Account))),
-            accounts_placed=_one(connection, select(func.count()).where(placements.c.state != "planned")),
+            accounts_placed=_one(
+                connection,
+                select(func.count(placements.c.account_id.distinct())).where(placements.c.state != "planned"),
+            ),
             placed_minor=_one(
                 connection, select(func.sum(placements.c.balance_minor)).where(placements.c.state != "planned")
             ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.engine import Schedule, verb
-from flows.exchange import Exchanged, exchanged, take_in
+from flows.exchange import Exchanged, each, take_in
 from infra import outbox
 from infra.store import exchange
 from infra.wiring import desk
@@ -16,4 +16,4 @@ def collect(agency: str | None = None) -> Exchanged:
     outbox.sweep(at)
     with at.database.read() as connection:
         agencies = [exchange.agency(connection, agency).agency] if agency else exchange.agencies(connection)
-    return exchanged(take_in.map(agencies))
+    return each(take_in, agencies)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.engine import Schedule, verb
-from flows.exchange import Exchanged, exchanged, send
+from flows.exchange import Exchanged, each, send
 from infra import outbox
 from infra.store import exchange
 from infra.wiring import desk
@@ -14,8 +14,9 @@ def deliver(agency: str | None = None) -> Exchanged:
     """Seal and deliver everything that waits for the agency (or for every agency); safe to run again."""
     at = desk()
     outbox.sweep(at)
+    outbox.let_go(at)
     with at.database.read() as connection:
         agencies = (
             [exchange.agency(connection, agency).agency] if agency else exchange.agencies_with_pending(connection)
         )
-    return exchanged(send.map(agencies))
+    return each(send, agencies)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.engine import Schedule, verb
-from flows.exchange import exchanged, send, suffix_for
+from flows.exchange import AgenciesFailed, Exchanged, days, send_pending, suffix_for
 from infra import audit
-from infra.store import exchange, placing
+from infra.store import placing
 from infra.wiring import desk
 
 
@@ -26,9 +26,13 @@ def erase(lender: str | None = None) -> EraseReport:
     """Ask for the erasure of every placement that has ended; safe to run again."""
     at = desk()
     with at.database.write() as connection:
-        transmissions = placing.request_erasures(
-            connection, lender, at.today(), at.settings.erasure_days, suffix_for(connection)
-        )
+        transmissions = [
+            transmission_id
+            for code, today in days(connection, lender)
+            for transmission_id in placing.request_erasures(
+                connection, code, today, at.settings.erasure_days, suffix_for(connection)
+            )
+        ]
         if transmissions:
             audit.record(
                 connection,
@@ -38,9 +42,14 @@ def erase(lender: str | None = None) -> EraseReport:
                 {"files": len(transmissions)},
                 at.now(),
             )
+    try:
+        return _report(len(transmissions), send_pending())
+    except AgenciesFailed as failed:
+        raise failed.reporting(_report(len(transmissions), failed.report)) from failed
+
+
+def _report(files: int, sent: Exchanged) -> EraseReport:
+    at = desk()
     with at.database.read() as connection:
-        waiting = exchange.agencies_with_pending(connection)
-    sent = exchanged(send.map(waiting))
-    with at.database.read() as connection:
-        overdue = int(placing.overdue_erasures(connection, at.now())["placements"].sum())
-    return EraseReport(len(transmissions), sent.delivered, overdue)
+        overdue = int(placing.overdue_erasures(connection, at.today())["placements"].sum())
+    return EraseReport(files, sent.delivered, overdue)

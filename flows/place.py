@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from flows.engine import step, verb
-from flows.exchange import Exchanged, exchanged, send
+from flows.exchange import WAIT_SECONDS, AgenciesFailed, Exchanged, each, send, suffix_for
 from infra import audit, policies
-from infra.outbox import suffix_of
 from infra.store import exchange, placing, plans
 from infra.wiring import desk
 from models.errors import RefusedByPolicy
+from models.tables import Plan
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,13 @@ class PlaceReport:
 def place(plan_id: int) -> PlaceReport:
     """Hand the approved plan's accounts to their agencies; safe to run again."""
     agencies = prepare(plan_id)
-    sent: Exchanged = exchanged(send.map(agencies))
+    try:
+        return _report(plan_id, agencies, each(send, agencies, WAIT_SECONDS))
+    except AgenciesFailed as failed:
+        raise failed.reporting(_report(plan_id, agencies, failed.report)) from failed
+
+
+def _report(plan_id: int, agencies: list[str], sent: Exchanged) -> PlaceReport:
     return PlaceReport(plan_id, len(agencies), sent.delivered, sent.presumed, sent.rows_sent)
 
 
@@ -40,31 +48,33 @@ def prepare(plan_id: int) -> list[str]:
     """
     at = desk()
     with at.database.write() as connection:
-        known = plans.plan(connection, plan_id)
-        if known.state != "placed":
+        exchange.take_turn(connection)
+        if plans.plan(connection, plan_id).state != "placed":
             plan = plans.approved(connection, plan_id, at.now())
             if policies.find(plan.policy).sha256 != plan.policy_sha256:
                 message = f"release policy {plan.policy} changed after plan {plan_id} was approved"
                 raise RefusedByPolicy(
                     message, fix="make the plan again, so that what would leave is approved as it stands"
                 )
-            suites = {
-                code: exchange.agency(connection, code).suite for code in placing.plan_agencies(connection, plan_id)
-            }
-            transmissions = placing.place_plan(
-                connection,
-                plan,
-                at.today(exchange.lender_timezone(connection, plan.lender)),
-                lambda agency: at.keyring.pseudonym_key(agency).generation,
-                lambda agency: suffix_of(suites[agency]),
-            )
-            plans.mark_placed(connection, plan_id, at.now())
-            audit.record(
-                connection,
-                at.actor,
-                "plan.placed",
-                f"plan:{plan_id}",
-                {"accounts": plan.accounts, "files": len(transmissions), "content_sha256": plan.content_sha256},
-                at.now(),
-            )
+            _become_placements(connection, plan)
         return placing.plan_agencies(connection, plan_id)
+
+
+def _become_placements(connection: Connection, plan: Plan) -> None:
+    at = desk()
+    transmissions = placing.place_plan(
+        connection,
+        plan,
+        at.today(exchange.lender_timezone(connection, plan.lender)),
+        lambda agency: at.keyring.pseudonym_key(agency).generation,
+        suffix_for(connection),
+    )
+    plans.mark_placed(connection, plan.plan_id, at.now())
+    audit.record(
+        connection,
+        at.actor,
+        "plan.placed",
+        f"plan:{plan.plan_id}",
+        {"accounts": plan.accounts, "files": len(transmissions), "content_sha256": plan.content_sha256},
+        at.now(),
+    )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import date
 
 import pandas as pd
 from sqlalchemy import Connection, select
 
 from flows.engine import Schedule, verb
-from flows.exchange import exchanged, send, suffix_for
+from flows.exchange import AgenciesFailed, Exchanged, days, send_pending, suffix_for
 from infra import audit
 from infra.store import bulk, exchange, placing
 from infra.wiring import desk
+from models.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -30,52 +33,66 @@ def recall(lender: str | None = None) -> RecallReport:
     """Recall what is on hold, paid or at its term, and deliver the recalls first; safe to run again."""
     at = desk()
     with at.database.write() as connection:
-        due = placing.due_for_recall(connection, lender, at.today())
-        files = _recall(connection, due)
-    return _report(len(due), files)
+        exchange.take_turn(connection)
+        placements = files = 0
+        for code, today in days(connection, lender):
+            due = placing.due_for_recall(connection, code, today)
+            placements += len(due)
+            files += _recall(connection, due, today)
+    return _delivered(placements, files)
 
 
 @verb()
 def recall_placements(placement_ids: str, reason: str) -> RecallReport:
     """Recall these placements (ids, comma-separated) for the reason given; those no longer out are left alone."""
     at = desk()
+    if not re.fullmatch(r"[0-9]+(,[0-9]+)*", placement_ids):
+        message = "placements are named by their numbers, with commas between"
+        raise UsageError(message, fix="for example 17,18")
     wanted = [int(number) for number in placement_ids.split(",")]
     placements = exchange.PLACEMENTS
     with at.database.write() as connection:
+        exchange.take_turn(connection)
         due = bulk.read(
             connection,
             select(placements.c.placement_id, placements.c.lender, placements.c.agency).where(
                 placements.c.placement_id.in_(wanted), placements.c.state.in_(placing.OUT)
             ),
         ).assign(reason=reason)
-        files = _recall(connection, due)
-    return _report(len(due), files)
+        files = sum(_recall(connection, due[due["lender"] == code], today) for code, today in days(connection, None))
+    return _delivered(len(due), files)
 
 
-def _recall(connection: Connection, due: pd.DataFrame) -> int:
+def _recall(connection: Connection, due: pd.DataFrame, today: date) -> int:
+    """The placements are recalled, in the store and the audit trail. Returns the number of files."""
     at = desk()
-    transmissions = placing.recall(
-        connection,
-        due,
-        at.today(),
-        at.settings.recall_days,
-        at.actor,
-        suffix_for(connection),
-    )
+    transmissions = placing.recall(connection, due, today, at.settings.recall_days, at.actor, suffix_for(connection))
     if transmissions:
         counts = {str(reason): int(number) for reason, number in due["reason"].value_counts().items()}
         audit.record(
-            connection, at.actor, "recall.prepared", f"transmission:{transmissions[0]}",
-            {"placements": len(due), "files": len(transmissions), "reasons": [f"{k}:{v}" for k, v in sorted(counts.items())]}, at.now(),
-        )  # fmt: skip
+            connection,
+            at.actor,
+            "recall.prepared",
+            f"transmission:{transmissions[0]}",
+            {
+                "placements": len(due),
+                "files": len(transmissions),
+                "reasons": [f"{reason}:{number}" for reason, number in sorted(counts.items())],
+            },
+            at.now(),
+        )
     return len(transmissions)
 
 
-def _report(placements: int, files: int) -> RecallReport:
+def _delivered(placements: int, files: int) -> RecallReport:
+    try:
+        return _report(placements, files, send_pending())
+    except AgenciesFailed as failed:
+        raise failed.reporting(_report(placements, files, failed.report)) from failed
+
+
+def _report(placements: int, files: int, sent: Exchanged) -> RecallReport:
     at = desk()
-    with at.database.read() as connection:
-        waiting = exchange.agencies_with_pending(connection)
-    sent = exchanged(send.map(waiting))
     with at.database.read() as connection:
         overdue = int(placing.overdue_recalls(connection, at.today())["placements"].sum())
     return RecallReport(placements, files, sent.delivered, overdue)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.engine import Schedule, verb
-from flows.exchange import exchanged, send, suffix_for
+from flows.exchange import AgenciesFailed, Exchanged, days, send_pending, suffix_for
 from infra import audit
-from infra.store import exchange, placing
+from infra.store import placing
 from infra.wiring import desk
 
 
@@ -25,7 +25,11 @@ def update(lender: str | None = None) -> UpdateReport:
     """Tell every agency the balances of its accounts that have changed; safe to run again."""
     at = desk()
     with at.database.write() as connection:
-        transmissions = placing.tell_balances(connection, lender, at.today(), suffix_for(connection))
+        transmissions = [
+            transmission_id
+            for code, today in days(connection, lender)
+            for transmission_id in placing.tell_balances(connection, code, today, suffix_for(connection))
+        ]
         if transmissions:
             audit.record(
                 connection,
@@ -35,7 +39,11 @@ def update(lender: str | None = None) -> UpdateReport:
                 {"files": len(transmissions)},
                 at.now(),
             )
-    with at.database.read() as connection:
-        waiting = exchange.agencies_with_pending(connection)
-    sent = exchanged(send.map(waiting))
-    return UpdateReport(len(transmissions), sent.delivered, sent.rows_sent)
+    try:
+        return _report(len(transmissions), send_pending())
+    except AgenciesFailed as failed:
+        raise failed.reporting(_report(len(transmissions), failed.report)) from failed
+
+
+def _report(files: int, sent: Exchanged) -> UpdateReport:
+    return UpdateReport(files, sent.delivered, sent.rows_sent)

@@ -15,7 +15,7 @@ from models.tables import Account, Activity, Complaint, Hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from datetime import date, datetime
 
     from models.kinds import Kind
 
@@ -35,7 +35,8 @@ class Arrival:
     known: np.ndarray
     """bool, one per line: the pseudonym is one of ours"""
     now: datetime
-    actor: str
+    today: date
+    """where the lender is"""
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def _close(arrival: Arrival, lines: pd.DataFrame) -> None:
             Hold,
             ended.assign(
                 reason=ended["reason"].map({"deceased": "deceased", "bankrupt": "insolvent", "disputed": "dispute"}),
-                since=pd.Timestamp(arrival.now.date()),
+                since=pd.Timestamp(arrival.today),
                 placed_by=arrival.agency.agency,
             ),
         )
@@ -196,40 +197,45 @@ def _invoice(arrival: Arrival) -> Outcome:
 
 
 def _erasure_certificate(arrival: Arrival) -> Outcome:
-    """A certificate satisfies where we asked for it, it covers everything, and it was not erased before it was asked for."""
+    """A certificate satisfies where we asked for it, it covers everything, and its date can be true.
+
+    It speaks of an account: it answers every request that is open for a placement of it at this agency.
+    """
     lines, rejects = _placed(arrival)
-    erasures = exchange.ERASURES
-    with bulk.staged(arrival.connection, erasures, lines[["placement_id"]].drop_duplicates()) as stage:
-        asked = bulk.read(
-            arrival.connection,
-            select(erasures.c.placement_id, erasures.c.requested_on, erasures.c.verified_at).join(
-                stage, stage.c.placement_id == erasures.c.placement_id
-            ),
-        )
-    lines = lines.merge(asked, on="placement_id", how="left", validate="one_to_one")
-    unasked = lines["requested_on"].isna()
+    asked = exchange.erasures_of(arrival.connection, arrival.agency.agency, lines["account_id"])
+    unasked = ~lines["account_id"].isin(asked["account_id"])
     rejects = pd.concat(
         [rejects, rejects_at(lines.loc[unasked, "line"].to_numpy(), "account", "not_recalled")], ignore_index=True
     )
-    lines = lines[~unasked & lines["verified_at"].isna()]
-    erased_at = pd.to_datetime(lines["erased_at"], format="ISO8601", utc=True)
-    finding = pd.Series(None, index=lines.index, dtype="str")
-    finding[lines["scope"] != "all"] = "partial"
-    finding[lines["retained"].notna()] = "something was retained"
-    finding[erased_at > pd.Timestamp(arrival.now) + pd.Timedelta(days=1)] = "dated in the future"
+    told = asked[asked["verified_at"].isna()][["account_id", "placement_id", "requested_on"]].merge(
+        lines[["account_id", "erased_at", "scope", "retained", "certified_by"]], on="account_id", validate="many_to_one"
+    )
+    erased_at = pd.to_datetime(told["erased_at"], format="ISO8601", utc=True)
+    finding = _wanting(arrival, told, erased_at)
     bulk.set_columns(
         arrival.connection,
-        erasures,
-        lines[["placement_id", "certified_by"]].assign(
+        exchange.ERASURES,
+        told[["placement_id", "certified_by"]].assign(
             certificate_file_id=arrival.file_id,
             erased_at=erased_at,
             finding=finding,
-            verified_at=pd.Series(pd.Timestamp(arrival.now), index=lines.index).where(finding.isna()),
+            verified_at=pd.Series(pd.Timestamp(arrival.now), index=told.index).where(finding.isna()),
         ),
         ["placement_id"],
     )
     unsatisfied = int(finding.notna().sum())
     return Outcome(rejects, f"certificate_unsatisfied:{unsatisfied}" if unsatisfied else None)
+
+
+def _wanting(arrival: Arrival, told: pd.DataFrame, erased_at: pd.Series) -> pd.Series:
+    """Why each certificate does not satisfy; none where it does. A day is allowed for the agency's zone."""
+    day = pd.Timedelta(days=1)
+    finding = pd.Series(None, index=told.index, dtype="str")
+    finding[told["scope"] != "all"] = "partial"
+    finding[told["retained"].notna()] = "something was retained"
+    finding[erased_at.dt.tz_localize(None) < told["requested_on"] - day] = "dated before it was asked for"
+    finding[erased_at > pd.Timestamp(arrival.now) + day] = "dated in the future"
+    return finding
 
 
 def _complaint(arrival: Arrival) -> Outcome:
@@ -242,6 +248,7 @@ def _complaint(arrival: Arrival) -> Outcome:
     placements = exchange.placements_of(
         arrival.connection, arrival.agency.agency, lines.loc[lines["account"].notna(), "account_id"]
     )
+    placements = placements[placements["lender"] == arrival.lender]
     lines = lines.merge(placements[["account_id", "placement_id", "debtor_id"]], on="account_id", how="left")
     complaints = bulk.table_of(Complaint)
     known = bulk.read(
@@ -266,7 +273,11 @@ def _complaint(arrival: Arrival) -> Outcome:
     bulk.append(
         arrival.connection,
         Hold,
-        held[["debtor_id"]].assign(reason="complaint", since=held["received_on"], placed_by=arrival.agency.agency),
+        held[["debtor_id"]].assign(
+            reason="complaint",
+            since=held["received_on"].clip(upper=pd.Timestamp(arrival.today)),
+            placed_by=arrival.agency.agency,
+        ),
     )
     return Outcome(rejects)
 

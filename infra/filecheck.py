@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -13,6 +14,7 @@ from models.errors import UsageError
 from models.kinds import INBOUND, KINDS
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
 
@@ -25,8 +27,11 @@ class FileCheck:
     rejects: pd.DataFrame
 
 
-def check_file(path: Path, kind: str = "") -> FileCheck:
-    """The verdict on an unsealed package or a single table. Raises UsageError for a kind that agencies do not send."""
+def check_file(path: Path, kind: str = "", today: date | None = None) -> FileCheck:
+    """The verdict on an unsealed package or a single table, as the gateway would speak it on that day.
+
+    Raises UsageError for a kind that agencies do not send.
+    """
     try:
         if path.suffix.lower() == ".zip":
             package = read_package(path)
@@ -42,8 +47,8 @@ def check_file(path: Path, kind: str = "") -> FileCheck:
         raise UsageError(message, fix=f"give --kind, one of {', '.join(sorted(INBOUND))}")
     rejects = header_rejects(KINDS[kind], header)
     if len(rejects):
-        return FileCheck(table.num_rows, table.num_rows, rejects)
-    checked = check(KINDS[kind], table)
+        return FileCheck(table.num_rows, max(1, table.num_rows), rejects)
+    checked = check(KINDS[kind], table, None if today is None else today + timedelta(days=1))
     if (
         manifest is not None
         and KINDS[kind].control

@@ -6,31 +6,37 @@ transaction; a killed run is resumed from the sealed bytes that were fetched fir
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from sqlalchemy import Connection, Row, insert
 
-from connectors.drops import Claimed, Drop, open_drop
+from connectors.drops import Claimed, Drop, Fetched, open_drop
 from connectors.drops.errors import NotAsDeclared, TakenByAnother, TooLarge
 from connectors.layouts.package import Package, PackageRefused, control_holds, read_package
 from infra import acceptance, audit, workers
-from infra.outbox import drop_settings, scratch, suffix_of
+from infra.outbox import drop_settings, record_delivered, scratch, suffix_of
 from infra.store import bulk, exchange
 from keys.errors import OpenRefused
 from keys.reidentify import Reidentifier
 from keys.sealing import open_from
-from models.checking import CODES, check, header_rejects
+from models.checking import CODES, Checked, check, header_rejects
 from models.kinds import FILE_NAME, INBOUND, KINDS
 from models.lives import INBOUND as LIFE
 from models.lives import moved
 from models.tables import InboundReject
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
     from infra.wiring import Desk
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -58,26 +64,85 @@ class Refusal(Exception):
 def collect(desk: Desk, agency: str) -> Collected:
     """Every file the agency has left is taken in; running again takes nothing twice.
 
-    Raises AgencyBusy where another worker is at it, and what the drop raises.
+    A file that we fail to judge (a fault of ours, not a refusal) stays claimed for the next run and does not hold up
+    the others; the first such fault is raised when they are in. Raises AgencyBusy where another worker is at it, and
+    what the drop raises.
     """
     with desk.database.read() as connection:
         row = exchange.agency(connection, agency)
-    total = Collected(agency)
     sidecar = ".sig" if row.suite == "age" else None
     with workers.alone(desk, "collect", agency), open_drop(drop_settings(desk, row)) as drop:
+        round_ = _Round(desk, row, drop, Collected(agency))
+        for path in _arriving(desk, row).parent.glob("arriving*"):
+            path.unlink(missing_ok=True)
         for file_id in _unfinished(desk, agency):
-            total = _plus(total, judge(desk, row, file_id))
+            round_.finish(file_id)
         for claimed in drop.claimed(sidecar):
-            total = _plus(total, _take(desk, row, drop, claimed))
+            round_.take(claimed)
         seen = drop.look(sidecar_suffix=sidecar)
-        total = replace(total, ignored=len(seen.ignored))
         for entry in sorted(seen.entries, key=lambda entry: _order(entry.name)):
-            try:
-                claimed = drop.claim(entry)
-            except TakenByAnother:
-                continue
-            total = _plus(total, _take(desk, row, drop, claimed))
-    return total
+            with suppress(TakenByAnother):
+                round_.take(drop.claim(entry))
+    if round_.faults:
+        raise round_.faults[0]
+    return replace(round_.total, ignored=len(seen.ignored))
+
+
+@dataclass
+class _Round:
+    """One round of collecting: what is in so far, and what of it was our own fault."""
+
+    desk: Desk
+    agency: Row[Any]
+    drop: Drop
+    total: Collected
+    faults: list[Exception] = field(default_factory=list)
+
+    def take(self, claimed: Claimed) -> None:
+        """Fetch, record, judge, archive."""
+        try:
+            fetched = self.drop.fetch(claimed, _arriving(self.desk, self.agency))
+        except (NotAsDeclared, TooLarge) as error:
+            self.drop.archive(claimed, "refused")
+            _note_unfit(self.desk, self.agency, error)
+            self._add(Collected(self.agency.agency, refused=1))
+            return
+        file_id, state = _recorded(self.desk, self.agency, claimed, fetched)
+        if state in {"accepted", "refused"}:
+            self.drop.archive(claimed, "duplicate")
+            self._add(Collected(self.agency.agency, duplicates=1))
+            return
+        done = self.finish(file_id)
+        if done is not None:
+            self.drop.archive(claimed, "accepted" if done.accepted else "refused")
+
+    def finish(self, file_id: int) -> Collected | None:
+        """Judge a file that was fetched; None where we failed to."""
+        try:
+            done = judge(self.desk, self.agency, file_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other files are not to wait for it
+            self.faults.append(error)
+            return None
+        self._add(done)
+        return done
+
+    def _add(self, more: Collected) -> None:
+        self.total = _plus(self.total, more)
+
+
+def _arriving(desk: Desk, agency: Row[Any]) -> Path:
+    """Where a file is fetched to before it has its hash for a name; one collector per agency at a time."""
+    folder = desk.folder("inbox") / agency.agency
+    folder.mkdir(mode=0o700, exist_ok=True)
+    arriving: Path = folder / "arriving"
+    return arriving
+
+
+def _note_unfit(desk: Desk, agency: Row[Any], error: Exception) -> None:
+    with desk.database.write() as connection:
+        audit.record(
+            connection, desk.actor, "inbound.unfit", agency.agency, {"reason": type(error).__name__}, desk.now()
+        )
 
 
 def _order(name: str) -> tuple[int, str]:
@@ -91,51 +156,38 @@ def _unfinished(desk: Desk, agency: str) -> list[int]:
         return exchange.unfinished_inbound(connection, agency)
 
 
-def _take(desk: Desk, agency: Row[Any], drop: Drop, claimed: Claimed) -> Collected:
-    """Fetch, record, judge, archive."""
-    folder = desk.folder("inbox") / agency.agency
-    folder.mkdir(mode=0o700, exist_ok=True)
-    arriving = folder / "arriving"  # one collector per agency: a killed one's leftover is overwritten
-    try:
-        fetched = drop.fetch(claimed, arriving)
-    except (NotAsDeclared, TooLarge) as error:
-        drop.archive(claimed, "refused")
-        with desk.database.write() as connection:
-            audit.record(
-                connection, desk.actor, "inbound.unfit", agency.agency, {"reason": type(error).__name__}, desk.now()
-            )
-        return Collected(agency.agency, refused=1)
+def _recorded(desk: Desk, agency: Row[Any], claimed: Claimed, fetched: Fetched) -> tuple[int, str]:
+    """The fetched file is a row, once per content; its id and state."""
+    arriving = _arriving(desk, agency)
     with desk.database.write() as connection:
         known = exchange.inbound_by_hash(connection, agency.agency, fetched.sha256)
         if known is None:
-            stored = _keep(folder, arriving, fetched.sha256, dict(fetched.sidecars))
-            file_id = _record(connection, desk, agency, claimed.name, fetched.sha256, fetched.size, stored)
-        else:
-            file_id = known.file_id
-            for path in (arriving, *fetched.sidecars.values()):
-                path.unlink(missing_ok=True)
+            stored = _keep(arriving, fetched)
+            return _record(connection, desk, agency, claimed.name, fetched, stored), "claimed"
+        for path in (arriving, *fetched.sidecars.values()):
+            path.unlink(missing_ok=True)
+        if known.state in {"accepted", "refused"}:
             audit.record(
-                connection, desk.actor, "inbound.repeated", f"file:{file_id}", {"file_id": file_id}, desk.now()
+                connection,
+                desk.actor,
+                "inbound.repeated",
+                f"file:{known.file_id}",
+                {"file_id": known.file_id},
+                desk.now(),
             )
-    if known is not None and known.state in {"accepted", "refused"}:
-        drop.archive(claimed, "duplicate")
-        return Collected(agency.agency, duplicates=1)
-    done = judge(desk, agency, file_id)
-    drop.archive(claimed, "accepted" if done.accepted else "refused")
-    return done
+        return int(known.file_id), str(known.state)
 
 
-def _keep(folder: Path, arriving: Path, sha256: str, sidecars: dict[str, Path]) -> str:
+def _keep(arriving: Path, fetched: Fetched) -> str:
     """The sealed bytes under their hash: they are the evidence of what came."""
-    for suffix, path in sidecars.items():
-        path.replace(folder / f"{sha256}{suffix}")
-    arriving.replace(folder / sha256)
-    return f"{folder.name}/{sha256}"
+    folder = arriving.parent
+    for suffix, path in fetched.sidecars.items():
+        path.replace(folder / f"{fetched.sha256}{suffix}")
+    arriving.replace(folder / fetched.sha256)
+    return f"{folder.name}/{fetched.sha256}"
 
 
-def _record(
-    connection: Connection, desk: Desk, agency: Row[Any], name: str, sha256: str, size: int, stored: str
-) -> int:
+def _record(connection: Connection, desk: Desk, agency: Row[Any], name: str, fetched: Fetched, stored: str) -> int:
     file_id = bulk.reserve(connection, "inbound_file", 1)
     connection.execute(
         insert(exchange.FILES).values(
@@ -143,8 +195,8 @@ def _record(
             agency=agency.agency,
             name=_shown(name),
             state="claimed",
-            sealed_sha256=sha256,
-            sealed_size=size,
+            sealed_sha256=fetched.sha256,
+            sealed_size=fetched.size,
             stored_path=stored,
             rows=0,
             rows_refused=0,
@@ -152,206 +204,247 @@ def _record(
         )
     )
     audit.record(
-        connection, desk.actor, "inbound.claimed", f"file:{file_id}", {"file_id": file_id, "sha256": sha256}, desk.now()
+        connection,
+        desk.actor,
+        "inbound.claimed",
+        f"file:{file_id}",
+        {"file_id": file_id, "sha256": fetched.sha256},
+        desk.now(),
     )
     return file_id
+
+
+@dataclass(frozen=True)
+class Case:
+    """A file before the gateway."""
+
+    desk: Desk
+    agency: Row[Any]
+    file_id: int
+    lender: str | None = None
+    kind: str | None = None
+    sequence: int | None = None
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """What its name says of it; nothing where it has no name of ours."""
+        return {} if self.kind is None else {"lender": self.lender, "kind": self.kind, "sequence": self.sequence}
 
 
 def judge(desk: Desk, agency: Row[Any], file_id: int) -> Collected:
     """The fetched file is accepted line by line, or refused whole; its receipt is prepared in the same transaction."""
     with desk.database.read() as connection:
         row = exchange.inbound(connection, file_id)
-    stored = desk.folder("inbox") / row.stored_path
+    if row.state in {"accepted", "refused"}:
+        return Collected(agency.agency)
+    case = _case(desk, agency, row)
     try:
-        named = _named(row, agency)
+        _check_name(case, row)
         with scratch(desk) as folder:
-            plain = folder / "package.zip"
-            try:
-                opened = open_from(desk.keyring, agency.agency, agency.suite, stored, plain, desk.now())
-            except OpenRefused as error:
-                raise Refusal(error.code) from None
-            try:
-                package = read_package(plain, max_bytes=desk.settings.max_inbound_bytes)
-            except PackageRefused as error:
-                raise Refusal(error.code) from None
-        _note_opened(desk, file_id, row, named, package, opened.signer_fingerprint)
-        return _accept(desk, agency, file_id, named, package)
+            package, signer = _opened(case, desk.folder("inbox") / row.stored_path, folder / "package.zip")
+        _note_opened(case, row, package, signer)
+        return _accept(case, package)
     except Refusal as refusal:
-        return _refuse(desk, agency, file_id, refusal.code)
+        return _refuse(case, refusal.code)
 
 
-def _named(row: Row[Any], agency: Row[Any]) -> dict[str, Any]:
-    """What the file's name says of it."""
+def _case(desk: Desk, agency: Row[Any], row: Row[Any]) -> Case:
     found = FILE_NAME.fullmatch(row.name)
-    if found is None or found["suffix"] != suffix_of(agency.suite):
-        code = "bad_name"
-        raise Refusal(code)
-    if found["agency"] != agency.agency:
-        code = "wrong_agency"
-        raise Refusal(code)
+    if found is None:
+        return Case(desk, agency, row.file_id)
+    return Case(desk, agency, row.file_id, found["lender"], found["kind"], int(found["sequence"]))
+
+
+def _opened(case: Case, stored: Path, plain: Path) -> tuple[Package, str]:
+    """What is inside the seal, every claim of its manifest checked, and who signed it."""
+    desk, agency = case.desk, case.agency
+    try:
+        opened = open_from(desk.keyring, agency.agency, agency.suite, stored, plain, desk.now())
+        return read_package(plain, max_bytes=desk.settings.max_inbound_bytes), opened.signer_fingerprint
+    except (OpenRefused, PackageRefused) as error:
+        raise Refusal(error.code) from None
+
+
+def _check_name(case: Case, row: Row[Any]) -> None:
+    """Raises Refusal where the name is none of ours, or not one that this agency may give."""
+    found = FILE_NAME.fullmatch(row.name)
+    if found is None or found["suffix"] != suffix_of(case.agency.suite):
+        raise Refusal("bad_name")
+    if found["agency"] != case.agency.agency:
+        raise Refusal("wrong_agency")
     if found["kind"] not in INBOUND:
-        code = "wrong_kind"
-        raise Refusal(code)
-    return {"lender": found["lender"], "kind": found["kind"], "sequence": int(found["sequence"])}
+        raise Refusal("wrong_kind")
+    with case.desk.database.read() as connection:
+        if not exchange.lender_exists(connection, found["lender"]):
+            raise Refusal("unknown_lender")
 
 
-def _note_opened(desk: Desk, file_id: int, row: Row[Any], named: dict[str, Any], package: Package, signer: str) -> None:
+def _note_opened(case: Case, row: Row[Any], package: Package, signer: str) -> None:
     said = {name: package.manifest.get(name) for name in ("lender", "kind", "sequence")}
-    if said != named or package.manifest.get("agency") != row.agency:
-        code = "manifest"
-        raise Refusal(code)
-    if package.table_name != KINDS[named["kind"]].table:
-        code = "manifest"
-        raise Refusal(code)
+    if said != case.named or package.manifest.get("agency") != case.agency.agency:
+        raise Refusal("manifest")
+    if package.table_name != KINDS[str(case.kind)].table:
+        raise Refusal("manifest")
     previous = package.manifest.get("previous")
-    with desk.database.write() as connection:
+    with case.desk.database.write() as connection:
         exchange.note_inbound(
             connection,
-            file_id,
-            state=moved(f"file {row.name}", row.state, "opened", LIFE) if row.state == "claimed" else row.state,
-            **named,
+            case.file_id,
+            state=moved(f"file {case.file_id}", row.state, "opened", LIFE) if row.state == "claimed" else row.state,
+            **case.named,
             package_sha256=package.sha256,
-            previous_sha256=previous if isinstance(previous, str) else None,
+            previous_sha256=previous if isinstance(previous, str) and SHA256.fullmatch(previous) else None,
             signer=signer,
             rows=package.table.num_rows,
         )
 
 
-def _accept(desk: Desk, agency: Row[Any], file_id: int, named: dict[str, Any], package: Package) -> Collected:
-    kind = KINDS[named["kind"]]
+def _accept(case: Case, package: Package) -> Collected:
+    kind, agency = KINDS[str(case.kind)], case.agency.agency
     header = header_rejects(kind, package.header)
-    checked = None if len(header) else check(kind, package.table)
+    checked = None if len(header) else check(kind, package.table, _latest(case))
     if (
         checked is not None
         and kind.control
         and checked.sums is not None
         and not control_holds(package.manifest, checked.sums)
     ):
-        code = "control_sum"
-        raise Refusal(code)
-    now = desk.now()
-    with desk.database.write() as connection:
-        finding = _in_sequence(connection, agency.agency, named, package)
+        raise Refusal("control_sum")
+    with case.desk.database.write() as connection:
+        exchange.take_turn(connection)
+        if exchange.inbound(connection, case.file_id).state != "opened":
+            return Collected(agency)
+        finding = _in_sequence(connection, case, package)
         if checked is None:
-            _save_rejects(connection, file_id, kind.table, header)
+            _save_rejects(connection, case, header)
             _end(
-                connection,
-                desk,
-                agency,
-                file_id,
-                named,
-                state="refused",
-                code=str(header["code"].iloc[0]),
-                rows_refused=package.table.num_rows,
+                connection, case, state="refused", code=str(header["code"].iloc[0]), rows_refused=package.table.num_rows
             )
-            return Collected(agency.agency, refused=1)
-        ids, known = Reidentifier(desk.keyring).accounts_of(agency.agency, _account_column(checked.good))
-        outcome = acceptance.accept(
-            acceptance.Arrival(
-                connection,
-                agency,
-                file_id,
-                named["lender"],
-                kind,
-                checked.good,
-                ids,
-                known & (ids > 0),
-                now,
-                desk.actor,
-            )
-        )
-        rejects = pd.concat([checked.rejects, outcome.rejects], ignore_index=True)
-        _save_rejects(connection, file_id, kind.table, rejects)
-        refused = int(rejects["line"].nunique())
-        _end(
+            return Collected(agency, refused=1)
+        refused = _take_effect(connection, case, checked, finding)
+    return Collected(agency, accepted=1, lines=package.table.num_rows, lines_refused=refused)
+
+
+def _take_effect(connection: Connection, case: Case, checked: Checked, finding: str | None) -> int:
+    """The good lines take effect, the others are refused, the receipt is prepared. Returns how many were refused."""
+    desk, agency = case.desk, case.agency
+    ids, known = Reidentifier(desk.keyring).accounts_of(agency.agency, _account_column(checked.good))
+    known &= ids > 0
+    for row in exchange.proved_delivered(connection, agency.agency, pd.Series(ids[known])):
+        record_delivered(connection, desk, row, "delivered")
+    outcome = acceptance.accept(
+        acceptance.Arrival(
             connection,
-            desk,
             agency,
-            file_id,
-            named,
-            state="accepted",
-            code=None,
-            rows_refused=refused,
-            finding=finding or outcome.finding,
+            case.file_id,
+            str(case.lender),
+            KINDS[str(case.kind)],
+            checked.good,
+            ids,
+            known,
+            desk.now(),
+            _today(case, connection),
         )
-        exchange.settle_acknowledged(connection, agency.agency, now)
-    return Collected(agency.agency, accepted=1, lines=package.table.num_rows, lines_refused=refused)
+    )
+    rejects = pd.concat([checked.rejects, outcome.rejects], ignore_index=True)
+    _save_rejects(connection, case, rejects)
+    refused = int(rejects["line"].nunique())
+    told = ";".join(one for one in (finding, outcome.finding) if one) or None
+    _end(connection, case, state="accepted", code=None, rows_refused=refused, finding=told)
+    exchange.settle_acknowledged(connection, agency.agency, desk.now())
+    return refused
+
+
+def _today(case: Case, connection: Connection) -> date:
+    return case.desk.today(exchange.lender_timezone(connection, str(case.lender)))
+
+
+def _latest(case: Case) -> date:
+    """The last day that a file of today can speak of; it may be tomorrow already where the agency is."""
+    with case.desk.database.read() as connection:
+        return _today(case, connection) + timedelta(days=1)
 
 
 def _account_column(frame: pd.DataFrame) -> pd.Series:
     return frame["account"] if "account" in frame.columns else pd.Series([None] * len(frame), dtype="str")
 
 
-def _in_sequence(connection: Connection, agency: str, named: dict[str, Any], package: Package) -> str | None:
+def _in_sequence(connection: Connection, case: Case, package: Package) -> str | None:
     """None where the number is the next; a finding where one is missing; a refusal where it was used."""
-    if not exchange.lender_exists(connection, named["lender"]):
-        code = "unknown_lender"
-        raise Refusal(code)
+    agency, lender, kind, sequence = case.agency.agency, str(case.lender), str(case.kind), int(case.sequence or 0)
     if exchange.package_taken(connection, agency, package.sha256):
-        code = "replayed"
-        raise Refusal(code)
-    if exchange.sequence_taken(connection, named["lender"], agency, named["kind"], named["sequence"]):
-        code = "sequence_repeat"
-        raise Refusal(code)
-    last = exchange.last_sequence(connection, named["lender"], agency, named["kind"])
-    if named["sequence"] > last + 1:
+        raise Refusal("replayed")
+    if exchange.sequence_taken(connection, lender, agency, kind, sequence):
+        raise Refusal("sequence_repeat")
+    last = exchange.last_sequence(connection, lender, agency, kind)
+    if sequence > last + 1:
         return "sequence_gap"
-    return "sequence_late" if named["sequence"] < last else None
+    return "sequence_late" if sequence < last else None
 
 
-def _refuse(desk: Desk, agency: Row[Any], file_id: int, code: str) -> Collected:
-    with desk.database.write() as connection:
-        row = exchange.inbound(connection, file_id)
-        found = FILE_NAME.fullmatch(row.name)
-        named = {"lender": found["lender"], "kind": found["kind"], "sequence": int(found["sequence"])} if found else {}
-        _end(connection, desk, agency, file_id, named, state="refused", code=code, rows_refused=row.rows)
-    return Collected(agency.agency, refused=1)
+def _refuse(case: Case, code: str) -> Collected:
+    with case.desk.database.write() as connection:
+        exchange.take_turn(connection)
+        row = exchange.inbound(connection, case.file_id)
+        if row.state in {"accepted", "refused"}:
+            return Collected(case.agency.agency)
+        _end(connection, case, state="refused", code=code, rows_refused=row.rows)
+    return Collected(case.agency.agency, refused=1)
 
 
-def _end(connection: Connection, desk: Desk, agency: Row[Any], file_id: int, named: dict[str, Any], *,
-         state: str, code: str | None, rows_refused: int, finding: str | None = None) -> None:  # fmt: skip
+def _end(
+    connection: Connection, case: Case, *, state: str, code: str | None, rows_refused: int, finding: str | None = None
+) -> None:
     """The file's fate, its receipt and its audit event, in the caller's transaction."""
-    row = exchange.inbound(connection, file_id)
-    now = desk.now()
-    receipt_id = None
-    lender = named.get("lender")
-    if lender is not None and exchange.lender_exists(connection, lender):
-        receipt_id, _ = exchange.prepare(
-            connection,
-            exchange.Work(
-                work_key=f"receipt:{file_id}",
-                lender=lender,
-                agency=agency.agency,
-                kind="receipt",
-                day=desk.today(exchange.lender_timezone(connection, lender)),
-                suffix=suffix_of(agency.suite),
-                spec={"file_id": file_id},
-            ),
-        )
+    row = exchange.inbound(connection, case.file_id)
+    now = case.desk.now()
     exchange.note_inbound(
         connection,
-        file_id,
-        state=moved(f"file {row.name}", row.state, state, LIFE),
-        **named,
+        case.file_id,
+        state=moved(f"file {case.file_id}", row.state, state, LIFE),
+        **case.named,
         rows_refused=rows_refused,
         refusal_code=code,
         refusal_fix=CODES[code] if code else None,
         finding=finding,
         accepted_at=now if state == "accepted" else None,
-        receipt_transmission_id=receipt_id,
+        receipt_transmission_id=_receipt(connection, case),
     )
     audit.record(
         connection,
-        desk.actor,
+        case.desk.actor,
         f"inbound.{state}",
-        f"file:{file_id}",
-        {"file_id": file_id, "rows": row.rows, "rows_refused": rows_refused, "code": code, "finding": finding},
+        f"file:{case.file_id}",
+        {"file_id": case.file_id, "rows": row.rows, "rows_refused": rows_refused, "code": code, "finding": finding},
         now,
     )
 
 
-def _save_rejects(connection: Connection, file_id: int, table: str, rejects: pd.DataFrame) -> None:
-    bulk.append(connection, bulk.table_of(InboundReject), rejects.assign(file_id=file_id, table_name=table))
+def _receipt(connection: Connection, case: Case) -> int | None:
+    """The receipt is prepared, from the lender that the file names, else from one under contract with the agency."""
+    lender = case.lender
+    if lender is None or not exchange.lender_exists(connection, lender):
+        lender = exchange.lender_under_contract(connection, case.agency.agency)
+    if lender is None:
+        return None
+    transmission_id, _ = exchange.prepare(
+        connection,
+        exchange.Work(
+            work_key=f"receipt:{case.file_id}",
+            lender=lender,
+            agency=case.agency.agency,
+            kind="receipt",
+            day=case.desk.today(exchange.lender_timezone(connection, lender)),
+            suffix=suffix_of(case.agency.suite),
+            spec={"file_id": case.file_id},
+        ),
+    )
+    return transmission_id
+
+
+def _save_rejects(connection: Connection, case: Case, rejects: pd.DataFrame) -> None:
+    table = KINDS[str(case.kind)].table
+    bulk.append(connection, bulk.table_of(InboundReject), rejects.assign(file_id=case.file_id, table_name=table))
 
 
 def _shown(name: str) -> str:

@@ -6,10 +6,11 @@ that a second attempt sends the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import secrets
 import shutil
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,21 +19,30 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from connectors.drops import Drop, FolderSettings, Pushed, SftpSettings, open_drop
+from connectors.drops.errors import ExistsButDifferent
 from connectors.drops.patience import attempts
 from connectors.layouts.package import PackageWriter
 from infra import audit, workers
 from infra.packages import Composing, Contents, contents_of
 from infra.store import bulk, exchange
+from keys.files import remove_leftovers
 from keys.sealing import seal_for, suite_named
-from models.errors import ConfigurationError, ConsignError
+from models.errors import ConfigurationError, ConsignError, RemoteError
 from models.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
-    from sqlalchemy import Row
+    from sqlalchemy import Connection, Row
 
+    from connectors.layouts.package import Written
     from infra.wiring import Desk
+    from infra.workers import Held
+    from keys.sealing import SealedBy
+
+ABANDONED_SECONDS = 86_400.0
+"""Another machine's worker may share our folders: what it left is taken for abandoned after a day."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +89,8 @@ def drop_settings(desk: Desk, agency: Row[Any]) -> SftpSettings | FolderSettings
 
 @contextmanager
 def scratch(desk: Desk) -> Iterator[Path]:
-    """A private folder for plaintext on its way, gone at the block's end whatever happens."""
-    path = desk.folder("scratch") / secrets.token_hex(8)
+    """A private folder for plaintext, gone at the block's end whatever happens; it bears its worker's name."""
+    path = desk.folder("scratch") / workers.new_owner()
     path.mkdir(mode=0o700)
     try:
         yield path
@@ -88,33 +98,51 @@ def scratch(desk: Desk) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def sweep(desk: Desk, older_than_seconds: float | None = None) -> int:
-    """Plaintext that a killed run left in the scratch folder is gone. Returns how many folders were removed.
+def sweep(desk: Desk, older_than_seconds: float = ABANDONED_SECONDS) -> int:
+    """Plaintext that killed runs left in the scratch folder is gone, and so are their half-written sealed files.
 
-    Only folders older than a lease are touched: a younger one may be a living worker's.
+    What a dead worker of this machine left goes at once; what belongs to nobody known here, when it is that old.
+    Returns how many were removed.
     """
-    limit = desk.settings.lease_seconds if older_than_seconds is None else older_than_seconds
-    import time
-
     removed = 0
     for path in desk.folder("scratch").iterdir():
-        if time.time() - path.stat().st_mtime >= limit:
-            shutil.rmtree(path, ignore_errors=True)
-            removed += 1
+        with suppress(FileNotFoundError):  # another worker sweeps too
+            if workers.is_dead(path.name) or time.time() - path.stat().st_mtime >= older_than_seconds:
+                shutil.rmtree(path, ignore_errors=True)
+                removed += 1
+    for folder in (desk.folder("outbox"), desk.folder("inbox")):
+        removed += sum(len(remove_leftovers(path)) for path in folder.iterdir() if path.is_dir())
     return removed
 
 
-def send(desk: Desk, agency: str) -> Sent:
+def let_go(desk: Desk) -> int:
+    """Sealed bytes that nobody needs any more are gone from the outbox. Returns how many files were let go.
+
+    They are kept until the agency has answered them; those of kinds without an answer, for `keep_sealed_days`.
+    """
+    with desk.database.read() as connection:
+        answered = exchange.sealed_to_let_go(connection, desk.now() - timedelta(days=desk.settings.keep_sealed_days))
+    for row in answered:
+        file = desk.folder("outbox") / row.sealed_path
+        for path in (*suite_sidecars(row.name, file), file):
+            path.unlink(missing_ok=True)
+        with desk.database.write() as connection:
+            exchange.note(connection, row.transmission_id, sealed_path=None)
+    return len(answered)
+
+
+def send(desk: Desk, agency: str, wait_seconds: float = 0.0) -> Sent:
     """Everything that waits for the agency is sealed and delivered, in order; running again sends nothing twice.
 
-    Raises AgencyBusy where another worker is at it, and what the drop raises.
+    A file that cannot be sealed or published holds up those of its own lender and kind alone; its error is raised when
+    the others are out. Raises AgencyBusy where another worker is at it after `wait_seconds`, and what the drop raises.
     """
     if not _waiting(desk, agency):
         return Sent(agency)
-    with workers.alone(desk, "send", agency):
+    with workers.alone(desk, "send", agency, wait_seconds) as held:
         with desk.database.read() as connection:
             row = exchange.agency(connection, agency)
-        return _send_all(desk, row, _waiting(desk, agency))
+        return _send_all(desk, row, held, _waiting(desk, agency))
 
 
 def _waiting(desk: Desk, agency: str) -> list[int]:
@@ -122,103 +150,138 @@ def _waiting(desk: Desk, agency: str) -> list[int]:
         return exchange.pending(connection, agency)
 
 
-def _send_all(desk: Desk, agency: Row[Any], waiting: list[int]) -> Sent:
-    sealed = delivered = presumed = rows = 0
-    drop: Drop | None = None
-    try:
+def _send_all(desk: Desk, agency: Row[Any], held: Held, waiting: list[int]) -> Sent:
+    total = Sent(agency.agency)
+    stuck: dict[tuple[str, str], ConsignError] = {}
+    with ExitStack() as stack:
+        drop: Drop | None = None
         for transmission_id in waiting:
-            sealed += seal(desk, agency, transmission_id)
-            if drop is None:
-                drop = open_drop(drop_settings(desk, agency))
-                drop.open()
-            row, state = deliver(desk, drop, transmission_id)
-            delivered += state == "delivered"
-            presumed += state == "presumed"
-            rows += row.rows
-    finally:
-        if drop is not None:
-            drop.close()
-    return Sent(agency.agency, sealed, delivered, presumed, rows)
+            with desk.database.read() as connection:
+                row = exchange.transmission(connection, transmission_id)
+            if (row.lender, row.kind) in stuck:  # the numbers of a line leave in their order
+                continue
+            try:
+                sealed = seal(desk, agency, transmission_id)
+                if drop is None:
+                    drop = stack.enter_context(open_drop(drop_settings(desk, agency)))
+                row, state = deliver(desk, drop, transmission_id, held)
+            except ConsignError as error:
+                if isinstance(error, RemoteError) and not isinstance(error, ExistsButDifferent):
+                    raise
+                stuck[row.lender, row.kind] = error
+                continue
+            total = Sent(
+                total.agency,
+                total.sealed + sealed,
+                total.delivered + (state == "delivered"),
+                total.presumed + (state == "presumed"),
+                total.rows + row.rows,
+            )
+    for first in stuck.values():
+        raise first
+    return total
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A package as it was written and sealed, not recorded yet."""
+
+    contents: Contents
+    written: Written
+    by: SealedBy
+    target: Path
+    previous: str | None
+    head: str | None
 
 
 def seal(desk: Desk, agency: Row[Any], transmission_id: int) -> bool:
-    """The transmission's package is written, sealed and recorded; True where this call did it, False where it was done."""
+    """The transmission's package is written, sealed and recorded; True where this call did it, False where it was."""
     with desk.database.read() as connection:
         row = exchange.transmission(connection, transmission_id)
         if row.state != "prepared":
             return False
-        head = audit.head(connection)
-        work = Composing(connection, desk.keyring, row, agency, desk.settings.shard_rows)
-        contents = contents_of(work)
-        previous = exchange.previous_sha256(connection, row)
-        target = desk.folder("outbox") / agency.agency / row.name
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        with scratch(desk) as folder:
-            plain = folder / "package.zip"
-            writer = PackageWriter(
-                path=plain,
-                name=row.name.removesuffix(suffix_of(agency.suite)).removesuffix(".zip"),
-                table=KINDS[row.kind].table,
-                fields=contents.fields,
-                manifest={
-                    "kind": row.kind,
-                    "lender": row.lender,
-                    "agency": row.agency,
-                    "sequence": row.sequence,
-                    "created_on": row.prepared_on.isoformat(),
-                    "previous": previous,
-                    "policy": contents.policy,
-                    "policy_version": contents.policy_version,
-                    "audit_head": head,
-                    **contents.manifest,
-                },
-                control=_control(row.kind, contents),
-            )
-            with writer:
-                for frame in contents.frames:
-                    writer.write(frame)
-            written = writer.written
-            assert written is not None  # noqa: S101 - the block above has ended without an error
-            by = seal_for(desk.keyring, agency.agency, agency.suite, plain, target, desk.now())
-    size = target.stat().st_size
-    now = desk.now()
-    sums = written.control_minor
+        packed = _pack(desk, connection, agency, row)
     with desk.database.write() as connection:
-        exchange.advance(
-            connection,
-            transmission_id,
-            "sealed",
-            rows=written.rows,
-            control_minor=next(iter(sums.values())) if len(sums) == 1 else None,
-            currency=next(iter(sums)) if len(sums) == 1 else None,
-            policy_version=contents.policy_version,
-            key_ids=json.dumps({"signer": by.signer_fingerprint, "recipient": by.recipient_fingerprint}),
-            package_sha256=written.sha256,
-            sealed_sha256=_sha256(target),
-            sealed_size=size,
-            sealed_path=f"{agency.agency}/{row.name}",
-            previous_sha256=previous,
-            audit_head=head,
-            sealed_at=now,
-        )
-        _register(connection, row, contents, written.rows, now)
-        audit.record(
-            connection,
-            desk.actor,
-            "transmission.sealed",
-            row.name,
-            {
-                "kind": row.kind,
-                "rows": written.rows,
-                "sha256": written.sha256,
-                "policy_version": contents.policy_version,
-            },
-            now,
-        )
+        _record_sealed(connection, desk, row, packed)
     return True
 
 
-def deliver(desk: Desk, drop: Drop, transmission_id: int) -> tuple[Row[Any], str]:
+def _pack(desk: Desk, connection: Connection, agency: Row[Any], row: Row[Any]) -> Packed:
+    """The package written shard by shard and sealed into the outbox; the plaintext is gone again."""
+    head = audit.head(connection)
+    contents = contents_of(Composing(connection, desk.keyring, row, agency, desk.settings.shard_rows))
+    previous = exchange.previous_sha256(connection, row)
+    target = desk.folder("outbox") / agency.agency / row.name
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    with scratch(desk) as folder:
+        plain = folder / "package.zip"
+        writer = PackageWriter(
+            path=plain,
+            name=row.name.removesuffix(suffix_of(agency.suite)).removesuffix(".zip"),
+            table=KINDS[row.kind].table,
+            fields=contents.fields,
+            manifest={
+                "kind": row.kind,
+                "lender": row.lender,
+                "agency": row.agency,
+                "sequence": row.sequence,
+                "created_on": row.prepared_on.isoformat(),
+                "previous": previous,
+                "policy": contents.policy,
+                "policy_version": contents.policy_version,
+                "audit_head": head,
+                **contents.manifest,
+            },
+            control=_control(row.kind, contents),
+        )
+        with writer:
+            for frame in contents.frames:
+                writer.write(frame)
+        written = writer.written
+        assert written is not None  # noqa: S101 - the block above has ended without an error
+        by = seal_for(desk.keyring, agency.agency, agency.suite, plain, target, desk.now())
+    return Packed(contents, written, by, target, previous, head)
+
+
+def _record_sealed(connection: Connection, desk: Desk, row: Row[Any], packed: Packed) -> None:
+    """What was sealed, with which keys, and what it discloses."""
+    now = desk.now()
+    sums = packed.written.control_minor
+    signer, recipient = packed.by.key_ids
+    exchange.advance(
+        connection,
+        row.transmission_id,
+        "sealed",
+        rows=packed.written.rows,
+        control_minor=next(iter(sums.values())) if len(sums) == 1 else None,
+        currency=next(iter(sums)) if len(sums) == 1 else None,
+        policy_version=packed.contents.policy_version,
+        key_ids=json.dumps({"signer": signer, "recipient": recipient}),
+        package_sha256=packed.written.sha256,
+        sealed_sha256=_sha256(packed.target),
+        sealed_size=packed.target.stat().st_size,
+        sealed_path=f"{row.agency}/{row.name}",
+        previous_sha256=packed.previous,
+        audit_head=packed.head,
+        sealed_at=now,
+    )
+    _register(connection, row, packed.contents, packed.written.rows, now)
+    audit.record(
+        connection,
+        desk.actor,
+        "transmission.sealed",
+        row.name,
+        {
+            "kind": row.kind,
+            "rows": packed.written.rows,
+            "sha256": packed.written.sha256,
+            "policy_version": packed.contents.policy_version,
+        },
+        now,
+    )
+
+
+def deliver(desk: Desk, drop: Drop, transmission_id: int, held: Held | None = None) -> tuple[Row[Any], str]:
     """The sealed file stands in the agency's drop, once; and the state the transmission is in now."""
     with desk.database.read() as connection:
         row = exchange.transmission(connection, transmission_id)
@@ -228,6 +291,8 @@ def deliver(desk: Desk, drop: Drop, transmission_id: int) -> tuple[Row[Any], str
 
     def record_intent() -> None:
         with desk.database.write() as connection:
+            if held is not None:
+                held.confirm(connection)
             exchange.note(connection, transmission_id, intent_at=desk.now())
 
     with desk.database.write() as connection:
@@ -252,18 +317,25 @@ def deliver(desk: Desk, drop: Drop, transmission_id: int) -> tuple[Row[Any], str
             exchange.note(connection, transmission_id, last_error=type(error).__name__)
         raise
     state = "presumed" if pushed is Pushed.PRESUMED else "delivered"
-    now = desk.now()
     with desk.database.write() as connection:
-        exchange.delivered(connection, row, state=state, at=now)
-        audit.record(
-            connection,
-            desk.actor,
-            f"transmission.{state}",
-            row.name,
-            {"rows": row.rows, "sha256": row.sealed_sha256},
-            now,
-        )
+        record_delivered(connection, desk, row, state)
     return row, state
+
+
+def record_delivered(connection: Connection, desk: Desk, row: Row[Any], state: str) -> None:
+    """The transmission is with the agency (or presumed to be), in the store and the audit trail, once."""
+    if exchange.transmission_to_move(connection, row.transmission_id).state != "sealed":
+        return  # the agency's answer to it was taken in meanwhile, and has said so
+    now = desk.now()
+    exchange.delivered(connection, row, state=state, at=now)
+    audit.record(
+        connection,
+        desk.actor,
+        f"transmission.{state}",
+        row.name,
+        {"rows": row.rows, "sha256": row.sealed_sha256},
+        now,
+    )
 
 
 def suite_sidecars(name: str, file: Path) -> tuple[Path, ...]:
@@ -278,7 +350,7 @@ def _control(kind: str, contents: Contents) -> str | None:
     return wanted if any(one.name == wanted and one.type == "amount" for one in contents.fields) else None
 
 
-def _register(connection: Any, row: Row[Any], contents: Contents, rows: int, now: Any) -> None:
+def _register(connection: Connection, row: Row[Any], contents: Contents, rows: int, now: datetime) -> None:
     """The disclosure register gains one row per field."""
     if not contents.disclosed:
         return
@@ -297,7 +369,5 @@ def _register(connection: Any, row: Row[Any], contents: Contents, rows: int, now
 
 
 def _sha256(path: Path) -> str:
-    import hashlib
-
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from infra import policies
 from infra.store import bulk
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from keys.keyring import Keyring
+    from keys.vault import DataKey
 
 ACCOUNTS = bulk.table_of(Account)
 IDENTITIES = bulk.table_of(Identity)
@@ -92,6 +93,8 @@ _PLACED = (
     "placement_id", "debtor_id", "currency", "balance_minor", "dpd", "bucket", "stage", "round", "placed_on",
     "due_back_on", "key_generation",
 )  # fmt: skip
+_ALWAYS = ("placement_id", "account_id", "debtor_id", "key_generation")
+"""What pseudonyms and sealed cells are made with."""
 
 
 def _placement(work: Composing) -> Contents:
@@ -120,20 +123,31 @@ def _placement(work: Composing) -> Contents:
 
 
 def _placement_frames(work: Composing, release: releases.Release) -> Iterator[pd.DataFrame]:
-    after = 0
-    while True:
-        statement = (
-            select(*(PLACEMENTS.c[name] for name in _PLACED), *(ACCOUNTS.c[name] for name in _FACTS))
-            .join(ACCOUNTS, ACCOUNTS.c.account_id == PLACEMENTS.c.account_id)
-            .where(PLACEMENTS.c.transmission_id == work.row.transmission_id, PLACEMENTS.c.placement_id > after)
-            .order_by(PLACEMENTS.c.placement_id)
-            .limit(work.shard_rows)
+    """The released accounts, shard by shard in the order of their placements."""
+    sealed = sorted(release.needs_identity)
+    wanted = {*release.sources, *_ALWAYS}
+    rows = (
+        select(
+            *(PLACEMENTS.c[name] for name in _PLACED if name in wanted),
+            *(ACCOUNTS.c[name] for name in _FACTS if name in wanted),
+            *([IDENTITIES.c.data_key_id] if sealed else []),
+            *(IDENTITIES.c[name] for name in sealed),
         )
-        shard = bulk.read(work.connection, statement)
-        if shard.empty:
-            return
-        yield releases.minimise(_named(work, _identified(work, shard, sorted(release.needs_identity))), release)
-        after = int(shard["placement_id"].iloc[-1])
+        .join(ACCOUNTS, ACCOUNTS.c.account_id == PLACEMENTS.c.account_id)
+        .order_by(PLACEMENTS.c.placement_id)
+    )
+    if sealed:
+        rows = rows.outerjoin(IDENTITIES, IDENTITIES.c.account_id == PLACEMENTS.c.account_id)
+    mine = PLACEMENTS.c.transmission_id == work.row.transmission_id
+    key = PLACEMENTS.c.placement_id
+    low, high = work.connection.execute(select(func.min(key), func.max(key)).where(mine)).one()
+    if low is None:
+        return
+    # by ranges of the key: a LIMIT would sort what is left of the transmission anew for every shard
+    for first in range(low, high + 1, work.shard_rows):
+        shard = bulk.read(work.connection, rows.where(mine, key.between(first, first + work.shard_rows - 1)))
+        if not shard.empty:
+            yield releases.minimise(_named(work, _opened(work, shard, sealed)), release)
 
 
 def _named(work: Composing, shard: pd.DataFrame) -> pd.DataFrame:
@@ -150,34 +164,26 @@ def _named(work: Composing, shard: pd.DataFrame) -> pd.DataFrame:
     return parts[0] if len(parts) == 1 else pd.concat(parts).sort_values("placement_id")
 
 
-def _identified(work: Composing, shard: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """The shard with the identity columns that the release needs, and no other, opened."""
+def _opened(work: Composing, shard: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The shard with its sealed cells opened; an account without an identity has none."""
     if not columns:
         return shard
-    first, last = int(shard["placement_id"].iloc[0]), int(shard["placement_id"].iloc[-1])
-    sealed = bulk.read(
-        work.connection,
-        select(IDENTITIES.c.account_id, IDENTITIES.c.data_key_id, *(IDENTITIES.c[name] for name in columns))
-        .join(PLACEMENTS, PLACEMENTS.c.account_id == IDENTITIES.c.account_id)
-        .where(
-            PLACEMENTS.c.transmission_id == work.row.transmission_id,
-            PLACEMENTS.c.placement_id >= first,
-            PLACEMENTS.c.placement_id <= last,
-        )
-        .order_by(PLACEMENTS.c.placement_id),
-    )
-    parts = []
-    for key_id, part in sealed.groupby("data_key_id", sort=False):
-        key = work.keyring.data_key(str(key_id))
-        ids = part["account_id"].to_numpy(dtype=np.int64)
-        opened = {name: open_cells(key, name, ids, part[name].tolist()).to_numpy() for name in columns}
-        parts.append(pd.DataFrame({"account_id": ids, **opened}).astype(dict.fromkeys(columns, "str")))
-    if not parts:
-        return shard.assign(**{name: pd.Series(None, index=shard.index, dtype="str") for name in columns})
-    whole = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
-    if len(whole) == len(shard) and (whole["account_id"].to_numpy() == shard["account_id"].to_numpy()).all():
-        return shard.assign(**{name: whole[name].set_axis(shard.index) for name in columns})
-    return shard.merge(whole, on="account_id", how="left", validate="one_to_one")
+    of_key = shard["data_key_id"]
+    parts = [
+        (work.keyring.data_key(str(key_id)), shard if (of_key == key_id).all() else shard[of_key == key_id])
+        for key_id in of_key.dropna().unique()
+    ]
+    return shard.assign(**{name: _opened_column(name, parts, shard.index) for name in columns})
+
+
+def _opened_column(name: str, parts: Sequence[tuple[DataKey, pd.DataFrame]], index: pd.Index) -> pd.Series:
+    cells = [
+        open_cells(key, name, part["account_id"].to_numpy(dtype=np.int64), part[name].tolist()).set_axis(part.index)
+        for key, part in parts
+    ]
+    if len(cells) == 1 and len(cells[0]) == len(index):
+        return cells[0]
+    return pd.concat([pd.Series(dtype="str"), *cells]).reindex(index)
 
 
 # -- the other kinds ---------------------------------------------------------------------------------------------------

@@ -38,7 +38,16 @@ class Settings(BaseSettings):
     stall_timeout: float = Field(default=60.0, gt=0, description="seconds without a byte before a transfer ends")
     delivery_attempts: int = Field(default=4, ge=1, description="tries of one delivery, with growing pauses")
     lease_seconds: float = Field(default=900.0, gt=0, description="how long a worker may hold a transmission")
-    max_inbound_bytes: int = Field(default=2 << 30, ge=1, description="the largest file taken from an agency")
+    max_inbound_bytes: int = Field(
+        default=512 << 20,
+        ge=1,
+        description="the largest file taken from an agency; opened, it is held in memory",
+    )
+    keep_sealed_days: int = Field(
+        default=30,
+        ge=0,
+        description="days that sealed receipts, updates, statements are kept; others until answered",
+    )
     recall_days: int = Field(default=5, ge=0, description="days an agency has to confirm a recall")
     erasure_days: int = Field(default=30, ge=0, description="days an agency has to certify an erasure")
     own_key_days: int = Field(default=365, ge=1, description="how long our own sealing keys are valid")

@@ -6,6 +6,7 @@ the agency guide are made. A refusal never repeats the value.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -19,11 +20,14 @@ from models.money import exponent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import date
 
     from models.kinds import Field, Kind
 
 REJECT_COLUMNS = ("line", "column", "code", "fix")
 MAX_TEXT = 2_000
+COLUMN_NAME = re.compile(r"[a-z][a-z_]{0,38}[a-z]")
+"""What is called a column by its name; any other is called by its place, for it may be no name at all."""
 
 CODES: Mapping[str, str] = MappingProxyType(
     {
@@ -49,7 +53,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "wrong_currency": "The account is in another currency. Send the amount in the account's currency.",
         "net_does_not_add_up": "Net must equal gross less commission less VAT.",
         "sign": "A recovery is above zero, a reversal below.",
-        "future": "The date lies after the day the file was sent.",
+        "future": "The date lies after the day the file came.",
         # the envelope: these refuse the whole file
         "bad_name": "Name the file {lender}.{agency}.{kind}.{yyyymmdd}.{sequence:06d}.zip plus the suite's suffix.",
         "wrong_agency": "The file's name or manifest names another agency.",
@@ -113,19 +117,19 @@ def header_rejects(kind: Kind, header: list[str]) -> pd.DataFrame:
     known = {field.name for field in kind.fields}
     found = [
         *(("missing_column", f.name) for f in kind.fields if f.required and f.name not in header),
-        *(("unknown_column", name) for name in header if name not in known),
-        *(("repeated_column", name) for name in sorted({n for n in header if header.count(n) > 1})),
+        *(("unknown_column", _nameable(name, place)) for place, name in enumerate(header, 1) if name not in known),
+        *(("repeated_column", name) for name in sorted({n for n in header if header.count(n) > 1} & known)),
     ]
     if not found:
         return no_rejects()
-    return pd.concat([rejects_at(np.zeros(1), _printable(name), code) for code, name in found], ignore_index=True)
+    return pd.concat([rejects_at(np.zeros(1), name, code) for code, name in found], ignore_index=True)
 
 
-def check(kind: Kind, table: pa.Table) -> Checked:
+def check(kind: Kind, table: pa.Table, latest: date | None = None) -> Checked:
     """The table's lines, all text as they came, typed by the kind's schema or refused.
 
     table: one text column per field present (header already checked). Empty text is no value. Line 1 is the
-    first after the header.
+    first after the header. latest: the last day that a line may speak of; None where any will do.
     """
     lines = np.arange(1, table.num_rows + 1, dtype=np.int64)
     texts = {name: _text(table[name]) for name in table.column_names}
@@ -149,6 +153,8 @@ def check(kind: Kind, table: pa.Table) -> Checked:
             if again.any():
                 refusals.append(rejects_at(lines[again], field.name, "repeated"))
     refusals += _kind_rules(kind, typed, lines)
+    if latest is not None:
+        refusals += _future(kind, typed, lines, latest)
     rejects = pd.concat(refusals, ignore_index=True) if refusals else no_rejects()
     rejects = rejects.sort_values(["line", "column", "code"], kind="stable", ignore_index=True)
     good = typed[~typed["line"].isin(rejects["line"])].reset_index(drop=True)
@@ -178,6 +184,22 @@ def _kind_rules(kind: Kind, typed: pd.DataFrame, lines: np.ndarray) -> list[pd.D
     off = (net != gross - held_back).fillna(value=False).to_numpy(dtype=bool)
     if off.any():
         found.append(rejects_at(lines[off], "net", "net_does_not_add_up"))
+    return found
+
+
+def _future(kind: Kind, typed: pd.DataFrame, lines: np.ndarray, latest: date) -> list[pd.DataFrame]:
+    """Days after the last that can be; a certificate's own date is judged with the certificate."""
+    found = []
+    for field in kind.fields:
+        if field.type == "date":
+            days = typed[field.column]
+        elif field.type == "datetime" and field.name != "erased_at":
+            days = pd.to_datetime(typed[field.column].str.slice(0, 10), format="%Y-%m-%d", errors="coerce")
+        else:
+            continue
+        hit = (days > pd.Timestamp(latest)).to_numpy()
+        if hit.any():
+            found.append(rejects_at(lines[hit], field.name, "future"))
     return found
 
 
@@ -242,9 +264,12 @@ def _amounts(cells: pa.Array, currencies: pa.Array | None) -> tuple[pd.Series, p
         currencies = pa.array(["XXX"] * len(cells))
     result = pa.nulls(len(cells), pa.int64())
     ok = pa.array(np.zeros(len(cells), dtype=bool))
-    for currency in pc.unique(pc.fill_null(currencies, "XXX")).to_pylist():
-        digits = exponent(currency)
-        here = _true(pc.equal(pc.fill_null(currencies, "XXX"), currency))
+    # by digits, not by currency: a file may make up as many currencies as it has lines
+    coded = pc.fill_null(currencies, "XXX").dictionary_encode()
+    known = np.array([exponent(currency) for currency in coded.dictionary.to_pylist()], dtype=np.int64)
+    digits_of = known[coded.indices.to_numpy(zero_copy_only=False)] if len(cells) else known
+    for digits in np.unique(digits_of).tolist():
+        here = pa.array(digits_of == digits)
         tail = rf"(\.[0-9]{{1,{digits}}})?" if digits else ""
         fits = pc.and_(here, _matches(cells, rf"^-?[0-9]{{1,15}}{tail}$"))
         exact = _keep(cells, fits).cast(pa.decimal128(38, digits)).view(pa.decimal128(38, 0)).cast(pa.int64())
@@ -309,7 +334,6 @@ _FAILS: Mapping[str, str | None] = {
 }
 
 
-def _printable(name: str) -> str:
-    """A header name as it may be shown: a column's name is the sender's text."""
-    kept = "".join(character for character in name if character.isprintable())[:40]
-    return kept or "?"
+def _nameable(name: str, place: int) -> str:
+    """A column's name as it may be stored and shown: a file without a header has a debtor's values in its place."""
+    return name if COLUMN_NAME.fullmatch(name) else f"#{place}"

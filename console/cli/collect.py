@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from console.cli.output import Json, emit, say
+from console.cli.exchanging import told
+from console.cli.output import Json, say
 from models.errors import Findings
 
 app = typer.Typer()
@@ -19,10 +20,8 @@ def collect(
 ) -> None:
     """Take in every file that the agencies left, answer each with a receipt; running it again takes nothing twice."""
     from flows.collect import collect as verb
-    from flows.engine import run
 
-    report = run(verb, agency=agency)
-    emit(report, title="Collected")
+    report = told(verb, "Collected", agency=agency)
     if report.refused or report.lines_refused:
         say("`consign file list --refused` shows what was refused and why; the agencies have it in their receipts")
         message = f"{report.refused} files and {report.lines_refused} lines were refused"

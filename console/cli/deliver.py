@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from console.cli.exchanging import told
 from console.cli.output import DryRun, Json, emit
 
 app = typer.Typer()
@@ -34,6 +35,5 @@ def deliver(
             emit(bulk.read(connection, waiting.order_by(table.c.agency, table.c.transmission_id)), title="Waiting")
         return
     from flows.deliver import deliver as verb
-    from flows.engine import run
 
-    emit(run(verb, agency=agency), title="Delivered")
+    told(verb, "Delivered", agency=agency)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from console.cli.exchanging import told
 from console.cli.output import Json, emit
 
 app = typer.Typer(no_args_is_help=True)
@@ -17,10 +18,9 @@ def run(
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Ask for the erasure of every placement that has ended."""
-    from flows.engine import run as run_verb
     from flows.erase import erase as verb
 
-    emit(run_verb(verb, lender=lender), title="Erasure")
+    told(verb, "Erasure", lender=lender)
 
 
 @app.command()

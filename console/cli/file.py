@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,7 @@ def check(
     if not path.is_file():
         message = f"no file {path}"
         raise UsageError(message, fix="name a package (.zip) or a table (.csv)")
-    found = check_file(path, kind)
+    found = check_file(path, kind, datetime.now(UTC).date())
     emit(found.rejects, title=f"{path.name}: {found.lines} lines, {found.refused} refused")
     if found.refused:
         message = f"{found.refused} of {found.lines} lines would be refused"

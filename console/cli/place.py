@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from console.cli.output import Json, emit
+from console.cli.exchanging import told
+from console.cli.output import Json
 
 app = typer.Typer()
 
@@ -17,7 +18,6 @@ def place(
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Minimise, pseudonymise, seal and deliver an approved plan; running it again sends nothing twice."""
-    from flows.engine import run
     from flows.place import place as verb
 
-    emit(run(verb, plan_id=plan_id), title="Placed")
+    told(verb, "Placed", plan_id=plan_id)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from console.cli.exchanging import told
 from console.cli.output import DryRun, Json, emit
 
 app = typer.Typer(no_args_is_help=True)
@@ -21,17 +22,20 @@ def run(
     from infra.wiring import desk
 
     if dry_run:
+        import pandas as pd
+
+        from flows.exchange import days
         from infra.store import placing
 
         with desk().database.read() as connection:
-            due = placing.due_for_recall(connection, lender, desk().today())
+            parts = [placing.due_for_recall(connection, code, today) for code, today in days(connection, lender)]
+        due = pd.concat([pd.DataFrame(columns=["lender", "agency", "reason"]), *parts])
         counted = due.groupby(["lender", "agency", "reason"]).size().rename("placements").reset_index()
         emit(counted, title="Would be recalled")
         return
-    from flows.engine import run as run_verb
     from flows.recall import recall as verb
 
-    emit(run_verb(verb, lender=lender), title="Recalled")
+    told(verb, "Recalled", lender=lender)
 
 
 @app.command()
@@ -41,10 +45,9 @@ def request(
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Recall these placements for a reason of yours."""
-    from flows.engine import run as run_verb
     from flows.recall import recall_placements as verb
 
-    emit(run_verb(verb, placement_ids=",".join(map(str, placement)), reason=reason), title="Recalled")
+    told(verb, "Recalled", placement_ids=",".join(map(str, placement)), reason=reason)
 
 
 @app.command()

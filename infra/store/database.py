@@ -18,7 +18,7 @@ BUSY_SECONDS = 120  # a bulk write of a million rows holds SQLite's one write lo
 
 
 class Database:
-    """Opens transactions: `read()` sees a snapshot, `write()` takes the write lock at once and commits or undoes all."""
+    """Opens transactions: `read()` sees a snapshot, `write()` takes the write lock at once and keeps all or nothing."""
 
     def __init__(self, url: str) -> None:
         # psycopg 3 is the driver that has COPY; a plain postgresql:// URL means it too
@@ -48,6 +48,8 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A connection that sees one snapshot and changes nothing."""
         with self.engine.connect() as connection:
+            if not self.is_sqlite:  # where each statement would see a snapshot of its own
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
             yield connection
             connection.rollback()
 

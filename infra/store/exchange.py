@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import Connection, Row, and_, case, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, exists, func, insert, literal, or_, select, text, update
 
 from infra.store import bulk
 from models.errors import ConfigurationError, UsageError
@@ -16,6 +16,7 @@ from models.kinds import file_name
 from models.lives import TRANSMISSION, moved
 from models.tables import (
     Agency,
+    AgencyContract,
     Disclosure,
     DisclosureAccount,
     Erasure,
@@ -39,9 +40,16 @@ RECALLS = bulk.table_of(Recall)
 ERASURES = bulk.table_of(Erasure)
 DISCLOSURES = bulk.table_of(Disclosure)
 LEASES = bulk.table_of(Lease)
+LENDERS = bulk.table_of(Lender)
+CONTRACTS = bulk.table_of(AgencyContract)
+
+NO_DROP = "{}"
+TURN = 0x65786368616E6765  # "exchange"
 
 FIRST_OUT = ("recall", "erasure_request", "update", "placement", "statement", "receipt")
 """A recall that waits behind a placement is a debtor chased after paying."""
+UNANSWERED = ("update", "statement", "receipt")
+"""Kinds that no file of the agency's answers."""
 AT_AGENCY = ("placed", "acknowledged", "recalled")
 
 
@@ -69,22 +77,38 @@ def agency(connection: Connection, code: str) -> Row[Any]:
 
 
 def agencies(connection: Connection) -> list[str]:
-    """Codes of every agency that has not been closed, in order."""
+    """Codes of every agency that can be reached and has not been closed, in order."""
     return list(
         connection.execute(
-            select(AGENCIES.c.agency).where(AGENCIES.c.state != "closed").order_by(AGENCIES.c.agency)
+            select(AGENCIES.c.agency)
+            .where(AGENCIES.c.state != "closed", AGENCIES.c.drop != NO_DROP)
+            .order_by(AGENCIES.c.agency)
         ).scalars()
     )
 
 
+def lenders(connection: Connection) -> list[tuple[str, str]]:
+    """Code and zone of every lender, in order of code."""
+    rows = connection.execute(select(LENDERS.c.lender, LENDERS.c.timezone).order_by(LENDERS.c.lender))
+    return [(str(row.lender), str(row.timezone)) for row in rows]
+
+
+def lender_under_contract(connection: Connection, agency_code: str) -> str | None:
+    """A lender that the agency has a contract with: who answers where a file names none. None where there is none."""
+    found: str | None = connection.execute(
+        select(func.min(CONTRACTS.c.lender)).where(CONTRACTS.c.agency == agency_code)
+    ).scalar_one()
+    return found
+
+
 def lender_exists(connection: Connection, code: str) -> bool:
     """True where a lender has this code."""
-    return connection.execute(select(Lender.lender).where(Lender.lender == code)).first() is not None  # type: ignore[call-overload]
+    return connection.execute(select(LENDERS.c.lender).where(LENDERS.c.lender == code)).first() is not None
 
 
 def lender_timezone(connection: Connection, code: str) -> str:
     """The lender's zone. Raises ConfigurationError where there is no such lender."""
-    zone = connection.execute(select(Lender.timezone).where(Lender.lender == code)).scalar_one_or_none()  # type: ignore[call-overload]
+    zone = connection.execute(select(LENDERS.c.timezone).where(LENDERS.c.lender == code)).scalar_one_or_none()
     if zone is None:
         message = f"no lender {code}"
         raise ConfigurationError(message, fix="add it with `consign portfolio lender add`")
@@ -94,8 +118,19 @@ def lender_timezone(connection: Connection, code: str) -> str:
 # -- outbox ------------------------------------------------------------------------------------------------------------
 
 
+def take_turn(connection: Connection) -> None:
+    """Until this transaction ends nobody else prepares files or takes files in; SQLite's writers are alone anyway.
+
+    Sequence numbers stay without gaps or repeats, nothing is placed, recalled or accepted twice, and two transactions
+    that need each other's placements and counters cannot wait for each other.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": TURN})
+
+
 def prepare(connection: Connection, work: Work) -> tuple[int, bool]:
     """The transmission for this work, and whether it is new; its number is the next of its line, without gaps."""
+    take_turn(connection)
     known = connection.execute(
         select(TRANSMISSIONS.c.transmission_id).where(TRANSMISSIONS.c.work_key == work.work_key)
     ).scalar_one_or_none()
@@ -176,15 +211,40 @@ def lease(
 
     A lease runs out, and counts no more where `is_dead` says that its owner is gone.
     """
-    held = connection.execute(select(LEASES).where(LEASES.c.name == name)).one_or_none()
     until = now + timedelta(seconds=seconds)
-    if held is None:
-        connection.execute(insert(LEASES).values(name=name, owner=owner, until=until))
+    insert_ = _inserting(connection)(LEASES).values(name=name, owner=owner, until=until)
+    if connection.execute(insert_.on_conflict_do_nothing()).rowcount:
         return True
+    held = connection.execute(select(LEASES).where(LEASES.c.name == name).with_for_update()).one_or_none()
+    if held is None:  # released since: whoever comes next may have it
+        return False
     if held.owner != owner and held.until > now and not is_dead(held.owner):
         return False
     connection.execute(update(LEASES).where(LEASES.c.name == name).values(owner=owner, until=until))
     return True
+
+
+def extend_lease(connection: Connection, name: str, owner: str, until: datetime) -> bool:
+    """The lease lasts until then; False where it is no longer this worker's."""
+    mine = and_(LEASES.c.name == name, LEASES.c.owner == owner)
+    return connection.execute(update(LEASES).where(mine).values(until=until)).rowcount == 1
+
+
+def holds_lease(connection: Connection, name: str, owner: str) -> bool:
+    """True where the lease is this worker's, and stays so until the transaction ends."""
+    mine = select(LEASES.c.name).where(LEASES.c.name == name, LEASES.c.owner == owner)
+    return connection.execute(mine.with_for_update()).first() is not None
+
+
+def _inserting(connection: Connection) -> Any:
+    """The `INSERT … ON CONFLICT` of the store's dialect."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as for_sqlite
+
+        return for_sqlite
+    from sqlalchemy.dialects.postgresql import insert as for_postgresql
+
+    return for_postgresql
 
 
 def release_lease(connection: Connection, name: str, owner: str) -> None:
@@ -194,11 +254,17 @@ def release_lease(connection: Connection, name: str, owner: str) -> None:
 
 def advance(connection: Connection, transmission_id: int, to: str, **columns: Any) -> None:
     """The transmission moves on; raises IllegalMove where its life does not lead there."""
-    here = transmission(connection, transmission_id)
+    here = transmission_to_move(connection, transmission_id)
     state = moved(f"transmission {here.name}", here.state, to, TRANSMISSION)
     connection.execute(
         update(TRANSMISSIONS).where(TRANSMISSIONS.c.transmission_id == transmission_id).values(state=state, **columns)
     )
+
+
+def transmission_to_move(connection: Connection, transmission_id: int) -> Row[Any]:
+    """The transmission's row as it stands, and as it stays until this transaction ends."""
+    here = select(TRANSMISSIONS).where(TRANSMISSIONS.c.transmission_id == transmission_id)
+    return connection.execute(here.with_for_update()).one()
 
 
 def note(connection: Connection, transmission_id: int, **columns: Any) -> None:
@@ -225,6 +291,48 @@ def delivered(connection: Connection, row: Row[Any], *, state: str, at: datetime
             .where(PLACEMENTS.c.transmission_id == row.transmission_id, PLACEMENTS.c.state == "planned")
             .values(state="placed", told_minor=PLACEMENTS.c.balance_minor)
         )
+
+
+def proved_delivered(
+    connection: Connection, agency_code: str, account_ids: Sequence[int] | pd.Series
+) -> list[Row[Any]]:
+    """Transmissions that must be with the agency, for it speaks of accounts that only they told it of.
+
+    Their intent to publish is recorded and no more: the run that published them was killed before it could say so.
+    """
+    wanted = pd.DataFrame({"account_id": pd.Series(account_ids, dtype="int64").drop_duplicates()})
+    with bulk.staged(connection, PLACEMENTS, wanted) as stage:
+        spoken_of = (
+            select(PLACEMENTS.c.transmission_id)
+            .join(stage, stage.c.account_id == PLACEMENTS.c.account_id)
+            .where(PLACEMENTS.c.agency == agency_code, PLACEMENTS.c.state == "planned")
+        )
+        return list(
+            connection.execute(
+                select(TRANSMISSIONS).where(
+                    TRANSMISSIONS.c.transmission_id.in_(spoken_of),
+                    TRANSMISSIONS.c.state == "sealed",
+                    TRANSMISSIONS.c.intent_at.is_not(None),
+                )
+            )
+        )
+
+
+def sealed_to_let_go(connection: Connection, before: datetime) -> list[Row[Any]]:
+    """Transmissions whose sealed bytes nobody needs: acknowledged, or of a kind without answer and sent before then."""
+    answered = TRANSMISSIONS.c.state == "acknowledged"
+    unanswerable = and_(
+        TRANSMISSIONS.c.kind.in_(UNANSWERED),
+        TRANSMISSIONS.c.state.in_(("delivered", "presumed")),
+        TRANSMISSIONS.c.delivered_at < before,
+    )
+    return list(
+        connection.execute(
+            select(TRANSMISSIONS)
+            .where(TRANSMISSIONS.c.sealed_path.is_not(None), or_(answered, unanswerable))
+            .order_by(TRANSMISSIONS.c.transmission_id)
+        )
+    )
 
 
 def settle_acknowledged(connection: Connection, agency_code: str, at: datetime) -> int:
@@ -276,6 +384,20 @@ def placements_of(connection: Connection, agency_code: str, account_ids: Sequenc
             select(*(PLACEMENTS.c[name] for name in columns)).join(
                 newest, newest.c.placement_id == PLACEMENTS.c.placement_id
             ),
+        )
+
+
+def erasures_of(connection: Connection, agency_code: str, account_ids: Sequence[int] | pd.Series) -> pd.DataFrame:
+    """What this agency was asked to erase of these accounts: account_id, placement_id, requested_on, verified_at."""
+    wanted = pd.DataFrame({"account_id": pd.Series(account_ids, dtype="int64").drop_duplicates()})
+    with bulk.staged(connection, PLACEMENTS, wanted) as stage:
+        return bulk.read(
+            connection,
+            select(PLACEMENTS.c.account_id, ERASURES.c.placement_id, ERASURES.c.requested_on, ERASURES.c.verified_at)
+            .join(PLACEMENTS, PLACEMENTS.c.placement_id == ERASURES.c.placement_id)
+            .join(stage, stage.c.account_id == PLACEMENTS.c.account_id)
+            .where(PLACEMENTS.c.agency == agency_code)
+            .order_by(ERASURES.c.placement_id),
         )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import Connection, and_, case, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, and_, case, exists, func, insert, literal, or_, select, update
 
 from infra.store import bulk, exchange
 from infra.store.exchange import AT_AGENCY, ERASURES, MEMBERS, PLACEMENTS, RECALLS, Work
@@ -152,6 +152,7 @@ def recall(
 
     due: placement_id, lender, agency, reason; placements that are no longer out are left alone.
     """
+    exchange.take_turn(connection)
     transmissions = []
     for (lender, agency), part in due.groupby(["lender", "agency"]):
         with bulk.staged(connection, RECALLS, part[["placement_id", "reason"]]) as stage:
@@ -222,6 +223,7 @@ def tell_balances(
     connection: Connection, lender: str | None, today: date, suffix_of: Callable[[str], str]
 ) -> list[int]:
     """Agencies are to be told every balance that differs from what they were last told. Returns the transmissions."""
+    exchange.take_turn(connection)
     changed = and_(
         PLACEMENTS.c.account_id == ACCOUNTS.c.account_id,
         PLACEMENTS.c.state.in_(OUT),
@@ -257,7 +259,8 @@ def tell_balances(
 def request_erasures(
     connection: Connection, lender: str | None, today: date, days: int, suffix_of: Callable[[str], str]
 ) -> list[int]:
-    """Every placement that has ended and was ever disclosed is to be erased at its agency. Returns the transmissions."""
+    """Every placement that has ended and was disclosed is to be erased at its agency. Returns the transmissions."""
+    exchange.take_turn(connection)
     chosen = (
         select(PLACEMENTS.c.placement_id, PLACEMENTS.c.account_id, PLACEMENTS.c.lender, PLACEMENTS.c.agency)
         .outerjoin(ERASURES, ERASURES.c.placement_id == PLACEMENTS.c.placement_id)
@@ -265,14 +268,14 @@ def request_erasures(
     )
     if lender is not None:
         chosen = chosen.where(PLACEMENTS.c.lender == lender)
-    rows = bulk.read(connection, chosen.order_by(PLACEMENTS.c.placement_id))
     # the agency may hold the account again under a newer placement: then its data is not to be erased yet
-    out_again = bulk.read(
-        connection,
-        select(PLACEMENTS.c.account_id, PLACEMENTS.c.agency).where(PLACEMENTS.c.state.in_(("planned", *AT_AGENCY))),
-    ).drop_duplicates()
-    rows = rows.merge(out_again, on=["account_id", "agency"], how="left", indicator=True)
-    rows = rows[rows["_merge"] == "left_only"].drop(columns="_merge")
+    again = PLACEMENTS.alias()
+    out_again = exists().where(
+        again.c.account_id == PLACEMENTS.c.account_id,
+        again.c.agency == PLACEMENTS.c.agency,
+        again.c.state.in_(("planned", *AT_AGENCY)),
+    )
+    rows = bulk.read(connection, chosen.where(~out_again).order_by(PLACEMENTS.c.placement_id))
     transmissions = []
     for (of, agency), part in rows.groupby(["lender", "agency"]):
         first = bulk.reserve(connection, "erasure", len(part))
@@ -303,12 +306,12 @@ def request_erasures(
     return transmissions
 
 
-def overdue_erasures(connection: Connection, now: datetime) -> pd.DataFrame:
+def overdue_erasures(connection: Connection, today: date) -> pd.DataFrame:
     """Erasures whose certificate should be here by now: agency, placements, oldest due_on."""
     return bulk.read(
         connection,
         select(ERASURES.c.agency, func.count().label("placements"), func.min(ERASURES.c.due_on).label("oldest_due_on"))
-        .where(ERASURES.c.verified_at.is_(None), ERASURES.c.due_on < now.date())
+        .where(ERASURES.c.verified_at.is_(None), ERASURES.c.due_on < today)
         .group_by(ERASURES.c.agency)
         .order_by(ERASURES.c.agency),
     )

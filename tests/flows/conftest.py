@@ -43,11 +43,23 @@ IDENTITY = (
 
 
 @pytest.fixture
-def world(tmp_path: Path, needs: Callable[[str], Path]) -> Iterator[World]:
+def store_url() -> str:
+    """Where the world keeps its store: SQLite in its home, unless a module says otherwise."""
+    return ""
+
+
+@pytest.fixture
+def world(tmp_path: Path, needs: Callable[[str], Path], store_url: str) -> Iterator[World]:
     """Two agencies (one of each suite) on an SFTP host, and one lender."""
     needs("gpg")
     with open_world(
-        tmp_path / "home", seed=7, start=START, cast=CAST, lenders={"harbour": "Harbour"}, engine="direct"
+        tmp_path / "home",
+        seed=7,
+        start=START,
+        cast=CAST,
+        lenders={"harbour": "Harbour"},
+        engine="direct",
+        database=store_url,
     ) as opened:
         yield opened
 

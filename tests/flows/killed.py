@@ -41,7 +41,7 @@ def main() -> None:
 
     sys.addaudithook(hook)
     desk = Desk(
-        Settings(home=Path(home), engine="direct", agencies_at_once=1),
+        Settings(home=Path(home), engine="direct", agencies_at_once=1),  # the store: CONSIGN_DATABASE
         clock=lambda: datetime.fromisoformat(now),
         actor="sandbox",
     )

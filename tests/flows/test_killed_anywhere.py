@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import date
@@ -36,6 +37,7 @@ def run_and_die(world: World, verb: str, moment: int, **arguments: object) -> tu
         [sys.executable, str(DRIVER), str(world.desk.settings.home.resolve()), verb, json.dumps(arguments),
          world.clock.now.isoformat(), str(moment)],
         capture_output=True, text=True, check=False, timeout=120,
+        env={**os.environ, "CONSIGN_DATABASE": world.desk.settings.database},
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 

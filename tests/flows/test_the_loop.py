@@ -38,6 +38,12 @@ if TYPE_CHECKING:
     from infra.sandbox.world import World
 
 
+@pytest.fixture
+def store_url(database_url: str) -> str:
+    """The story is told on both stores."""
+    return database_url
+
+
 def acknowledged(world: World) -> None:
     world.clock.turn(date(2026, 1, 3))
     for agency in world.agencies.values():
