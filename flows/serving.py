@@ -33,7 +33,11 @@ START_SECONDS: Final = 180.0
 """A loaded machine takes its time: 11 to 25 s were measured on two idle cores."""
 STOP_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.2
-REQUEST_SECONDS: Final = 10.0
+HEALTH_SECONDS: Final = 5.0
+REQUEST_SECONDS: Final = 60.0
+"""Its database is one file: an answer may wait for a write."""
+BUSY: Final = 503
+"""What it answers when its database stays locked for too long."""
 USERS, STARTING, NOTE, SECRET = "users.lock", "start.lock", "server.json", "encryption.key"
 LOGGING: Final = Path(__file__).with_name("prefect_logging.yml")
 
@@ -131,26 +135,34 @@ def running(settings: Settings) -> str | None:
 def is_healthy(api_url: str) -> bool:
     """Whether a server answers there."""
     try:
-        with urllib.request.urlopen(f"{api_url}/health", timeout=REQUEST_SECONDS) as answer:  # noqa: S310 - our own URL
+        with urllib.request.urlopen(f"{api_url}/health", timeout=HEALTH_SECONDS) as answer:  # noqa: S310 - our own URL
             return bool(answer.read().strip() == b"true")
     except (OSError, ValueError):
         return False
 
 
 def ask(api_url: str, path: str, body: object = None) -> Any:
-    """What the server's API answers. Raises ServerFailed."""
+    """What the server's API answers; a server that is busy is asked again. Raises ServerFailed."""
     request = urllib.request.Request(  # noqa: S310 - our own URL
         f"{api_url}{path}",
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
     )
-    try:
-        with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as answer:  # noqa: S310 - our own URL
-            return json.loads(answer.read() or b"null")
-    except (OSError, ValueError) as error:
-        raise ServerFailed(
-            f"the Prefect server does not answer {path}: {type(error).__name__}", fix="see home/prefect/server.log"
-        ) from None
+    deadline = time.monotonic() + REQUEST_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as answer:  # noqa: S310 - our own URL
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            if error.code != BUSY or time.monotonic() > deadline:
+                raise ServerFailed(
+                    f"the Prefect server refuses {path}: {error.code}", fix="see home/prefect/server.log"
+                ) from None
+        except (OSError, ValueError) as error:
+            raise ServerFailed(
+                f"the Prefect server does not answer {path}: {type(error).__name__}", fix="see home/prefect/server.log"
+            ) from None
+        time.sleep(1)
 
 
 def sweep(api_url: str) -> int:

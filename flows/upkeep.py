@@ -116,10 +116,10 @@ def _next_run(api_url: str, told: dict[str, Any]) -> str | None:
     """When the deployment's next run is due; the server's own scheduler would take a minute to say it."""
     try:
         serving.ask(api_url, f"/deployments/{told['id']}/schedule", {"min_runs": 1})
-    except ServerFailed:
+    except ServerFailed as error:
         raise ServerFailed(
-            "the Prefect server cannot schedule runs",
-            fix="it needs sqlalchemy<2.1, as requirements.lock has it; `consign doctor` looks",
+            f"the Prefect server cannot schedule runs: {error}",
+            fix="its scheduler fails on sqlalchemy 2.1 (`consign doctor` looks); otherwise see home/prefect/server.log",
         ) from None
     wanted = {
         "deployments": {"id": {"any_": [told["id"]]}},

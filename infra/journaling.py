@@ -52,8 +52,11 @@ def open_journal(home: Path, *, verbosity: int = 0) -> Path:
     folder = home / "logs"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / "consign.log"
-    if any(isinstance(one, PrivateFile) and one.baseFilename == str(path.resolve()) for one in _own().handlers):
-        return path
+    for one in [one for one in _own().handlers if isinstance(one, PrivateFile)]:
+        if one.baseFilename == str(path.resolve()):
+            return path
+        _own().removeHandler(one)  # one journal at a time: another home's is closed
+        one.close()
     file = PrivateFile(path.resolve(), maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(message)s"))
     _install(file, verbosity)

@@ -288,7 +288,9 @@ def test_up_serves_every_schedule_until_ctrl_c_and_leaves_nothing_running(instal
     try:
         assert process.stdout is not None
         assert select.select([process.stdout], [], [], START_SECONDS)[0], "not ready in time"
-        ready = json.loads(process.stdout.readline())
+        line = process.stdout.readline()
+        assert line, process.stderr.read() if process.stderr else ""
+        ready = json.loads(line)
         deployments = {one["entrypoint"]: one for one in ready["deployments"]}
         assert {"flows.deployed.place", "flows.deployed.collect"} <= deployments.keys()
         assert deployments["flows.deployed.collect"]["next_run"] > "2026"

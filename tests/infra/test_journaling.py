@@ -88,6 +88,12 @@ def test_opening_twice_writes_once(journal: Path, tmp_path: Path) -> None:
     assert len(lines(journal)) == 1
 
 
+def test_another_home_has_its_own_journal(journal: Path, tmp_path: Path) -> None:
+    other = journaling.open_journal(tmp_path / "other")
+    journaling.journal("outbox").info("delivered")
+    assert (len(lines(journal)), len(lines(other))) == (0, 1)
+
+
 def test_without_a_journal_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     journaling.journal("outbox").error("not delivered", agency="north")
     assert capsys.readouterr() == ("", "")
