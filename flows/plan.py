@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,8 +119,8 @@ def preview(spec: PlanSpec, *, certified_too: bool = False) -> PlanDrafted:
 def submit(plan_id: int) -> Plan:
     """The plan waits for a second person. Raises PlanStale (and the plan has ended), IllegalMove."""
     at = desk()
-    _end_if_stale(plan_id)
-    with at.database.write() as connection:
+    with _ending(plan_id), at.database.write() as connection:
+        _same_policy(connection, plan_id)
         return plans.submit(connection, plan_id, at.actor, at.now())
 
 
@@ -129,8 +131,8 @@ def approve(plan_id: int, content: str = "") -> Plan:
     Raises SecondPerson, ContentChanged, PlanStale (and the plan has ended), IllegalMove.
     """
     at = desk()
-    _end_if_stale(plan_id)
-    with at.database.write() as connection:
+    with _ending(plan_id), at.database.write() as connection:
+        _same_policy(connection, plan_id)
         return plans.approve(connection, plan_id, at.actor, at.now(), content)
 
 
@@ -185,8 +187,8 @@ def ready(plan_id: int) -> Plan:
         known = plans.plan(connection, plan_id)
     if known.state == "placed":
         return known
-    _end_if_stale(plan_id)
-    with at.database.read() as connection:
+    with _ending(plan_id), at.database.read() as connection:
+        _same_policy(connection, plan_id)
         return plans.approved(connection, plan_id, at.now())
 
 
@@ -214,23 +216,34 @@ def stale(plan_id: int) -> str | None:
 
 
 def _stale(connection: Connection, plan_id: int) -> str | None:
+    try:
+        _same_policy(connection, plan_id)
+    except plans.PlanStale as found:
+        return found.because
+    return plans.stale(connection, plan_id, desk().now())
+
+
+def _same_policy(connection: Connection, plan_id: int) -> None:
+    """An open plan's release policy is still the one it was made under. Raises PlanStale."""
     known = plans.plan(connection, plan_id)
+    if known.state not in plans.OPEN_STATES:
+        return
     try:
         same = policies.find(known.policy).sha256 == known.policy_sha256
     except UsageError:
         same = False
     if not same:
-        return f"release policy {known.policy} is not what it was"
-    return plans.stale(connection, plan_id, desk().now())
+        raise plans.PlanStale(plan_id, f"release policy {known.policy} is not what it was")
 
 
-def _end_if_stale(plan_id: int) -> None:
-    """An open plan that no longer holds has ended, and stays ended though PlanStale is raised."""
+@contextmanager
+def _ending(plan_id: int) -> Iterator[None]:
+    """A plan that is found stale in the block has ended, though the block's own transaction is undone."""
     at = desk()
-    with at.database.write() as connection:
-        known = plans.plan(connection, plan_id)
-        because = _stale(connection, plan_id) if known.state in plans.OPEN_STATES else None
-        if because is not None:
-            plans.expire(connection, plan_id, at.now(), because)
-    if because is not None:
-        raise plans.PlanStale(plan_id, because)
+    try:
+        yield
+    except plans.PlanStale as found:
+        with at.database.write() as connection:
+            if plans.plan(connection, plan_id).state in plans.OPEN_STATES:
+                plans.expire(connection, plan_id, at.now(), found.because)
+        raise

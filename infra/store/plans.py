@@ -501,7 +501,7 @@ def stale(connection: Connection, plan_id: int, now: datetime) -> str | None:
         told.append(f"{held:,} accounts were put on hold")
     if out := _count(connection, plan_id, _elsewhere(plan_id)):
         told.append(f"{out:,} accounts were placed by another plan")
-    if twice := _count(connection, plan_id, _promised_elsewhere(plan_id)):
+    if twice := _count(connection, plan_id, _promised_elsewhere(connection, known)):
         told.append(f"{twice:,} accounts are in another plan that is submitted or approved")
     told += _agencies_unfit(connection, known, now)
     return "; ".join(told) or None
@@ -537,14 +537,15 @@ def _elsewhere(plan_id: int) -> ColumnElement[bool]:
     )
 
 
-def _promised_elsewhere(plan_id: int) -> ColumnElement[bool]:
-    other, its_plan = LINES.alias(), PLANS.alias()
-    return exists().where(
-        other.c.account_id == LINES.c.account_id,
-        other.c.plan_id != plan_id,
-        its_plan.c.plan_id == other.c.plan_id,
-        its_plan.c.state.in_(PROMISED),
-    )
+def _promised_elsewhere(connection: Connection, known: Plan) -> ColumnElement[bool]:
+    # the plans by number: their lines are found by key, where a join would read them all for every account
+    others = connection.execute(
+        select(PLANS.c.plan_id).where(
+            PLANS.c.lender == known.lender, PLANS.c.state.in_(PROMISED), PLANS.c.plan_id != known.plan_id
+        )
+    ).scalars()
+    other = LINES.alias()
+    return exists().where(other.c.plan_id.in_(list(others)), other.c.account_id == LINES.c.account_id)
 
 
 def _agencies_unfit(connection: Connection, known: Plan, now: datetime) -> list[str]:
