@@ -101,7 +101,7 @@ def list_(lender: _LenderOption = None, json: Json = False) -> None:  # noqa: AR
 
     with desk().database.read() as connection:
         found = portfolios.portfolios(connection, lender)
-    emit(found, title="Portfolios", columns=LISTED)
+    emit(found.assign(as_of=found["as_of"].dt.date), title="Portfolios", columns=LISTED)
 
 
 @app.command()
@@ -225,7 +225,8 @@ def list_holds(
 
     at = desk()
     with at.database.read() as connection:
-        emit(portfolios.holds(connection, at.today(), lender, all_of_them=all_of_them), title="Holds")
+        found = portfolios.holds(connection, at.today(), lender, all_of_them=all_of_them)
+    emit(found.assign(since=found["since"].dt.date, until=found["until"].dt.date), title="Holds")
 
 
 def _day(moment: datetime | None) -> date | None:

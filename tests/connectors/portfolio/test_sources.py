@@ -41,14 +41,15 @@ def profile(extra: str = "") -> Profile:
 def read(path: Path | str, chosen: Profile | None = None, rows: int = 3, query: str = "") -> pd.DataFrame:
     """Every shard together, with the line numbers and the malformed lines (whose cells are missing)."""
     source = open_source(str(path), chosen or profile(), query)
-    parts = []
+    parts: list[pd.DataFrame] = []
     for chunk in source.chunks(rows):
         assert chunk.table.num_rows == len(chunk.lines) <= rows
         parts += [
             chunk.table.to_pandas().assign(line=chunk.lines, good=True),
             pd.DataFrame({"line": chunk.malformed, "good": False}),
         ]
-    return pd.concat(parts, ignore_index=True).sort_values("line", ignore_index=True)
+    together: pd.DataFrame = pd.concat(parts, ignore_index=True).sort_values("line", ignore_index=True)
+    return together
 
 
 def written(path: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -171,12 +172,14 @@ def test_a_url_with_its_password_is_not_taken_as_an_argument() -> None:
 
 
 def test_numbers_with_types_of_their_own_keep_their_digits_or_show_that_they_lost_them(tmp_path: Path) -> None:
-    frame = pa.table({
-        "ref": pa.array([622848000123456789.0, 12345.0]),
-        "who": pa.array([date(2026, 1, 2), None]),
-        "owed": pa.array([Decimal("12.50"), Decimal("0.10")]),
-        "days": pa.array([np.int64(5), None]),
-    })
+    frame = pa.table(
+        {
+            "ref": pa.array([622848000123456789.0, 12345.0]),
+            "who": pa.array([date(2026, 1, 2), None]),
+            "owed": pa.array([Decimal("12.50"), Decimal("0.10")]),
+            "days": pa.array([np.int64(5), None]),
+        }
+    )
     import pyarrow.parquet as pq
 
     pq.write_table(frame, tmp_path / "typed.parquet")
@@ -192,12 +195,12 @@ def test_a_workbooks_numbers_and_dates_come_as_the_profile_spells_them(tmp_path:
         page = book.add_worksheet()
         page.write_row(0, 0, HEADER)
         page.write_number(1, 0, 622848000123456789)
-        page.write_datetime(1, 1, date(2026, 1, 2), book.add_format({"num_format": "yyyy-mm-dd"}))  # type: ignore[arg-type] # xlsxwriter takes dates
+        page.write_datetime(1, 1, date(2026, 1, 2), book.add_format({"num_format": "yyyy-mm-dd"}))
         page.write_number(1, 2, 1234.5)
         page.write_number(1, 3, 30)
     found = read(tmp_path / "b.xlsx")
     assert "e+17" in found["ref"][0]
-    assert found.loc[0, ["who", "owed", "days"]].tolist() == ["2026-01-02", "1234.5", "30"]
+    assert found[["who", "owed", "days"]].to_numpy().tolist() == [["2026-01-02", "1234.5", "30"]]
 
 
 def test_lines_before_the_header_and_after_the_data_are_skipped_as_the_profile_says(tmp_path: Path) -> None:
@@ -230,7 +233,7 @@ def test_a_semicolon_and_an_apostrophe_are_the_profiles_to_choose(tmp_path: Path
 
 def test_the_wrong_encoding_is_told_with_the_line_and_no_value(tmp_path: Path) -> None:
     text = as_csv([*ROWS[:2], ["3", "王小明", "1", "1"]])
-    with pytest.raises(SourceUnreadable, match="not in utf-8 .first at line 4") as told:
+    with pytest.raises(SourceUnreadable, match=r"not in utf-8 \(first at line 4") as told:
         read(written(tmp_path / "g.csv", text, "gb18030"))
     assert told.value.__suppress_context__
     assert "王" not in str(told.value)
@@ -256,7 +259,7 @@ def test_without_a_header_the_first_debtor_is_not_quoted(tmp_path: Path) -> None
         ("empty.csv", b""),
         ("cut.csv.gz", gzip.compress(as_csv(ROWS * 500).encode())[:-60]),
         ("no.csv.gz", b"not gzip"),
-        ("open.csv", ("ref,who,owed,days\n1,\"" + f"{SECRET}\n" * 900_000).encode()),
+        ("open.csv", ('ref,who,owed,days\n1,"' + f"{SECRET}\n" * 900_000).encode()),
         ("no.xlsx", b"PK\x03\x04 not a workbook"),
         ("no.parquet", b"PAR1 not parquet"),
         ("what.pdf", b"%PDF"),

@@ -17,9 +17,8 @@ from models.errors import UsageError
 
 
 @pytest.fixture
-def refs(at_desk: Desk, day: date, tmp_path: Path) -> list[str]:
+def refs(at_desk: Desk, day: date, tmp_path: Path) -> list[str]:  # noqa: ARG001 - the import happens at this desk
     """Account numbers of what came in."""
-    assert at_desk
     raw = portfolio(5, 10, "nova", day)
     intake(write(raw, tmp_path / "a.csv"), "consign", "nova", day)
     return raw["account_ref"].tolist()

@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, select
 
-from flows import intake as flow
 from flows.intake import IntakeReport, intake
 from infra.sandbox.debtors import portfolio, snapshot, write
 from infra.store import bulk, portfolios
@@ -51,9 +50,9 @@ def identities(at: Desk) -> pd.DataFrame:
     opened = {"account_id": sealed["account_id"]}
     for name in IDENTITY:
         parts = [
-            open_cells(at.keyring.data_key(str(key)), name, part["account_id"].to_numpy(), part[name].tolist()).set_axis(
-                part.index
-            )
+            open_cells(
+                at.keyring.data_key(str(key)), name, part["account_id"].to_numpy(), part[name].tolist()
+            ).set_axis(part.index)
             for key, part in sealed.groupby("data_key_id")
         ]
         opened[name] = pd.concat(parts).sort_index()
@@ -206,7 +205,9 @@ def test_a_correction_of_an_identity_flows_in_and_the_account_stays_with_its_deb
     pd.testing.assert_series_equal(table(at_desk, Account).set_index("account_id")["debtor_id"], before)
 
 
-def test_an_erased_account_does_not_come_back(at_desk: Desk, raw: pd.DataFrame, file: Path, day: date, tmp_path: Path) -> None:
+def test_an_erased_account_does_not_come_back(
+    at_desk: Desk, raw: pd.DataFrame, file: Path, day: date, tmp_path: Path
+) -> None:
     take(file, day)
     gone = table(at_desk, Account)["account_id"][0]
     with at_desk.database.write() as connection:
@@ -303,15 +304,17 @@ def test_identities_are_nowhere_in_the_store_in_clear(at_desk: Desk, raw: pd.Dat
             assert len(value) <= 4 or value.encode() not in dumped.getvalue()
 
 
-def test_a_dry_run_says_what_would_come_in_and_keeps_nothing(at_desk: Desk, raw: pd.DataFrame, day: date, tmp_path: Path) -> None:
+def test_a_dry_run_says_what_would_come_in_and_keeps_nothing(
+    at_desk: Desk, raw: pd.DataFrame, day: date, tmp_path: Path
+) -> None:
     raw.loc[0, "balance"] = "-1"
     report = take(write(raw, tmp_path / "bad.csv"), day, threshold="0.1", dry_run=True)
     assert (report.state, report.accepted, report.refused, report.portfolio_id) == ("checked", 99, 1, None)
     assert all(frame.empty for frame in everything(at_desk).values())
 
 
-def test_an_unknown_lender_and_a_threshold_beyond_one_are_usage_errors(at_desk: Desk, file: Path, day: date) -> None:
-    assert at_desk
+@pytest.mark.usefixtures("at_desk")
+def test_an_unknown_lender_and_a_threshold_beyond_one_are_usage_errors(file: Path, day: date) -> None:
     with pytest.raises(UsageError, match="no lender nobody"):
         take(file, day, lender="nobody")
     with pytest.raises(UsageError, match="share from 0 to 1"):
@@ -354,7 +357,7 @@ def test_killed_anywhere_and_run_again_ends_as_if_undisturbed(
 
     with monkeypatch.context() as patched:
         for name in ("keep_accounts", "keep_identities", "keep_portfolio"):
-            patched.setattr(flow.portfolios, name, dying(getattr(portfolios, name)))
+            patched.setattr(portfolios, name, dying(getattr(portfolios, name)))
         with pytest.raises(Killed):
             take(file, day)
     assert (table(at_desk, Account)["lender"] == "orion").all()
@@ -365,7 +368,7 @@ def test_killed_anywhere_and_run_again_ends_as_if_undisturbed(
     pd.testing.assert_frame_equal(nova.reset_index(drop=True), orion.reset_index(drop=True))
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 3), st.sets(st.integers(0, 19))), min_size=1, max_size=5))
 def test_after_any_snapshots_each_account_is_as_the_newest_that_spoke_of_it(
     at_desk: Desk, tmp_path: Path, day: date, spoken: list[tuple[int, set[int]]]
@@ -384,15 +387,19 @@ def test_after_any_snapshots_each_account_is_as_the_newest_that_spoke_of_it(
         take(write(part, tmp_path / f"{lender}-{number}.csv"), as_of, lender=lender)
         newest |= {place: max(month, newest.get(place, 0)) for place in places}
     accounts = table(at_desk, Account)
-    found = accounts[accounts["lender"] == lender].merge(identities(at_desk)[["account_id", "account_ref"]]) if newest else accounts[:0]
+    found = (
+        accounts[accounts["lender"] == lender].merge(identities(at_desk)[["account_id", "account_ref"]])
+        if newest
+        else accounts[:0]
+    )
     expected = {raw["account_ref"][place]: int(raw["dpd"][place]) + 30 * month for place, month in newest.items()}
     assert len(found) == len(expected)
     if newest:
         assert dict(zip(found["account_ref"], found["dpd"], strict=True)) == expected
 
 
-def test_errors_about_sources_speak_as_the_command_line_expects(at_desk: Desk, day: date, tmp_path: Path) -> None:
-    assert at_desk
+@pytest.mark.usefixtures("at_desk")
+def test_errors_about_sources_speak_as_the_command_line_expects(day: date, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ConsignError) as told:
         take(tmp_path / "x.csv", day)
@@ -400,7 +407,11 @@ def test_errors_about_sources_speak_as_the_command_line_expects(at_desk: Desk, d
 
 
 class TestRealData:
-    """Public data sets, where they are."""
+    """Public data sets, where they are, in shards of the usual size."""
+
+    @pytest.fixture(autouse=True)
+    def _usual_shards(self, at_desk: Desk) -> None:
+        at_desk.settings = at_desk.settings.model_copy(update={"shard_rows": 100_000})
 
     def test_lendingclub_gives_the_charged_off_loans_to_the_cent(self, at_desk: Desk, shared_data: Path) -> None:
         path = shared_data / "loans" / "lendingclub_2007_2010.csv.gz"

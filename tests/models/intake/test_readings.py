@@ -141,7 +141,9 @@ def test_a_date_is_a_day_in_the_profiles_form(text: str, form: str, day: date | 
         ("9" * 65, "too_long"),
     ],
 )
-def test_an_identifier_that_a_spreadsheet_ruined_or_that_hides_something_is_refused(text: str, code: str | None) -> None:
+def test_an_identifier_that_a_spreadsheet_ruined_or_that_hides_something_is_refused(
+    text: str, code: str | None
+) -> None:
     reading = texts(cells(text), max_chars=64, digits=True)
     assert codes(reading)[0] == code
 

@@ -6,6 +6,7 @@ import csv
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +38,7 @@ def lines(**changes: list[object]) -> dict[str, Reading]:
     return {name: Reading(pa.array(values, type=kinds.get(name, TEXT))) for name, values in (plain | changes).items()}
 
 
-def checked(limits: Limits | None = None, seen: Seen | None = None, **changes: list[object]) -> Checked:
+def checked(limits: Limits | None = None, seen: Seen | None = None, **changes: Any) -> Checked:
     readings = lines(**changes)
     rows = len(readings["balance"].values)
     return check(readings, np.arange(1, rows + 1), AS_OF, limits or Limits(), seen or Seen())
@@ -56,7 +57,8 @@ def test_a_good_line_comes_out_typed_with_its_bucket() -> None:
 
 @pytest.mark.parametrize("name", ["account_ref", "product", "currency", "balance", "dpd"])
 def test_a_required_field_that_is_empty_is_missing(name: str) -> None:
-    result = checked(**{name: [None]})
+    changed: dict[str, Any] = {name: [None]}
+    result = checked(**changed)
     assert refusals(result) == [(1, name, "missing")]
     assert result.good.empty
 
@@ -77,7 +79,8 @@ def test_a_required_field_that_is_empty_is_missing(name: str) -> None:
     ],
 )
 def test_what_cannot_be_is_refused(name: str, value: object, code: str) -> None:
-    assert refusals(checked(**{name: [value]})) == [(1, name, code)]
+    changed: dict[str, Any] = {name: [value]}
+    assert refusals(checked(**changed)) == [(1, name, code)]
 
 
 def test_the_next_instalment_of_an_account_that_is_not_overdue_may_lie_ahead() -> None:
@@ -126,7 +129,7 @@ def test_a_payment_before_the_opening_is_a_warning() -> None:
 
 def test_buckets_are_bands_of_thirty_days() -> None:
     days = np.array([0, 1, 30, 31, 60, 61, 90, 91, 120, 121, 150, 151, 180, 181, 36_500])
-    expected = "M0 M1 M1 M2 M2 M3 M3 M4 M4 M5 M5 M6 M6 M6+ M6+".split()
+    expected = ["M0", "M1", "M1", "M2", "M2", "M3", "M3", "M4", "M4", "M5", "M5", "M6", "M6", "M6+", "M6+"]
     assert buckets(days).tolist() == expected
     assert set(expected) == set(BUCKETS)
 
