@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json as jsonlib
 import math
 import os
@@ -164,7 +165,7 @@ def boundary(command: str) -> Iterator[None]:
     except _NobodyReads:
         raise typer.Exit(NOBODY_READS) from None
     except Exception as error:  # noqa: BLE001 - the last line: nothing of an unknown error's text may reach a terminal
-        if (known := _as_configuration(error)) is not None:
+        if (known := _as_full_disk(error) or _as_configuration(error)) is not None:
             explain(known)
             raise typer.Exit(known.exit_code) from None
         _confess(command, error)
@@ -384,6 +385,18 @@ def _as_configuration(error: Exception) -> ConfigurationError | None:
     if kind == "TOMLDecodeError":
         return ConfigurationError("a TOML file cannot be read", fix="check consign.toml: every text needs its quotes")
     return None
+
+
+def _as_full_disk(error: BaseException) -> ConsignError | None:
+    """A disk without room, said by the system or by SQLite: no fault of the program's, and a person can mend it."""
+    by_system = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    by_sqlite = type(error).__name__ == "OperationalError" and "disk is full" in str(getattr(error, "orig", error))
+    if not (by_system or by_sqlite):
+        return None
+    return ConsignError(
+        "a disk that Consign writes to is full",
+        fix="make room (`consign doctor` shows it) and run the command again: nothing is lost or sent twice",
+    )
 
 
 def _confess(command: str, error: Exception) -> None:
