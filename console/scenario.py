@@ -42,7 +42,6 @@ from models.tables import (
     JournalLine,
     Placement,
     RemittanceLine,
-    Statement,
     Transmission,
 )
 
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from flows.exchange import Exchanged
 
 MONTHS = 6
 PROPOSER, APPROVER = "chen.yu", "li.wei"
@@ -95,7 +93,7 @@ class Story:
     banks: dict[str, BankAccount] = field(default_factory=dict)
     cohorts: dict[str, pd.DataFrame] = field(default_factory=dict)
     scored: ScoreReport | None = None
-    _done: int = 0
+    _month_now: int = 0
 
     def run(self) -> Summary:
         """Live the months; then sum up."""
@@ -107,7 +105,9 @@ class Story:
                 language="zh" if place_ else "en",
             )  # fmt: skip
         for month in range(self.months):
+            self._month_now = month
             self._month(month)
+        self._answer(self.world.day(self.months, 3))
         self._say("signing the audit head", self.months)
         with self.world.desk.database.write() as connection:
             audit.sign_head(connection, self.world.desk.keyring, self.world.desk.now())
@@ -118,54 +118,49 @@ class Story:
         self._at(day, 9)
         for lender in sorted(LENDERS):
             self._say(f"{day:%B}: {lender} hands in its snapshot", month, 0.0)
-            run(
-                intake,
-                source=self._snapshot(lender, month),
-                profile=self._profile(lender),
-                lender=lender,
-                as_of=day,
-                threshold="0.01",
-            )
+            source = self._snapshot(lender, month)
+            run(intake, source=source, profile=self._profile(lender), lender=lender, as_of=day, threshold="0.01")
         for lender in sorted(LENDERS):
             self._say(f"{day:%B}: a plan for {lender}, approved and placed", month, 0.1)
             self._place(lender, month)
-        self._say(f"{day:%B}: balances told, accounts acknowledged", month, 0.25)
+        self._say(f"{day:%B}: changed balances are told", month, 0.3)
         run(update)
-        self._at(self.world.day(month, 3), 8)
-        self._agencies(lambda agency, on: agency.acknowledge(on, self.world.clock.now))
-        self._collect(month, 0.3)
-        self._at(self.world.day(month, 20), 20)
-        for agency in self.world.agencies.values():
-            if not agency.traits.late_days:
-                agency.work(month, self.world.day(month, 20), self.world.clock.now)
-        self._collect(month, 0.4)
-        late = self.world.day(month, 26)
-        self._at(late, 20)
-        for agency in self.world.agencies.values():
-            if agency.traits.late_days:
-                agency.work(month, late, self.world.clock.now)
-        self._say(f"{day:%B}: recalls", month, 0.55)
-        run(recall)
-        self._at(self.world.day(month, 27), 9)
-        self._agencies(lambda agency, on: agency.give_back(on, self.world.clock.now))
-        self._collect(month, 0.6)
-        self._say(f"{day:%B}: erasure of what has ended", month, 0.7)
-        run(erase)
-        self._agencies(lambda agency, on: agency.erase(on, self.world.clock.now))
-        self._collect(month, 0.75)
+        self._answer(self.world.day(month, 3))
+        self._say(f"{day:%B}: the agencies work, remit and invoice", month, 0.4)
+        for on, late in ((20, False), (26, True)):
+            self._at(self.world.day(month, on), 20)
+            for agency in self.world.agencies.values():
+                if bool(agency.traits.late_days) is late:
+                    agency.open_mail(self.world.clock.now)
+                    agency.work(month, self.world.day(month, on), self.world.clock.now)
+        self._collect()
         self._close(month)
 
+    def _answer(self, day: date) -> None:
+        """The agencies acknowledge what came, return what was recalled, and certify what they erased."""
+        self._at(day, 8)
+        self._say(f"{day:%B}: the agencies acknowledge, return and certify", self._month_now, 0.35)
+        now = self.world.clock.now
+        for agency in self.world.agencies.values():
+            agency.open_mail(now)
+            agency.acknowledge(day, now)
+            agency.give_back(day, now)
+            agency.erase(day, now)
+        self._collect()
+
     def _close(self, month: int) -> None:
-        last = self.world.day(month, 1)
-        end = last.replace(day=calendar.monthrange(last.year, last.month)[1])
+        first = self.world.day(month, 1)
+        end = first.replace(day=calendar.monthrange(first.year, first.month)[1])
         self._at(end, 22)
         for lender in sorted(LENDERS):
-            self._say(f"{end:%B}: {lender}'s bank statement, reconciled and stated", month, 0.8)
+            self._say(f"{end:%B}: {lender}'s bank statement, reconciled and stated", month, 0.7)
             self._bank(lender, month, end)
             run(reconcile, lender=lender, as_of=end)
             run(state_period, lender=lender, period=f"{end:%Y-%m}")
-        self._collect(month, 0.9)
-        self._say(f"{end:%B}: agencies scored", month, 0.95)
+        self._say(f"{end:%B}: what is paid, on hold or at its term is recalled, what has ended erased", month, 0.85)
+        run(recall)
+        run(erase)
+        self._say(f"{end:%B}: the agencies are scored", month, 0.95)
         self.scored = run(score, as_of=end)
 
     def _place(self, lender: str, month: int) -> None:
@@ -219,14 +214,9 @@ class Story:
         self.banks[lender].write(path, came, self.world.day(month, 1), end)
         run(import_statement, path=path, lender=lender)
 
-    def _collect(self, month: int, share: float) -> Exchanged:
-        self._say(f"{self.world.clock.now:%B}: collecting", month, share)
-        return run(collect)
-
-    def _agencies(self, act: Callable[[Any, date], None]) -> None:
-        for agency in self.world.agencies.values():
-            agency.open_mail(self.world.clock.now)
-            act(agency, self.world.desk.today())
+    def _collect(self) -> None:
+        self._say(f"{self.world.clock.now:%B}: their files are collected", self._month_now, 0.5)
+        run(collect)
 
     def _at(self, day: date, hour: int) -> None:
         self.world.clock.turn(day, hour)
@@ -331,16 +321,6 @@ def by_agency(desk: Desk) -> pd.DataFrame:
     return whole.astype({"breaks_open": "int64", "recovered_minor": "int64", "commission_minor": "int64"}).assign(
         currency="CNY"
     )
-
-
-def statements(desk: Desk) -> list[str]:
-    """Paths of the statements made, newest first."""
-    made = bulk.table_of(Statement)
-    with desk.database.read() as connection:
-        return [
-            str(path)
-            for path in connection.execute(select(made.c.xlsx_path).order_by(made.c.statement_id.desc())).scalars()
-        ]
 
 
 def start_of(today: date, months: int = MONTHS) -> date:

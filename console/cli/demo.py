@@ -58,7 +58,7 @@ def demo(
         story = scenario.Story(world, accounts, lambda what, done: bar.update(description=what, done=done), months)
         summed = story.run()
         agencies = scenario.by_agency(world.desk)
-        statements = scenario.statements(world.desk)
+        statements = world.desk.folder("statements")
     emit(summed.json(), title=f"{months} months, {accounts:,} accounts, six agencies")
     if not json:
         emit(agencies, title="Agencies")
