@@ -32,6 +32,9 @@ INT64_MAX = np.iinfo(np.int64).max
 class ContractFault(ConfigurationError):
     """The terms cannot be read: a key is unknown, missing or out of its range."""
 
+    def __init__(self, message: str, *, fix: str = "docs/reference/contracts.md says how each term is written") -> None:
+        super().__init__(message, fix=fix)
+
 
 class TierGap(ConfigurationError):
     """A recovery falls in no tier of the contract, so that nobody knows its commission."""

@@ -23,6 +23,9 @@ class StatementRefused(ConnectorError):
 
     exit_code = 3
 
+    def __init__(self, message: str, *, fix: str = "ask the bank for the file again, whole and as it wrote it") -> None:
+        super().__init__(message, fix=fix)
+
 
 @dataclass(frozen=True)
 class BankStatementFile:

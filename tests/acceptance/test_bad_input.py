@@ -197,6 +197,32 @@ def test_names_that_nobody_has_are_usage_errors(world: World, raw: pd.DataFrame,
     assert rows(world, Account) == 0
 
 
+GARBAGE = "this is not what was asked for\n"
+
+
+@pytest.mark.parametrize(
+    ("exits", "words"),
+    [
+        (FINDINGS, ("recon", "import-statement", "FILE", "--lender", "harbour")),
+        (CONFIGURATION, ("agency", "contract", "quayside", "--lender", "harbour", "--terms", "FILE",
+                         "--effective-from", "2026-02-01")),
+        (CONFIGURATION, ("agency", "keys", "trust", "quayside", "--encrypt", "FILE", "--verify", "FILE")),
+        (CONFIGURATION, ("portfolio", "import", "FILE", "--lender", "harbour", "--profile", "FILE", "--as-of", START)),
+        (FINDINGS, ("file", "check", "FILE", "--kind", "remittance")),
+    ],
+    ids=["bank statement", "contract", "public key", "profile", "file to check"],
+)  # fmt: skip
+def test_a_file_that_is_something_else_is_said_to_be_so(
+    world: World, exits: int, words: tuple[object, ...], tmp_path: Path
+) -> None:
+    file = tmp_path / "something.toml"
+    file.write_text(GARBAGE, encoding="utf-8")
+    said = consign(*(file if word == "FILE" else word for word in words))
+    assert said.exit_code == exits, said.err
+    said.tells()
+    no_plaintext(world)
+
+
 # -- what agencies send ------------------------------------------------------------------------------------------------
 
 
