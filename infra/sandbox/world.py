@@ -6,7 +6,7 @@ the bank are simulated, from one seed.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,13 @@ from sqlalchemy import insert, select
 
 from infra import onboarding
 from infra.sandbox.agency import SandboxAgency, Traits
-from infra.sandbox.host import Host, sandbox_host
+from infra.sandbox.host import Host, make_directories, sandbox_host
 from infra.settings import Settings
 from infra.store import bulk, schema
 from infra.wiring import Desk, seated
 from keys.keyring import Keyring
 from models.contract import Contract
+from models.errors import UsageError
 from models.tables import Lender
 
 if TYPE_CHECKING:
@@ -107,11 +108,20 @@ class World:
 
     desk: Desk
     clock: Clock
-    host: Host
+    sftp: Host | None
+    """None where both sides reach a folder"""
     agencies: dict[str, SandboxAgency]
     start: date
     seed: int
     term_days: int
+
+    @property
+    def host(self) -> Host:
+        """The SFTP host of a world that has one."""
+        if self.sftp is None:
+            message = "this sandbox exchanges through folders"
+            raise UsageError(message)
+        return self.sftp
 
     def day(self, month: int, day: int) -> date:
         """The day of the simulated month (0 is the first)."""
@@ -125,16 +135,28 @@ def settings_of(home: Path, **more: Any) -> Settings:
 
 
 @contextmanager
-def open_world(home: Path, *, seed: int, start: date, term_days: int = 90, cast: tuple[Cast, ...] = AGENCIES,
-               lenders: dict[str, str] | None = None, **settings: Any) -> Iterator[World]:  # fmt: skip
-    """A sandbox below `home` (empty or new): schema, keys, host, lenders, agencies live; seated for the block."""
+def open_world(
+    home: Path,
+    *,
+    seed: int,
+    start: date,
+    term_days: int = 90,
+    cast: tuple[Cast, ...] = AGENCIES,
+    lenders: dict[str, str] | None = None,
+    sftp: bool = True,
+    **settings: Any,
+) -> Iterator[World]:
+    """A sandbox below `home` (empty or new): schema, keys, host, lenders, agencies live; seated for the block.
+
+    sftp: agencies are reached over a real SFTP host, else through folders; `settings` are Settings' own.
+    """
     lenders = lenders or LENDERS
     clock = Clock(datetime.combine(start, time(8), tzinfo=ZONE).astimezone(UTC))
     desk = Desk(settings_of(home, **settings), clock=clock, actor="sandbox")
     schema.ensure(desk.database)
     _make_keyring(desk, {one.suite for one in cast})
     codes = [one.code for one in cast]
-    with sandbox_host(home / "agencies", codes) as host, seated(desk):
+    with sandbox_host(home / "agencies", codes) if sftp else nullcontext() as host, seated(desk):
         _add_lenders(desk, lenders)
         agencies = {
             one.code: _onboard(desk, host, one, lenders, seed + place, term_days) for place, one in enumerate(cast)
@@ -166,10 +188,13 @@ def _add_lenders(desk: Desk, lenders: dict[str, str]) -> None:
                 )
 
 
-def _onboard(desk: Desk, host: Host, cast: Cast, lenders: dict[str, str], seed: int, term_days: int) -> SandboxAgency:
+def _onboard(
+    desk: Desk, host: Host | None, cast: Cast, lenders: dict[str, str], seed: int, term_days: int
+) -> SandboxAgency:
     """Keys are exchanged both ways, the host key pinned, the contract in force, the agency live."""
     now = desk.now()
-    home = host.directory(cast.code)
+    home = desk.settings.home / "agencies" / cast.code if host is None else host.directory(cast.code)
+    make_directories(home)
     theirs = Keyring.create(home / "keys" / "keyring.json", key_file=_parent(home / "keys" / "root.key"))
     theirs.new_own_keys(cast.suite, now)
     ours = desk.keyring.public_keys(cast.suite, now)
@@ -186,12 +211,7 @@ def _onboard(desk: Desk, host: Host, cast: Cast, lenders: dict[str, str], seed: 
     )
     public = theirs.public_keys(cast.suite, now)
     onboarding.trust(desk, cast.code, public["encrypt"], public["verify"])
-    host.authorize(cast.code, desk.keyring.ssh_client_public(cast.code, now))
-    reach = host.settings_for(cast.code, "")
-    onboarding.set_drop(desk, cast.code, {
-        "kind": "sftp", "host": reach.host, "port": reach.port, "username": reach.username,
-        "host_keys": list(reach.host_keys), "to_agency": reach.to_agency, "from_agency": reach.from_agency,
-    })  # fmt: skip
+    onboarding.set_drop(desk, cast.code, _drop(desk, host, cast.code, home))
     contracts = {}
     for number, lender in enumerate(sorted(lenders)):
         rate = float(cast.rate)
@@ -205,6 +225,18 @@ def _onboard(desk: Desk, host: Host, cast: Cast, lenders: dict[str, str], seed: 
     onboarding.become(desk, cast.code, "certified")
     onboarding.become(desk, cast.code, "live")
     return SandboxAgency(cast.code, "lender", cast.suite, home, theirs, seed, cast.traits, contracts)
+
+
+def _drop(desk: Desk, host: Host | None, code: str, home: Path) -> dict[str, Any]:
+    """How the agency is reached, its host's key pinned."""
+    if host is None:
+        return {"kind": "folder", "root": str(home.resolve())}
+    host.authorize(code, desk.keyring.ssh_client_public(code, desk.now()))
+    reach = host.settings_for(code, "")
+    return {
+        "kind": "sftp", "host": reach.host, "port": reach.port, "username": reach.username,
+        "host_keys": list(reach.host_keys), "to_agency": reach.to_agency, "from_agency": reach.from_agency,
+    }  # fmt: skip
 
 
 def _parent(path: Path) -> Path:
