@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import BigInteger, Connection, cast, exists, func, select, update
+from sqlalchemy import BigInteger, Connection, and_, cast, exists, func, select, update
 
 from infra.store.bulk import append, read, reserve, set_columns, staged, table_of
 from infra.store.ledger import post
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
 __all__ = ["accept_invoice", "accept_remittance", "contracts_of", "open_breaks", "statement_lines"]
+
+TAKEN_BACK = "a reversal took the excess back"
 
 ACCOUNT = table_of(Account)
 BREAK = table_of(Break)
@@ -99,18 +101,59 @@ def accept_remittance(
         ["duplicate", "in_break", "matched"],
         "awaiting_cash",
     )
-    lines["posted_at"] = pd.Series(pd.NaT, index=lines.index, dtype="datetime64[us, UTC]").mask(
-        counts, pd.Timestamp(now)
-    )
+    never = pd.Series(pd.NaT, index=lines.index, dtype="datetime64[us, UTC]")
+    lines["posted_at"] = never.mask(counts, pd.Timestamp(now))
     excess = _excess(connection, lines[counts], placements)
     append(connection, LINE, lines)
-
-    retains = agreed.term("remits", terms) == "net"
-    by_tier = agreed.term("fees", terms) == "tiers"
-    found = [_stopped(lines[~counts], code[~counts]), *_differences(lines, counts, retains, by_tier)]
-    open_breaks(connection, lender, codes.together(found), now)
+    stopped = _stopped(lines[~counts], code[~counts])
+    open_breaks(connection, lender, codes.together([stopped, *_differences(lines[counts], agreed)]), now)
     _overpayments(connection, lender, excess, now)
-    _post_lines(connection, lines, counts, retains, excess, now)
+    _post_lines(connection, lines[counts], f"file:{file_id}", agreed, excess, now)
+    _count_waiting_reversals(connection, lines[counts], file_id, agreed, placements, now)
+
+
+def _count_waiting_reversals(
+    connection: Connection, came: pd.DataFrame, file_id: int, agreed: Agreed, placements: pd.DataFrame, now: datetime
+) -> None:
+    """Reversals that came in a file before their original count from now on, so that the order of files is the same.
+
+    came: the lines of this file that count, originals perhaps. Money tied to the reversals leaves `unapplied`.
+    """
+    if came.empty:
+        return
+    lender = str(came["lender"].iloc[0])
+    originals = came[["txn_ref"]].dropna().drop_duplicates().rename(columns={"txn_ref": "original_txn_ref"})
+    with staged(connection, LINE, originals) as stage:
+        lines = read(
+            connection,
+            select(LINE)
+            .join(stage, stage.c.original_txn_ref == LINE.c.original_txn_ref)
+            .join(BREAK, and_(BREAK.c.line_id == LINE.c.line_id, BREAK.c.code == "reversal_without_original"))
+            .where(LINE.c.lender == lender, LINE.c.agency == came["agency"].iloc[0], LINE.c.state == "in_break"),
+        )
+    if lines.empty:
+        return
+    code = pd.Series(None, index=lines.index, dtype="str")
+    lines["rate"] = lines["rate"].astype("object")
+    _undo(connection, lines, code, np.ones(len(lines), dtype=bool), agreed, agreed.on(lines["value_date"]))
+    lines = lines[code.isna()].reset_index(drop=True)
+    if lines.empty:
+        return
+    excess = _excess(connection, lines, placements)
+    paid = (lines["cash_minor"] == lines["net_minor"]).to_numpy()
+    lines["state"] = pd.Series("awaiting_cash", index=lines.index, dtype="str").mask(paid, "matched")
+    lines["posted_at"] = pd.Timestamp(now)
+    changed = ["line_id", "original_line_id", "placement_id", "rate", "due_commission_minor", "due_vat_minor", "state",
+               "posted_at"]  # fmt: skip
+    set_columns(connection, LINE, lines[changed], ["line_id"])
+    with staged(connection, BREAK, lines[["line_id"]]) as stage:
+        which = and_(BREAK.c.code == "reversal_without_original", BREAK.c.line_id.in_(select(stage.c.line_id)))
+        close_breaks(connection, which, "its original came", now)
+    open_breaks(connection, lender, codes.together(_differences(lines, agreed)), now)
+    _overpayments(connection, lender, excess, now)
+    _post_lines(connection, lines, f"waited-for-file:{file_id}", agreed, excess, now)
+    cash = lines["cash_minor"]
+    post(connection, legs(_events(lines, "cash", f"waited-for-file:{file_id}"), l1250=cash, l1200=-cash), now)
 
 
 def accept_invoice(
@@ -402,11 +445,13 @@ def _overpayments(connection: Connection, lender: str, excess: pd.DataFrame, now
     opened = open_breaks(connection, lender, found, now)
     grown = found[~found["break_key"].isin(opened["break_key"])]
     set_columns(connection, BREAK, grown[["break_key", "amount_minor"]], ["break_key"])
+    with staged(connection, BREAK, grown[["break_key"]]) as stage:
+        again = and_(BREAK.c.break_key.in_(select(stage.c.break_key)), BREAK.c.closed_because == TAKEN_BACK)
+        reopening = update(BREAK).where(again, BREAK.c.state == "closed")
+        connection.execute(reopening.values(state="open", closed_at=None, closed_because=None))
     mended = "overpayment:placement:" + last.loc[last["over_minor"] == 0, "placement_id"].astype("str")
     with staged(connection, BREAK, pd.DataFrame({"break_key": mended})) as stage:
-        close_breaks(
-            connection, BREAK.c.break_key.in_(select(stage.c.break_key)), "a reversal took the excess back", now
-        )
+        close_breaks(connection, BREAK.c.break_key.in_(select(stage.c.break_key)), TAKEN_BACK, now)
 
 
 def _stopped(lines: pd.DataFrame, code: pd.Series) -> pd.DataFrame:
@@ -415,55 +460,46 @@ def _stopped(lines: pd.DataFrame, code: pd.Series) -> pd.DataFrame:
     return codes.together([codes.found(lines[code == each], each, "line_id") for each in sorted(code.unique())])
 
 
-def _differences(
-    lines: pd.DataFrame, counts: np.ndarray, retains: np.ndarray, by_tier: np.ndarray
-) -> list[pd.DataFrame]:
+def _differences(lines: pd.DataFrame, agreed: Agreed) -> list[pd.DataFrame]:
     """The breaks that stand beside lines that count: what the agency kept is not what it may keep."""
+    terms = agreed.on(lines["value_date"])
+    retains, by_tier = agreed.term("remits", terms) == "net", agreed.term("fees", terms) == "tiers"
     kept = np.where(retains, lines["commission_minor"] + lines["vat_minor"], 0)
-    expected = lines["gross_minor"] - kept
-    netted = lines.assign(amount_minor=expected - lines["net_minor"])[counts & (expected != lines["net_minor"])]
-    found = [
-        codes.found(
-            netted, "fee_netted", "line_id", expected_minor=expected[netted.index], found_minor=netted["net_minor"]
-        )
-    ]
+    expected, net = lines["gross_minor"] - kept, lines["net_minor"]
+    netted = lines.assign(amount_minor=expected - net)[expected != net]
+    detail = {"expected_minor": expected[netted.index], "found_minor": net[netted.index]}
+    found = [codes.found(netted, "fee_netted", "line_id", **detail)]
     for name, code in (("commission_minor", "commission_diff"), ("vat_minor", "vat_diff")):
-        due = lines[f"due_{name}"].fillna(0).astype("int64")
-        differs = lines.assign(amount_minor=lines[name] - due)[
-            counts & retains & by_tier & (lines[name] != due).to_numpy()
-        ]
-        found.append(
-            codes.found(differs, code, "line_id", expected_minor=due[differs.index], found_minor=differs[name])
-        )
+        due = lines[f"due_{name}"].astype("int64")
+        wrong = retains & by_tier & (lines[name] != due).to_numpy()
+        differs = lines.assign(amount_minor=lines[name] - due)[wrong]
+        detail = {"expected_minor": due[wrong], "found_minor": differs[name]}
+        found.append(codes.found(differs, code, "line_id", **detail))
     return found
 
 
 def _post_lines(
-    connection: Connection,
-    lines: pd.DataFrame,
-    counts: np.ndarray,
-    retains: np.ndarray,
-    excess: pd.DataFrame,
-    now: datetime,
+    connection: Connection, posted: pd.DataFrame, source: str, agreed: Agreed, excess: pd.DataFrame, now: datetime
 ) -> None:
     """Recoveries, commission and what net remitters keep are in the books."""
-    posted = lines[counts]
     if posted.empty:
         return
-
-    def events(event: str) -> pd.DataFrame:
-        key = f"{event}:file:" + posted["file_id"].astype("str") + ":" + posted["value_date"].dt.strftime("%Y-%m-%d")
-        return posted.assign(entry_key=key.astype("str"), event=pd.Series(event, index=posted.index, dtype="str"))
-
     gross, over = posted["gross_minor"], excess["excess_minor"]
     fee, vat = (posted[name].astype("int64") for name in ("due_commission_minor", "due_vat_minor"))
-    kept = np.where(retains[counts], posted["commission_minor"] + posted["vat_minor"], 0)
+    retains = agreed.term("remits", agreed.on(posted["value_date"])) == "net"
+    kept = np.where(retains, posted["commission_minor"] + posted["vat_minor"], 0)
     journal = pd.concat(
         [
-            legs(events("line_accepted"), l1200=gross, l1100=over - gross, l2200=-over),
-            legs(events("commission"), l5100=fee, l1300=vat, l2100=-fee - vat),
-            legs(events("net_retention"), l2100=kept, l1200=-kept),
+            legs(_events(posted, "line_accepted", source), l1200=gross, l1100=over - gross, l2200=-over),
+            legs(_events(posted, "commission", source), l5100=fee, l1300=vat, l2100=-fee - vat),
+            legs(_events(posted, "net_retention", source), l2100=kept, l1200=-kept),
         ],
         ignore_index=True,
     )
     post(connection, journal, now)
+
+
+def _events(lines: pd.DataFrame, event: str, source: str) -> pd.DataFrame:
+    """The lines with the keys of one journal entry per event, source and value date."""
+    key = f"{event}:{source}:" + lines["value_date"].dt.strftime("%Y-%m-%d")
+    return lines.assign(entry_key=key.astype("str"), event=pd.Series(event, index=lines.index, dtype="str"))

@@ -3,6 +3,8 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from models.tables import AuditEvent, Match, MatchPart
 
 if TYPE_CHECKING:
@@ -150,6 +152,45 @@ def test_a_reversal_deducted_from_a_later_transfer_is_matched_there(books: Books
     report = books.reconcile()
     assert (report.lines, report.breaks) == ({"matched": 4}, {})
     assert (books.ledger["1100"], books.ledger.get("1200", 0)) == (-600, 0)
+
+
+def test_a_reversal_that_comes_before_its_original_waits_for_it(books: Books) -> None:
+    undone = {"gross_minor": -200, "agency_txn_id": "R", "original_txn_id": "TALPHA-12", "account_id": 2}
+    books.remit("alpha", [undone | {"batch_ref": "ALPHA-2"}, *batch(500, ref="ALPHA-2")])
+    books.bank([{"amount_minor": 300, "reference": "ALPHA-2"}, {"amount_minor": 300, "reference": "ALPHA-1"}])
+    report = books.reconcile()
+    assert (report.lines, report.breaks) == (
+        {"in_break": 1, "matched": 1},
+        {"no_line": 1, "reversal_without_original": 1},
+    )
+    books.remit("alpha", batch(100, 200))
+    report = books.reconcile()
+    assert (report.lines, report.breaks) == ({"matched": 4}, {})
+    assert books.ledger == {"1010": 600, "1100": -600, "1300": 4, "2100": -64, "5100": 60}
+
+
+def test_a_run_that_dies_in_the_middle_leaves_nothing_and_the_next_is_as_if_it_never_was(
+    quick_books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Died(BaseException):
+        """As a kill: nobody catches it."""
+
+    def die(*_: object) -> int:
+        raise Died
+
+    books = quick_books
+    books.remit("alpha", [*batch(100, 200), {"gross_minor": 50, "agency_txn_id": "T9"}])
+    books.bank([{"amount_minor": 300, "reference": "ALPHA-1"}])
+    for place in ("infra.store.cash.append", "infra.store.cash.set_columns", "infra.store.cash.post"):
+        with monkeypatch.context() as patched:
+            patched.setattr(place, die)
+            with pytest.raises(Died):
+                books.reconcile()
+        assert books.matches.empty
+        assert set(books.lines["state"]) == {"awaiting_cash"}
+    report = books.reconcile()
+    assert (report.lines, report.receipts) == ({"awaiting_cash": 1, "matched": 2}, {"matched": 1})
+    assert books.ledger["1200"] == 50
 
 
 def test_a_recovery_undone_before_it_was_paid_needs_no_money(quick_books: Books) -> None:
