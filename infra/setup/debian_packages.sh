@@ -13,6 +13,8 @@ needs=(
     "ssh-keygen|openssh-client|signatures as an agency checks them"
     "gpg|gnupg|the openpgp suite"
     "age|age|packages opened with age alone"
+    "zip|zip|packages as an agency makes them by hand"
+    "unzip|unzip|packages as an agency opens them by hand"
     "initdb|postgresql|the store on PostgreSQL"
 )
 

@@ -63,7 +63,7 @@ def consign(*words: object) -> Said:
 def world(tmp_path: Path) -> Iterator[World]:
     """One lender, and one agency on a real SFTP host."""
     cast = (Cast("quayside", "Quayside Recoveries", share=1.0),)
-    patience = {"stall_timeout": 1.5, "connect_timeout": 5.0, "delivery_attempts": 1}
+    patience: dict[str, Any] = {"stall_timeout": 1.5, "connect_timeout": 5.0, "delivery_attempts": 1}
     with open_world(
         tmp_path / "home", seed=7, start=START, cast=cast, lenders={"harbour": "Harbour"}, engine="direct", **patience
     ) as opened:
@@ -114,7 +114,7 @@ def cell(name: str, value: str) -> Callable[[pd.DataFrame], bytes]:
     return mangled
 
 
-WHOLE = {
+WHOLE: dict[str, tuple[Callable[[pd.DataFrame], bytes], str]] = {
     "a column is missing": (lambda raw: raw.drop(columns="balance").to_csv(index=False).encode(), "balance"),
     "a column has another name": (header("balance", "Balance due"), "balance"),
     "a column is there twice": (header("fees", "balance"), "balance"),
