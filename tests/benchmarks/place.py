@@ -60,12 +60,12 @@ def _watched() -> Stages:
     stages = Stages()
     stages.watch(flows.place, "prepare", "prepare rows")
     stages.watch(outbox, "send", "other")
-    stages.watch(packages, "_identified", "open identity")
+    stages.watch(packages, "_opened", "open identity")
     stages.watch(
         bulk,
         "read",
         "other",
-        inside={"prepare rows": "prepare rows", "open identity": "read identity", "other": "read facts"},
+        inside={"prepare rows": "prepare rows", "other": "read"},
     )
     stages.watch(packages, "_named", "pseudonymise")
     stages.watch(release, "minimise", "minimise")
