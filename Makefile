@@ -50,7 +50,7 @@ lock: $(READY) ## Pin anew what pyproject.toml asks for, with hashes and without
 	@$(BIN)/python -m venv .venv-lock
 	@.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	@.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \
-	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml -o requirements.lock
+	    --no-header --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml -o requirements.lock
 	@rm -rf .venv-lock
 
 clean: ## Everything that can be made again
