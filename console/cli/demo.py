@@ -63,7 +63,7 @@ def demo(
     if not json:
         emit(agencies, title="Agencies")
         cards = story.scored.scorecards_dir if story.scored else ""
-        say(f"\nscorecards   {cards}\nstatements   {Path(statements[0]).parent if statements else ''}")
+        say(f"\nscorecards   {cards}\nstatements   {statements}")
         say(
             f"\nTry next, on what the demo left (export CONSIGN_HOME={home}):\n"
             "  consign plan list\n  consign recon breaks\n  consign score show\n  consign file list --refused\n"
