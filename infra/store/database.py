@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUSY_SECONDS = 120  # a bulk write of a million rows holds SQLite's one write lock for some seconds
+WRITE_CACHE_KB, READ_CACHE_KB = 65_536, 8_192
+"""SQLite's page cache, per connection."""
 
 
 class Database:
@@ -82,7 +84,6 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         "foreign_keys=ON",
         "secure_delete=ON",  # erased identities leave no bytes in free pages
         "temp_store=MEMORY",
-        "cache_size=-65536",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
@@ -90,4 +91,6 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writing = connection.get_execution_options().get("consign_write", False)
+    # a bulk write visits its indexes in no order; readers go through tables once, and several of them at a time
+    connection.exec_driver_sql(f"PRAGMA cache_size=-{WRITE_CACHE_KB if writing else READ_CACHE_KB}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -95,12 +95,10 @@ def place_plan(
 
 
 def plan_agencies(connection: Connection, plan_id: int) -> list[str]:
-    """Agencies that the plan places with."""
-    return list(
-        connection.execute(
-            select(LINES.c.agency).where(LINES.c.plan_id == plan_id).distinct().order_by(LINES.c.agency)
-        ).scalars()
-    )
+    """Codes of the agencies that the plan places with, in order."""
+    # sorted here: with ORDER BY, SQLite sorts every line before it looks for different ones
+    found = connection.execute(select(LINES.c.agency).where(LINES.c.plan_id == plan_id).distinct())
+    return sorted(found.scalars())
 
 
 # -- recall ------------------------------------------------------------------------------------------------------------

@@ -58,6 +58,7 @@ class DisclosureAccount(SQLModel, table=True):
     """Which accounts a transmission spoke of."""
 
     __tablename__ = "disclosure_account"
+    __table_args__ = {"sqlite_with_rowid": False}  # as large as what was placed, and all of it key
     transmission_id: int = big(primary_key=True)
     account_id: int = big(primary_key=True, index=True)
     placement_id: int | None = big(None, index=True)

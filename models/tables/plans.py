@@ -46,6 +46,7 @@ class PlanLine(SQLModel, table=True):
     """One account of a plan."""
 
     __tablename__ = "plan_line"
+    __table_args__ = {"sqlite_with_rowid": False}  # a plan's lines lie together, found by its number
     plan_id: int = big(primary_key=True)
     account_id: int = big(primary_key=True)
     debtor_id: int = big()

@@ -14,7 +14,7 @@ down_revision = None
 def upgrade() -> None:
     op.create_table(
         "account",
-        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
         sa.Column("ref_index", sa.String(), nullable=False),
         sa.Column("debtor_id", sa.BigInteger(), nullable=False),
@@ -93,7 +93,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit_event",
-        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("action", sa.String(), nullable=False),
@@ -105,7 +105,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit_head",
-        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("hash", sa.String(), nullable=False),
         sa.Column("signed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("signature", sa.String(), nullable=False),
@@ -114,7 +114,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "bank_receipt",
-        sa.Column("receipt_id", sa.BigInteger(), nullable=False),
+        sa.Column("receipt_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("statement_id", sa.BigInteger(), nullable=False),
         sa.Column("entry", sa.Integer(), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
@@ -133,7 +133,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_bank_receipt_statement_id"), "bank_receipt", ["statement_id"], unique=False)
     op.create_table(
         "bank_statement",
-        sa.Column("statement_id", sa.BigInteger(), nullable=False),
+        sa.Column("statement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
@@ -151,7 +151,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "break",
-        sa.Column("break_id", sa.BigInteger(), nullable=False),
+        sa.Column("break_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("break_key", sa.String(), nullable=False),
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
@@ -189,7 +189,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_complaint_placement_id"), "complaint", ["placement_id"], unique=False)
     op.create_table(
         "debtor",
-        sa.Column("debtor_id", sa.BigInteger(), nullable=False),
+        sa.Column("debtor_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
         sa.Column("identity_index", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -217,17 +217,18 @@ def upgrade() -> None:
     )
     op.create_table(
         "disclosure_account",
-        sa.Column("transmission_id", sa.BigInteger(), nullable=False),
-        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("transmission_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("placement_id", sa.BigInteger(), nullable=True),
         sa.Column("told_minor", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("transmission_id", "account_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_disclosure_account_account_id"), "disclosure_account", ["account_id"], unique=False)
     op.create_index(op.f("ix_disclosure_account_placement_id"), "disclosure_account", ["placement_id"], unique=False)
     op.create_table(
         "erasure",
-        sa.Column("erasure_id", sa.BigInteger(), nullable=False),
+        sa.Column("erasure_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("placement_id", sa.BigInteger(), nullable=False),
         sa.Column("agency", sa.String(), nullable=False),
         sa.Column("requested_on", sa.Date(), nullable=False),
@@ -263,7 +264,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "identity",
-        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("portfolio_id", sa.BigInteger(), nullable=False),
         sa.Column("data_key_id", sa.String(), nullable=False),
         sa.Column("account_ref", sa.LargeBinary(), nullable=False),
@@ -281,7 +282,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_identity_portfolio_id"), "identity", ["portfolio_id"], unique=False)
     op.create_table(
         "inbound_file",
-        sa.Column("file_id", sa.BigInteger(), nullable=False),
+        sa.Column("file_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("agency", sa.String(), nullable=False),
         sa.Column("lender", sa.String(), nullable=True),
         sa.Column("name", sa.String(), nullable=False),
@@ -333,7 +334,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_intake_reject_portfolio_id"), "intake_reject", ["portfolio_id"], unique=False)
     op.create_table(
         "invoice_line",
-        sa.Column("invoice_line_id", sa.BigInteger(), nullable=False),
+        sa.Column("invoice_line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("file_id", sa.BigInteger(), nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
@@ -354,7 +355,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_invoice_line_line_id"), "invoice_line", ["line_id"], unique=False)
     op.create_table(
         "journal_entry",
-        sa.Column("entry_id", sa.BigInteger(), nullable=False),
+        sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("entry_key", sa.String(), nullable=False),
         sa.Column("event", sa.String(), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
@@ -366,7 +367,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "journal_line",
-        sa.Column("journal_line_id", sa.BigInteger(), nullable=False),
+        sa.Column("journal_line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("entry_id", sa.BigInteger(), nullable=False),
         sa.Column("ledger", sa.String(), nullable=False),
         sa.Column("agency", sa.String(), nullable=True),
@@ -395,7 +396,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "match",
-        sa.Column("match_id", sa.BigInteger(), nullable=False),
+        sa.Column("match_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("rule", sa.String(), nullable=False),
         sa.Column("rule_version", sa.Integer(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
@@ -410,7 +411,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "match_part",
-        sa.Column("part_id", sa.BigInteger(), nullable=False),
+        sa.Column("part_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("match_id", sa.BigInteger(), nullable=False),
         sa.Column("line_id", sa.BigInteger(), nullable=True),
         sa.Column("receipt_id", sa.BigInteger(), nullable=True),
@@ -422,7 +423,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_match_part_receipt_id"), "match_part", ["receipt_id"], unique=False)
     op.create_table(
         "placement",
-        sa.Column("placement_id", sa.BigInteger(), nullable=False),
+        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("plan_id", sa.BigInteger(), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
         sa.Column("agency", sa.String(), nullable=False),
@@ -454,7 +455,7 @@ def upgrade() -> None:
     op.create_index("placement_agency_account", "placement", ["agency", "account_id"], unique=False)
     op.create_table(
         "plan",
-        sa.Column("plan_id", sa.BigInteger(), nullable=False),
+        sa.Column("plan_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
@@ -487,15 +488,15 @@ def upgrade() -> None:
     op.create_index(op.f("ix_plan_lender"), "plan", ["lender"], unique=False)
     op.create_table(
         "plan_exclusion",
-        sa.Column("plan_id", sa.BigInteger(), nullable=False),
-        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("plan_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("plan_id", "account_id"),
     )
     op.create_table(
         "plan_line",
-        sa.Column("plan_id", sa.BigInteger(), nullable=False),
-        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("plan_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("debtor_id", sa.BigInteger(), nullable=False),
         sa.Column("agency", sa.String(), nullable=False),
         sa.Column("segment", sa.String(), nullable=False),
@@ -506,10 +507,11 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("why", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("plan_id", "account_id"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "portfolio",
-        sa.Column("portfolio_id", sa.BigInteger(), nullable=False),
+        sa.Column("portfolio_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
         sa.Column("profile", sa.String(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
@@ -531,7 +533,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_portfolio_lender"), "portfolio", ["lender"], unique=False)
     op.create_table(
         "recall",
-        sa.Column("recall_id", sa.BigInteger(), nullable=False),
+        sa.Column("recall_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("placement_id", sa.BigInteger(), nullable=False),
         sa.Column("agency", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
@@ -547,7 +549,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_recall_transmission_id"), "recall", ["transmission_id"], unique=False)
     op.create_table(
         "remittance_line",
-        sa.Column("line_id", sa.BigInteger(), nullable=False),
+        sa.Column("line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("content_id", sa.String(), nullable=False),
         sa.Column("file_id", sa.BigInteger(), nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
@@ -599,7 +601,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_score_run_id"), "score", ["run_id"], unique=False)
     op.create_table(
         "score_run",
-        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("lender", sa.String(), nullable=True),
         sa.Column("as_of", sa.Date(), nullable=False),
         sa.Column("model_version", sa.String(), nullable=False),
@@ -612,7 +614,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "statement",
-        sa.Column("statement_id", sa.BigInteger(), nullable=False),
+        sa.Column("statement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
         sa.Column("agency", sa.String(), nullable=False),
         sa.Column("period", sa.String(), nullable=False),
@@ -632,7 +634,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "transmission",
-        sa.Column("transmission_id", sa.BigInteger(), nullable=False),
+        sa.Column("transmission_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("work_key", sa.String(), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
         sa.Column("agency", sa.String(), nullable=False),
