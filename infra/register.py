@@ -22,8 +22,9 @@ def disclosures(desk: Desk, lender: str, who: str) -> pd.DataFrame:
     """One row per file and field that told an agency about this debtor, oldest first.
 
     who: the lender's account number, an ID number or a telephone number; looked up by keyed index and stored nowhere.
-    Columns: agency, kind, file, field, treatment, value_class, purpose, basis, policy, policy_version, disclosed_at,
-    erase_by, erased_at.  Raises UsageError where nobody is found.
+    Columns: agency, kind, file, state, field, treatment, value_class, purpose, basis, policy, policy_version,
+    disclosed_at, erase_by, erased_at (None until the agency has certified it), accounts (how many of the debtor's
+    the file spoke of).  Raises UsageError where nobody is found.
     """
     with desk.database.write() as connection:
         accounts = accounts_of(connection, desk.keyring, lender, who)
@@ -34,10 +35,11 @@ def disclosures(desk: Desk, lender: str, who: str) -> pd.DataFrame:
         message = "nobody is known by that account, ID or telephone number"
         raise UsageError(message, fix="give it exactly as the lender's file has it, with --lender")
     with desk.database.read() as connection:
-        return bulk.read(
+        told = bulk.read(
             connection,
             select(
-                DISCLOSURES.c.agency, TRANSMISSIONS.c.kind, TRANSMISSIONS.c.name.label("file"), DISCLOSURES.c.field,
+                DISCLOSURES.c.agency, TRANSMISSIONS.c.kind, TRANSMISSIONS.c.name.label("file"), TRANSMISSIONS.c.state,
+                DISCLOSURES.c.field,
                 DISCLOSURES.c.treatment, DISCLOSURES.c.value_class, DISCLOSURES.c.purpose, DISCLOSURES.c.basis,
                 DISCLOSURES.c.policy, DISCLOSURES.c.policy_version, DISCLOSURES.c.disclosed_at, DISCLOSURES.c.erase_by,
                 ERASURES.c.erased_at,
@@ -49,3 +51,4 @@ def disclosures(desk: Desk, lender: str, who: str) -> pd.DataFrame:
             .where(MEMBERS.c.account_id.in_(accounts), TRANSMISSIONS.c.state != "cancelled")
             .order_by(DISCLOSURES.c.disclosed_at, DISCLOSURES.c.disclosure_id),
         )  # fmt: skip
+    return told.groupby(list(told.columns), sort=False, dropna=False).size().rename("accounts").reset_index()

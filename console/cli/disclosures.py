@@ -18,7 +18,7 @@ def disclosures(
         typer.Argument(help="The lender's account number, an ID number or a telephone number; - reads it from stdin."),
     ],
     lender: Annotated[str, typer.Option(help="The lender's code.")],
-    json: Json = False,  # noqa: ARG001 - read by emit
+    json: Json = False,
 ) -> None:
     """Show every field of every file that spoke of this debtor. The question itself is audited."""
     import sys
@@ -27,4 +27,21 @@ def disclosures(
     from infra.wiring import desk
 
     asked = sys.stdin.readline().strip() if who == "-" else who
-    emit(register.disclosures(desk(), lender, asked), title="Disclosed")
+    told = register.disclosures(desk(), lender, asked)
+    columns = [
+        "agency",
+        "kind",
+        "disclosed_on",
+        "field",
+        "treatment",
+        "accounts",
+        "purpose",
+        "policy",
+        "erase_by",
+        "erased_on",
+    ]
+    emit(
+        told.rename(columns={"disclosed_at": "disclosed_on", "erased_at": "erased_on"}) if not json else told,
+        title="Disclosed",
+        columns=columns,
+    )

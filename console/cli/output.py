@@ -204,6 +204,8 @@ def jsonable(value: object) -> Plain:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, datetime) and value.tzinfo is None and value == value:  # noqa: PLR0124 - NaT is not itself
+        return value.date().isoformat()  # frames carry a date as its midnight, without a zone; instants have one
     if isinstance(value, date):
         return None if value != value else value.isoformat()  # noqa: PLR0124 - pandas' NaT is not itself
     if isinstance(value, Decimal | Fraction | PurePath):
