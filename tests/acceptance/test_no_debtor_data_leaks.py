@@ -174,8 +174,8 @@ def misbehave(agency: SandboxAgency, raw: pd.DataFrame, day: Any, now: datetime)
     content = bytearray(sealed.read_bytes())
     content[-20] ^= 1
     sealed.write_bytes(content)
-    for suffix in ("", ".sig"):
-        (agency.outbox / f"{raw['phone'][5]} {raw['name'][5]}.zip.age{suffix}").write_bytes(b"not sealed at all")
+    for suffix in (".age", ".age.sig") if agency.suite == "age" else (".pgp",):
+        (agency.outbox / f"{raw['phone'][5]} {raw['name'][5]}.zip{suffix}").write_bytes(b"not sealed at all")
 
 
 def taken_in(consign: Any, source: Path, today: Any) -> None:
@@ -187,10 +187,10 @@ def taken_in(consign: Any, source: Path, today: Any) -> None:
     consign("portfolio", "rejects", 1)
 
 
-def onboarded(consign: Any, host: Any, terms: Path, today: Any) -> tuple[Keyring, tuple[object, ...]]:
+def onboarded(consign: Any, host: Any, suite: str, terms: Path, today: Any) -> tuple[Keyring, tuple[object, ...]]:
     """The agency is live, but another server's host key is pinned. Its keyring, and the command that pins a key."""
-    made = consign("sandbox", "agency", "quayside", "--json").json
-    added = consign("agency", "add", "quayside", "--name", "Quayside", "--json").json
+    made = consign("sandbox", "agency", "quayside", "--suite", suite, "--json").json
+    added = consign("agency", "add", "quayside", "--name", "Quayside", "--suite", suite, "--json").json
     host.authorize("quayside", added["ssh_client_key"])
     pin = ("agency", "drop", "quayside", "--host", host.host, "--port", host.port,
            "--username", host.settings_for("quayside", "").username, "--host-key")  # fmt: skip
@@ -237,13 +237,15 @@ def values(raw: pd.DataFrame, columns: Iterable[str]) -> set[str]:
     return {str(value) for column in columns for value in raw[column].dropna()}
 
 
+@pytest.mark.parametrize("suite", ["age", "openpgp"])
 @pytest.mark.engine
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 @pytest.mark.xdist_group("engine")
 def test_no_withheld_value_is_anywhere_but_in_the_vault(
-    consign: Any, contract: Callable[..., Path], tmp_path: Path
+    suite: str, consign: Any, contract: Callable[..., Path], tmp_path: Path, needs: Callable[[str], Path]
 ) -> None:
+    needs("gpg")
     consign.engine = "prefect"
     home = consign.home
     today = datetime.now(UTC).astimezone(ZoneInfo("Asia/Shanghai")).date()
@@ -253,9 +255,9 @@ def test_no_withheld_value_is_anywhere_but_in_the_vault(
     consign("init")
     with serving.server(Settings(home=home, engine="prefect")), sandbox_host(tmp_path / "server", ["quayside"]) as host:
         taken_in(consign, source, today)
-        theirs, pin = onboarded(consign, host, contract("QUAYSIDE-"), today)
+        theirs, pin = onboarded(consign, host, suite, contract("QUAYSIDE-"), today)
         placed(consign, pin, host.host_key_line)
-        agency = SandboxAgency("quayside", "lender", "age", host.directory("quayside"), theirs, seed=1)
+        agency = SandboxAgency("quayside", "lender", suite, host.directory("quayside"), theirs, seed=1)
         collected(consign, agency, raw, today)
 
     sealed = values(raw, SEALED)
@@ -274,8 +276,8 @@ def test_no_withheld_value_is_anywhere_but_in_the_vault(
 
     plain = tmp_path / "plain"
     plain.mkdir()
-    for path in [path for path in agency.inbox.iterdir() if path.suffix == ".age"]:
-        open_from(theirs, "lender", "age", path, plain / path.stem, datetime.now(UTC))
+    for path in [path for path in agency.inbox.iterdir() if path.suffix in {".age", ".pgp"}]:
+        open_from(theirs, "lender", suite, path, plain / path.stem, datetime.now(UTC))
     released = " ".join(raw["name"])
     assert len(list(plain.iterdir())) >= 5
     assert Search(value for value in values(raw, WITHHELD) if value not in released).below(plain) == {}

@@ -41,7 +41,8 @@ def pack(tmp_path: Path, needs: Callable[[str], Path]) -> Callable[..., Path]:
         csv.write_bytes(table)
         done = subprocess.run(
             ["sh", PACK, kind, csv, "7", *more],
-            cwd=tmp_path, env=os.environ | {"LENDER": "harbour", "AGENCY": "quayside"}, capture_output=True, text=True, check=False,
+            cwd=tmp_path, env=os.environ | {"LENDER": "harbour", "AGENCY": "quayside"},
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (done.returncode != 0) is fails, done.stderr
         return tmp_path / (done.stdout.strip() or done.stderr)
