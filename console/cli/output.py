@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
@@ -204,13 +204,19 @@ def jsonable(value: object) -> Plain:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, datetime) and value.tzinfo is None and value == value:  # noqa: PLR0124 - NaT is not itself
-        return value.date().isoformat()  # frames carry a date as its midnight, without a zone; instants have one
     if isinstance(value, date):
-        return None if value != value else value.isoformat()  # noqa: PLR0124 - pandas' NaT is not itself
+        return _day_or_instant(value)
     if isinstance(value, Decimal | Fraction | PurePath):
         return str(value)
     return _jsonable_composed(value)
+
+
+def _day_or_instant(value: date) -> str | None:
+    """In ISO 8601; a frame carries a date as its midnight without a zone, and an instant always has one."""
+    if value != value:  # noqa: PLR0124 - pandas' NaT is not itself
+        return None
+    is_day = isinstance(value, datetime) and value.tzinfo is None
+    return (value.date() if is_day else value).isoformat()
 
 
 def _jsonable_composed(value: object) -> Plain:
