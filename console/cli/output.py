@@ -215,8 +215,9 @@ def _day_or_instant(value: date) -> str | None:
     """In ISO 8601; a frame carries a date as its midnight without a zone, and an instant always has one."""
     if value != value:  # noqa: PLR0124 - pandas' NaT is not itself
         return None
-    is_day = isinstance(value, datetime) and value.tzinfo is None
-    return (value.date() if is_day else value).isoformat()
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.date().isoformat()
+    return value.isoformat()
 
 
 def _jsonable_composed(value: object) -> Plain:
