@@ -213,7 +213,7 @@ def lease(
     """
     until = now + timedelta(seconds=seconds)
     insert_ = _inserting(connection)(LEASES).values(name=name, owner=owner, until=until)
-    if connection.execute(insert_.on_conflict_do_nothing()).rowcount:
+    if connection.execute(insert_.on_conflict_do_nothing().returning(LEASES.c.name)).first() is not None:
         return True
     held = connection.execute(select(LEASES).where(LEASES.c.name == name).with_for_update()).one_or_none()
     if held is None:  # released since: whoever comes next may have it
@@ -274,12 +274,10 @@ def note(connection: Connection, transmission_id: int, **columns: Any) -> None:
     )
 
 
-def members_from_placements(connection: Connection, transmission_id: int, where: Any) -> int:
-    """The placements that satisfy `where` become the transmission's rows. Returns how many."""
+def members_from_placements(connection: Connection, transmission_id: int, where: Any) -> None:
+    """The placements that satisfy `where` become the transmission's rows."""
     chosen = select(literal(transmission_id), PLACEMENTS.c.account_id, PLACEMENTS.c.placement_id).where(where)
-    return connection.execute(
-        insert(MEMBERS).from_select(["transmission_id", "account_id", "placement_id"], chosen)
-    ).rowcount
+    connection.execute(insert(MEMBERS).from_select(["transmission_id", "account_id", "placement_id"], chosen))
 
 
 def delivered(connection: Connection, row: Row[Any], *, state: str, at: datetime) -> None:

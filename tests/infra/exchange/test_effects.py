@@ -51,9 +51,9 @@ def take(gateway: Gateway, kind: str, *lines: dict[str, str]) -> pd.DataFrame:
     """The lines come in one file; returns the refusals of lines."""
     gateway.send(kind, pd.DataFrame(list(lines)).fillna(""))
     assert gateway.collect().accepted == 1
-    file_id = gateway.files()["file_id"].max()
+    file_id = int(gateway.files()["file_id"].max())
     rejects: pd.DataFrame = gateway.rows(InboundReject, "file_id", "line", "column", "code")
-    return rejects[rejects["file_id"] == file_id]
+    return rejects.loc[rejects["file_id"] == file_id]
 
 
 def said(rejects: pd.DataFrame) -> list[tuple[int, str, str]]:
