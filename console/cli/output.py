@@ -162,7 +162,8 @@ def boundary(command: str) -> Iterator[None]:
     except (KeyboardInterrupt, typer.Abort):
         say("Interrupted. What was begun is taken up again by the same command.")
         raise typer.Exit(INTERRUPTED) from None
-    except _NobodyReads:
+    except (_NobodyReads, BrokenPipeError):
+        _close_stdout()
         raise typer.Exit(NOBODY_READS) from None
     except Exception as error:  # noqa: BLE001 - the last line: nothing of an unknown error's text may reach a terminal
         if (known := _as_full_disk(error) or _as_configuration(error)) is not None:
