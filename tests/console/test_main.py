@@ -60,7 +60,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
 def test_help_lists_the_parts_that_are_there() -> None:
     listed = runner.invoke(main.app, ["--help"]).stdout
     for part in main.PARTS:
-        assert (f" {part.name} " in listed) == main._is_there(part.module)
+        assert (f"│ {part.name} " in listed) == main._is_there(part.module)
 
 
 @pytest.mark.parametrize("part", [part.name for part in main.PARTS if main._is_there(part.module)])

@@ -56,7 +56,7 @@ def test_an_exception_is_written_by_type_and_place(journal: Path) -> None:
     assert MARKER not in journal.read_text()
 
 
-@pytest.mark.parametrize("name", ["paramiko.transport", "prefect.flow_runs", "sqlalchemy.engine", "uvicorn.error"])
+@pytest.mark.parametrize("name", ["paramiko.transport", "prefect.client", "sqlalchemy.engine", "uvicorn.error"])
 def test_what_a_library_says_is_kept_without_what_it_says_it_about(journal: Path, name: str) -> None:
     logger = logging.getLogger(name)
     logger.info("quiet")
