@@ -10,13 +10,14 @@ import math
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Annotated, Any, Protocol, TypeAlias, cast
 
 import typer
@@ -165,6 +166,12 @@ def boundary(command: str) -> Iterator[None]:
     except (_NobodyReads, BrokenPipeError):
         _close_stdout()
         raise typer.Exit(NOBODY_READS) from None
+    except BrokenPipeError as error:
+        if not _is_of_stdout(error):
+            _confess(command, error)
+            raise typer.Exit(ConsignError.exit_code) from None
+        _close_stdout()
+        raise typer.Exit(NOBODY_READS) from None
     except Exception as error:  # noqa: BLE001 - the last line: nothing of an unknown error's text may reach a terminal
         if (known := _as_full_disk(error) or _as_configuration(error)) is not None:
             explain(known)
@@ -184,6 +191,12 @@ def _put(text: str) -> None:
     except BrokenPipeError:
         _close_stdout()
         raise _NobodyReads from None
+
+
+def _is_of_stdout(error: BrokenPipeError) -> bool:
+    """Whether it was help that nobody read to its end, and not a connection that broke."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and {"typer", "rich"} & set(Path(frames[-1].f_code.co_filename).parts) != set()
 
 
 def _close_stdout() -> None:

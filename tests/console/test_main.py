@@ -145,10 +145,10 @@ def test_ctrl_c_at_the_keyboard_leaves_no_traceback(tmp_path: Path) -> None:
     assert (process.returncode, "Traceback" in err) == (130, False)
 
 
-def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path) -> None:
-    consign("init", home=tmp_path)
+@pytest.mark.parametrize("words", [("doctor",), ("keys", "list", "--help")])
+def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path, words: tuple[str, ...]) -> None:
     process = subprocess.Popen(
-        [*CONSIGN, "doctor"],
+        [*CONSIGN, *words],
         env={**os.environ, "CONSIGN_HOME": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -160,6 +160,16 @@ def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path) -> None:
     err = process.stderr.read()
     process.stderr.close()
     assert (process.wait(30), err) == (141, "")
+    assert not (tmp_path / "faults").exists()
+
+
+def test_a_connection_that_breaks_is_not_taken_for_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CONSIGN_HOME", str(tmp_path))
+    with pytest.raises(typer.Exit) as ended, boundary("consign place"):
+        raise BrokenPipeError
+    assert (ended.value.exit_code, "BrokenPipeError" in capsys.readouterr().err) == (1, True)
 
 
 def test_a_setting_that_cannot_be_is_named_without_its_value(tmp_path: Path) -> None:
