@@ -42,7 +42,9 @@ def coded(transaction: pd.Series, batch: pd.Series, receipt: pd.Series) -> Refer
     text = _canonical(receipt)
     found = _looked_up(text, known)
     for between in BETWEEN_WORDS:
-        rest = np.flatnonzero((found == NONE) & text.is_valid().to_numpy(zero_copy_only=False))
+        rest = np.flatnonzero(found == NONE)
+        several = pc.fill_null(pc.match_substring_regex(text.take(pa.array(rest)), between), fill_value=False)
+        rest = rest[several.to_numpy(zero_copy_only=False)]  # one word was looked up already
         if len(rest):
             found[rest] = _word_of(text.take(pa.array(rest)), between, known)
     return References(codes[: len(transaction)], codes[len(transaction) :], found, len(known))
