@@ -163,8 +163,7 @@ def boundary(command: str) -> Iterator[None]:
     except (KeyboardInterrupt, typer.Abort):
         say("Interrupted. What was begun is taken up again by the same command.")
         raise typer.Exit(INTERRUPTED) from None
-    except (_NobodyReads, BrokenPipeError):
-        _close_stdout()
+    except _NobodyReads:
         raise typer.Exit(NOBODY_READS) from None
     except BrokenPipeError as error:
         if not _is_of_stdout(error):

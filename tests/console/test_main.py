@@ -159,7 +159,8 @@ def test_a_reader_that_goes_away_is_no_fault(tmp_path: Path, words: tuple[str, .
     process.stdout.close()
     err = process.stderr.read()
     process.stderr.close()
-    assert (process.wait(30), err) == (141, "")
+    assert process.wait(30) in {141, 1}  # rich ends by 1 when it finds out first
+    assert err == ""
     assert not (tmp_path / "faults").exists()
 
 
