@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 from sqlalchemy import Connection, or_, select
 
 from infra.store import bulk
+from keys.errors import KeyDestroyed
+from keys.identity import canonical_phones
 from keys.pseudonyms import blind_index, canonical_identity
-from models.tables import Account, Debtor
+from keys.vault import open_cells
+from models.tables import Account, Debtor, Identity
 
 if TYPE_CHECKING:
     from keys.keyring import Keyring
 
+TELEPHONES: Final = ("phone", "phone_alt")
+TELEPHONE_DIGITS: Final = 7
+SCANNED_ROWS: Final = 100_000
 INDEX_KEY: Final = "blind_index"
 """Under which name the keyring has the key of the indexes of account numbers and identities."""
 
@@ -50,10 +56,47 @@ def accounts_of(connection: Connection, keyring: Keyring, lender: str, who: str)
             ),
         )
     )
+    return _of_debtors(connection, lender, found) or _of_debtors(
+        connection, lender, _by_telephone(connection, keyring, lender, who)
+    )
+
+
+def _of_debtors(connection: Connection, lender: str, debtor_ids: Any) -> list[int]:
+    accounts = bulk.table_of(Account)
     return list(
         connection.execute(
             select(accounts.c.account_id)
-            .where(accounts.c.lender == lender, accounts.c.debtor_id.in_(found))
+            .where(accounts.c.lender == lender, accounts.c.debtor_id.in_(debtor_ids))
             .order_by(accounts.c.account_id)
         ).scalars()
     )
+
+
+def _by_telephone(connection: Connection, keyring: Keyring, lender: str, who: str) -> list[int]:
+    """Debtors with this telephone, for whom an ID number is the index: the sealed numbers are opened to find them."""
+    number = canonical_phones(pd.Series([who], dtype="str"))[0]
+    if pd.isna(number) or sum(character.isdigit() for character in str(number)) < TELEPHONE_DIGITS:
+        return []
+    accounts, identities = bulk.table_of(Account), bulk.table_of(Identity)
+    sealed = (
+        select(
+            accounts.c.debtor_id,
+            identities.c.account_id,
+            identities.c.data_key_id,
+            *(identities.c[column] for column in TELEPHONES),
+        )
+        .join(accounts, accounts.c.account_id == identities.c.account_id)
+        .where(accounts.c.lender == lender, or_(*(identities.c[column].is_not(None) for column in TELEPHONES)))
+    )
+    found: set[int] = set()
+    for rows in bulk.read_chunks(connection, sealed, SCANNED_ROWS):
+        for key_id, part in rows.groupby("data_key_id"):
+            try:
+                key = keyring.data_key(str(key_id))
+            except KeyDestroyed:  # that portfolio was erased
+                continue
+            for column in TELEPHONES:
+                opened = open_cells(key, column, part["account_id"].to_numpy(), part[column].tolist())
+                hit = (canonical_phones(opened) == number).fillna(value=False).to_numpy(dtype=bool)
+                found.update(int(debtor) for debtor in part["debtor_id"][hit])
+    return sorted(found)

@@ -120,7 +120,7 @@ def test_an_acknowledgement_answers_the_placement(world: World, approved_plan: i
     assert counts(Transmission)["acknowledged"] == 2
 
 
-def test_a_file_that_comes_twice_counts_once(world: World, approved_plan: int, counts: Any) -> None:
+def test_a_file_that_comes_twice_counts_once(world: World, approved_plan: int) -> None:
     place(approved_plan)
     acknowledged(world)
     agency = world.agencies["quayside"]
