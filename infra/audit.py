@@ -133,6 +133,19 @@ def sign_head(connection: Connection, keyring: Keyring, now: datetime) -> str:
     return f"{seq}:{digest}"
 
 
+def signed_head(connection: Connection) -> dict[str, str] | None:
+    """The last signed head as a manifest carries it: `head` (`<seq>:<hash>`), `signed_at`, `signature`, `key`."""
+    row = trail.newest_signed(connection)
+    if row is None:
+        return None
+    return {
+        "head": f"{row.seq}:{row.hash}",
+        "signed_at": instant(row.signed_at),
+        "signature": row.signature,
+        "key": row.key_fingerprint,
+    }
+
+
 def verify(connection: Connection, publics: Iterable[Ed25519PublicKey]) -> Verification:
     """Whether every event follows from the one before, and the chain passes through every head that was signed or sent.
 

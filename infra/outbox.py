@@ -140,7 +140,8 @@ def send(desk: Desk, agency: str, wait_seconds: float = 0.0) -> Sent:
     if not _waiting(desk, agency):
         return Sent(agency)
     with workers.alone(desk, "send", agency, wait_seconds) as held:
-        with desk.database.read() as connection:
+        with desk.database.write() as connection:
+            audit.sign_head(connection, desk.keyring, desk.now())  # every package of this round carries it away
             row = exchange.agency(connection, agency)
         return _send_all(desk, row, held, _waiting(desk, agency))
 
@@ -191,7 +192,7 @@ class Packed:
     by: SealedBy
     target: Path
     previous: str | None
-    head: str | None
+    head: dict[str, str] | None
 
 
 def seal(desk: Desk, agency: Row[Any], transmission_id: int) -> bool:
@@ -208,7 +209,7 @@ def seal(desk: Desk, agency: Row[Any], transmission_id: int) -> bool:
 
 def _pack(desk: Desk, connection: Connection, agency: Row[Any], row: Row[Any]) -> Packed:
     """The package written shard by shard and sealed into the outbox; the plaintext is gone again."""
-    head = audit.head(connection)
+    head = audit.signed_head(connection)
     contents = contents_of(Composing(connection, desk.keyring, row, agency, desk.settings.shard_rows))
     previous = exchange.previous_sha256(connection, row)
     target = desk.folder("outbox") / agency.agency / row.name
@@ -229,7 +230,7 @@ def _pack(desk: Desk, connection: Connection, agency: Row[Any], row: Row[Any]) -
                 "previous": previous,
                 "policy": contents.policy,
                 "policy_version": contents.policy_version,
-                "audit_head": head,
+                "audit": head,
                 **contents.manifest,
             },
             control=_control(row.kind, contents),
@@ -262,7 +263,7 @@ def _record_sealed(connection: Connection, desk: Desk, row: Row[Any], packed: Pa
         sealed_size=packed.target.stat().st_size,
         sealed_path=f"{row.agency}/{row.name}",
         previous_sha256=packed.previous,
-        audit_head=packed.head,
+        audit_head=packed.head["head"] if packed.head else None,
         sealed_at=now,
     )
     _register(connection, row, packed.contents, packed.written.rows, now)

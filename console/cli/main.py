@@ -46,7 +46,6 @@ PARTS = (
     Part("recall", "Take accounts back.", WORK),
     Part("erase", "Have agencies and ourselves forget, and see that they did.", WORK),
     Part("recon", "Tie remittances to placements, bank and invoices; see breaks.", MONEY),
-    Part("bank", "Bank statements: take them in, see what is unapplied.", MONEY),
     Part("statement", "Commission and money per agency and period.", MONEY),
     Part("score", "How well each agency collects, and how sure that is.", MONEY),
     Part("hold", "Who must not be contacted, and why.", RULES),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
 EVENTS = table_of(AuditEvent)
 HEADS = table_of(AuditHead)
@@ -47,6 +47,11 @@ def append_head(connection: Connection, row: Mapping[str, Any]) -> None:
 def signed(connection: Connection, seq: int) -> bool:
     """Whether there is a signed head of that event."""
     return connection.execute(select(HEADS.c.seq).where(HEADS.c.seq == seq)).first() is not None
+
+
+def newest_signed(connection: Connection) -> Row[Any] | None:
+    """The last signed head; None where none was signed yet."""
+    return connection.execute(select(HEADS).order_by(HEADS.c.seq.desc()).limit(1)).first()
 
 
 def events(connection: Connection, rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
