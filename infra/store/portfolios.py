@@ -216,21 +216,27 @@ def known(
 
 def _accounts(connection: Connection, lender: str, refs: pd.Series, asked: np.ndarray) -> pd.DataFrame:
     columns = [ACCOUNTS.c[name] for name in ("account_id", "debtor_id", "status", "version", "as_of", *FACT_COLUMNS)]
-    wanted = select(
-        ACCOUNTS.c.ref_index, *columns, DEBTORS.c.identity_index, DEBTORS.c.erased_at.label("debtor_erased_at")
-    ).join(DEBTORS, DEBTORS.c.debtor_id == ACCOUNTS.c.debtor_id)
-    with bulk.staged(connection, ACCOUNTS, refs[asked].to_frame("ref_index")) as stage:
-        matching = and_(ACCOUNTS.c.ref_index == stage.c.ref_index, ACCOUNTS.c.lender == lender)
-        found = bulk.read(connection, wanted.join(stage, matching))
+    # the stage has both columns of the index: with the lender as a constant SQLite walks all its accounts for each line
+    keys = pd.DataFrame({"lender": lender, "ref_index": refs[asked]})
+    with bulk.staged(connection, ACCOUNTS, keys) as stage:
+        found = bulk.read(
+            connection,
+            select(
+                ACCOUNTS.c.ref_index, *columns, DEBTORS.c.identity_index, DEBTORS.c.erased_at.label("debtor_erased_at")
+            )
+            .select_from(stage)
+            .join(ACCOUNTS, and_(ACCOUNTS.c.lender == stage.c.lender, ACCOUNTS.c.ref_index == stage.c.ref_index))
+            .join(DEBTORS, DEBTORS.c.debtor_id == ACCOUNTS.c.debtor_id),
+        )
     return _aligned(refs, found, "ref_index")
 
 
 def _debtors(connection: Connection, lender: str, indexes: pd.Series, asked: np.ndarray) -> pd.DataFrame:
-    distinct = indexes[asked].drop_duplicates().to_frame("identity_index")
-    with bulk.staged(connection, DEBTORS, distinct) as stage:
-        matching = and_(DEBTORS.c.identity_index == stage.c.identity_index, DEBTORS.c.lender == lender)
-        wanted = select(DEBTORS.c.identity_index, DEBTORS.c.debtor_id, DEBTORS.c.erased_at).join(stage, matching)
-        found = bulk.read(connection, wanted)
+    keys = pd.DataFrame({"lender": lender, "identity_index": indexes[asked].drop_duplicates()})
+    with bulk.staged(connection, DEBTORS, keys) as stage:
+        matching = and_(DEBTORS.c.lender == stage.c.lender, DEBTORS.c.identity_index == stage.c.identity_index)
+        wanted = select(DEBTORS.c.identity_index, DEBTORS.c.debtor_id, DEBTORS.c.erased_at)
+        found = bulk.read(connection, wanted.select_from(stage).join(DEBTORS, matching))
     return _aligned(indexes, found, "identity_index")
 
 
