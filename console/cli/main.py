@@ -48,7 +48,6 @@ PARTS = (
     Part("recon", "Tie remittances to placements, bank and invoices; see breaks.", MONEY),
     Part("statement", "Commission and money per agency and period.", MONEY),
     Part("score", "How well each agency collects, and how sure that is.", MONEY),
-    Part("hold", "Who must not be contacted, and why.", RULES),
     Part("policy", "What may be told to whom: show, compare, simulate.", RULES),
     Part("disclosures", "Who has been told what about a debtor.", RULES),
     Part("audit", "What happened, and that nobody rewrote it.", RULES),
