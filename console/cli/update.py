@@ -14,7 +14,7 @@ app = typer.Typer()
 @app.command()
 def update(
     lender: Annotated[str | None, typer.Option(help="Only this lender; default all.")] = None,
-    json: Json = False,
+    json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Tell every agency the balances of its accounts that have changed since it was last told."""
     from flows.engine import run
