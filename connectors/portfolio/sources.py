@@ -264,7 +264,7 @@ class CsvSource(_File):
         file = self.path.open("rb")
         size = max(1, self.path.stat().st_size)
         self._progress = lambda: 1.0 if file.closed else file.tell() / size
-        return _Unzipped(fileobj=file) if self.name.lower().endswith(".gz") else file
+        return _Unzipped(file) if self.name.lower().endswith(".gz") else file
 
     def _codec(self) -> str:
         return "utf-8-sig" if self.options.encoding == "utf-8" else self.options.encoding
@@ -296,12 +296,14 @@ class CsvSource(_File):
 class _Unzipped(gzip.GzipFile):
     """A gzipped file that closes what it reads."""
 
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed = packed
+        super().__init__(fileobj=packed)
+
     def close(self) -> None:
         """Close both."""
-        file = self.fileobj
         super().close()
-        if file is not None:
-            file.close()
+        self._packed.close()
 
 
 def _numbered(last: int, rows: int, malformed: list[int]) -> tuple[np.ndarray, int]:
