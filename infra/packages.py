@@ -183,7 +183,8 @@ def _opened_column(name: str, parts: Sequence[tuple[DataKey, pd.DataFrame]], ind
     ]
     if len(cells) == 1 and len(cells[0]) == len(index):
         return cells[0]
-    return pd.concat([pd.Series(dtype="str"), *cells]).reindex(index)
+    whole: pd.Series = pd.concat([pd.Series(dtype="str"), *cells])
+    return whole.reindex(index)
 
 
 # -- the other kinds ---------------------------------------------------------------------------------------------------

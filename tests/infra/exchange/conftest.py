@@ -36,7 +36,15 @@ if TYPE_CHECKING:
 START = date(2026, 1, 1)
 ACCOUNTS = 6
 BALANCE = 100_000
-CHANGED_BY_REFUSING = {"inbound_file", "inbound_reject", "transmission", "audit_event", "id_counter", "disclosure"}
+CHANGED_BY_REFUSING = {
+    "inbound_file",
+    "inbound_reject",
+    "transmission",
+    "audit_event",
+    "audit_head",
+    "id_counter",
+    "disclosure",
+}
 
 
 @dataclass
