@@ -210,7 +210,9 @@ def seal(desk: Desk, agency: Row[Any], transmission_id: int) -> bool:
 def _pack(desk: Desk, connection: Connection, agency: Row[Any], row: Row[Any]) -> Packed:
     """The package written shard by shard and sealed into the outbox; the plaintext is gone again."""
     head = audit.signed_head(connection)
-    contents = contents_of(Composing(connection, desk.keyring, row, agency, desk.settings.shard_rows))
+    # the setting bounds what is in memory at once, and so many agencies may be sealed for at once
+    shard_rows = max(1, desk.settings.shard_rows // desk.settings.agencies_at_once)
+    contents = contents_of(Composing(connection, desk.keyring, row, agency, shard_rows))
     previous = exchange.previous_sha256(connection, row)
     target = desk.folder("outbox") / agency.agency / row.name
     target.parent.mkdir(mode=0o700, exist_ok=True)

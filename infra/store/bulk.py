@@ -5,7 +5,7 @@ Frames carry text as pandas `str`, `bytes` as object, dates as `datetime64[us]` 
 
 ADBC would read SQLite in half the time, but its driver brings a second copy of SQLite into the process, and two copies
 undo each other's locks on one file (sqlite.org/howtocorrupt.html, 2.2.1). So rows come through the transaction's own
-connection, a thousand at a time, and are columns before the next ones are fetched.
+connection, some hundred at a time, and are columns before the next ones are fetched.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    CursorResult,
     Date,
     DateTime,
     Float,
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
     from sqlmodel import SQLModel
 
-FETCH_ROWS = 1_000
+BYTES = pa.large_binary()
+FETCH_ROWS = 500
 """Their cells are still in the processor's cache when they become columns; 100,000 at once take half as long again."""
 APPEND_ROWS = 100_000
 """How many rows are cells of Python's at once."""
@@ -105,27 +107,30 @@ def append(connection: Connection, target: type[SQLModel] | Table, frame: pd.Dat
 
 def read(connection: Connection, statement: Select[Any]) -> pd.DataFrame:
     """The statement's rows as one typed frame (empty, with its columns and types, where there are none)."""
-    chunks = list(read_chunks(connection, statement))
-    return chunks[0] if len(chunks) == 1 else pd.concat(chunks, ignore_index=True)
+    chunks = list(_chunks(connection.execute(statement), statement, 1 << 62, sqlite=_is_sqlite(connection)))
+    return chunks[0]
 
 
 def read_chunks(connection: Connection, statement: Select[Any], rows: int = 1_000_000) -> Iterator[pd.DataFrame]:
     """The statement's rows in frames of at most `rows`; at least one frame, empty where there are none."""
+    return _chunks(connection.execute(statement), statement, rows, sqlite=_is_sqlite(connection))
+
+
+def _chunks(result: CursorResult[Any], statement: Select[Any], rows: int, *, sqlite: bool) -> Iterator[pd.DataFrame]:
     columns = list(statement.selected_columns)
     names = [column.key or str(column) for column in columns]
     kinds = [_kind(column.type) for column in columns]
-    wires = [_wire(kind, sqlite=_is_sqlite(connection)) for kind in kinds]
-    result = connection.execute(statement)
+    wires = [_wire(kind, sqlite=sqlite) for kind in kinds]
     # SQLAlchemy's row processing costs more than the query: the driver's own rows are turned into columns at once
-    cursor = result.cursor
+    cursor: Any = result.cursor
     try:
         sent = False
         while True:
             parts, count = _fetch(cursor, wires, rows)
             if not count and sent:
                 return
-            columns_in = (_in(_joined(part, wire), kind) for part, wire, kind in zip(parts, wires, kinds, strict=True))
-            yield pd.DataFrame(dict(zip(names, columns_in, strict=True)), columns=names)
+            series = [_in(_joined(part, wire), kind) for part, wire, kind in zip(parts, wires, kinds, strict=True)]
+            yield pd.DataFrame(dict(zip(names, series, strict=True)), columns=names)
             sent = True
             if count < rows:
                 return
@@ -184,9 +189,9 @@ def _is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
-def _fetch(cursor: Any, wires: Sequence[pa.DataType], rows: int) -> tuple[list[list[pa.Array]], int]:
-    """At most so many rows as pieces of columns, and how many they are."""
-    parts: list[list[pa.Array]] = [[] for _ in wires]
+def _fetch(cursor: Any, wires: Sequence[pa.DataType], rows: int) -> tuple[list[list[Any]], int]:
+    """At most so many rows as pieces of columns (the cells themselves where they are bytes), and how many they are."""
+    parts: list[list[Any]] = [[] for _ in wires]
     count = 0
     while count < rows:
         some = cursor.fetchmany(min(FETCH_ROWS, rows - count))
@@ -194,13 +199,16 @@ def _fetch(cursor: Any, wires: Sequence[pa.DataType], rows: int) -> tuple[list[l
             break
         count += len(some)
         for part, wire, cells in zip(parts, wires, zip(*some, strict=True), strict=True):
-            part.append(pa.array(cells, type=wire))
+            if wire == BYTES:
+                part.extend(cells)
+            else:
+                part.append(pa.array(cells, type=wire))
     return parts, count
 
 
-def _joined(parts: list[pa.Array], wire: pa.DataType) -> pa.Array:
-    if len(parts) == 1:
-        return parts.pop()
+def _joined(parts: list[Any], wire: pa.DataType) -> Any:
+    if wire == BYTES or len(parts) == 1:
+        return parts if wire == BYTES else parts.pop()
     whole = pa.concat_arrays(parts) if parts else pa.array([], type=wire)
     parts.clear()  # the pieces go as soon as the whole is there
     return whole
@@ -246,14 +254,14 @@ def _wire(kind: Kind | Numeric[Any], *, sqlite: bool) -> pa.DataType:
 
 _FROM_POSTGRESQL: Final[Mapping[Kind, pa.DataType]] = {
     "instant": pa.timestamp("us", "UTC"), "date": pa.date32(), "boolean": pa.bool_(), "integer": pa.int64(),
-    "float": pa.float64(), "bytes": pa.large_binary(), "text": pa.large_string(),
+    "float": pa.float64(), "bytes": BYTES, "text": pa.large_string(),
 }  # fmt: skip
 _FROM_SQLITE: Final[Mapping[Kind, pa.DataType]] = {
     **_FROM_POSTGRESQL, "instant": pa.large_string(), "date": pa.large_string(), "boolean": pa.int64(),
 }  # fmt: skip
 
 
-def _in(cells: pa.Array, kind: Kind | Numeric[Any]) -> pd.Series:
+def _in(cells: Any, kind: Kind | Numeric[Any]) -> pd.Series:
     """A column of the store as a typed series."""
     if isinstance(kind, str):
         return _SERIES[kind](cells)
@@ -285,13 +293,13 @@ def _integers(cells: pa.Array) -> pd.Series:
     return pd.Series(cells.to_numpy())
 
 
-_SERIES: Final[Mapping[Kind, Callable[[pa.Array], pd.Series]]] = {
+_SERIES: Final[Mapping[Kind, Callable[[Any], pd.Series]]] = {
     "instant": _instants,
     "date": _dates,
     "boolean": _truths,
     "integer": _integers,
     "float": lambda cells: pd.Series(cells.to_numpy(zero_copy_only=False), dtype="float64"),
-    "bytes": lambda cells: pd.Series(cells.to_numpy(zero_copy_only=False), dtype="object"),
+    "bytes": lambda cells: pd.Series(cells, dtype="object"),
     "text": lambda cells: pd.Series(pd.array(cells, dtype="str")),
 }
 
@@ -309,7 +317,7 @@ _ARRAYS: Final[Mapping[Kind, Callable[[pd.Series], pa.Array]]] = {
     "boolean": lambda cells: _array(cells).cast(pa.bool_()),
     "integer": lambda cells: _array(cells if cells.dtype.kind in "iu" else cells.astype("Int64")).cast(pa.int64()),
     "float": lambda cells: _array(cells).cast(pa.float64()),
-    "bytes": lambda cells: pa.array(cells, type=pa.large_binary(), from_pandas=True),
+    "bytes": lambda cells: pa.array(cells, type=BYTES, from_pandas=True),
     "text": lambda cells: _array(cells).cast(pa.large_string()),
 }
 

@@ -232,20 +232,19 @@ def agencies(connection: Connection, lender: str, today: date) -> tuple[AgencyFa
 
 def _holdings(connection: Connection, lender: str) -> dict[str, tuple[int, int]]:
     """Per agency: accounts of every lender, and this lender's balance, that it has or has been promised."""
-    has = select(PLACEMENTS.c.agency, PLACEMENTS.c.lender, PLACEMENTS.c.balance_minor).where(
-        PLACEMENTS.c.state.in_(AT_AGENCY)
+    has = (
+        select(PLACEMENTS.c.agency, PLACEMENTS.c.lender, func.count(), func.sum(PLACEMENTS.c.balance_minor))
+        .where(PLACEMENTS.c.state.in_(AT_AGENCY))
+        .group_by(PLACEMENTS.c.agency, PLACEMENTS.c.lender)
     )
+    # counted plan by plan, for that is how the lines lie: over all at once SQLite would sort every line first
     promised = (
-        select(LINES.c.agency, PLANS.c.lender, LINES.c.balance_minor)
+        select(LINES.c.agency, func.min(PLANS.c.lender), func.count(), func.sum(LINES.c.balance_minor))
         .join(PLANS, PLANS.c.plan_id == LINES.c.plan_id)
         .where(PLANS.c.state.in_(PROMISED))
+        .group_by(LINES.c.plan_id, LINES.c.agency)
     )
-    both = union_all(has, promised).subquery()
-    counted = connection.execute(
-        select(both.c.agency, both.c.lender, func.count(), func.coalesce(func.sum(both.c.balance_minor), 0)).group_by(
-            both.c.agency, both.c.lender
-        )
-    ).all()
+    counted = [*connection.execute(has).all(), *connection.execute(promised).all()]
     found: dict[str, tuple[int, int]] = {}
     for agency, owner, accounts, balance in counted:
         held, minor = found.get(agency, (0, 0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
 from models.tables.columns import big
@@ -46,7 +47,10 @@ class PlanLine(SQLModel, table=True):
     """One account of a plan."""
 
     __tablename__ = "plan_line"
-    __table_args__ = {"sqlite_with_rowid": False}  # a plan's lines lie together, found by its number
+    __table_args__ = (
+        Index("plan_line_agency", "plan_id", "agency"),
+        {"sqlite_with_rowid": False},  # a plan's lines lie together, found by its number
+    )
     plan_id: int = big(primary_key=True)
     account_id: int = big(primary_key=True)
     debtor_id: int = big()

@@ -509,6 +509,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("plan_id", "account_id"),
         sqlite_with_rowid=False,
     )
+    op.create_index("plan_line_agency", "plan_line", ["plan_id", "agency"], unique=False)
     op.create_table(
         "portfolio",
         sa.Column("portfolio_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -685,6 +686,7 @@ def downgrade() -> None:
     op.drop_table("recall")
     op.drop_index(op.f("ix_portfolio_lender"), table_name="portfolio")
     op.drop_table("portfolio")
+    op.drop_index("plan_line_agency", table_name="plan_line")
     op.drop_table("plan_line")
     op.drop_table("plan_exclusion")
     op.drop_index(op.f("ix_plan_lender"), table_name="plan")
