@@ -63,10 +63,12 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input "$@"; }
 echo "Installing into .venv (once; one to three minutes) …" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! pip install --require-hashes --progress-bar off -r requirements.lock 2>"$log" </dev/null |
+# the lock is whole: nothing is left to resolve, and a resolver would only look past its pins
+if ! pip install --require-hashes --no-deps --progress-bar off -r requirements.lock 2>"$log" </dev/null |
     count_along "$(grep -c '==' requirements.lock)"; then
     tail -n 20 "$log" >&2
     echo "The installation failed; what pip said is above. Run make again to go on from here." >&2
     exit 1
 fi
 pip install --quiet --no-deps --no-build-isolation -e . </dev/null
+.venv/bin/python -m pip check >/dev/null || { .venv/bin/python -m pip check >&2; exit 1; }
