@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUSY_SECONDS = 120  # a bulk write of a million rows holds SQLite's one write lock for some seconds
-WRITE_CACHE_KB, READ_CACHE_KB = 65_536, 8_192
+WRITE_CACHE_KB, READ_CACHE_KB = 16_384, 4_096
 """SQLite's page cache, per connection."""
 
 
