@@ -498,7 +498,7 @@ class _Table:
         self.where = where
         self.raw: dict[str, Any] = dict(raw)
 
-    def take(self, key: str, kind: type, default: object = ...) -> Any:  # noqa: ANN401 - what TOML holds
+    def take(self, key: str, kind: type, default: object = ...) -> Any:
         value = self.raw.pop(key, default)
         if value is ...:
             raise PolicyInvalid(f"{self.where}: {key} is missing")

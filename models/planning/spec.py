@@ -140,7 +140,7 @@ class PlanSpec:
         return int(scaled)
 
 
-def _without_none(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
+def _without_none(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
     return value

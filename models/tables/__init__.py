@@ -1,4 +1,4 @@
-"""Rows of the store, one module per subject. They are rows, not the domain's types: `table=True` classes do not validate.
+"""Rows of the store, one module per subject: rows, not the domain's types (`table=True` classes do not validate).
 
 Conventions: codes (`lender`, `agency`) are lower-case text; `*_minor` are int64 minor units beside a `currency`;
 `*_on` and `value_date` are dates; `*_at` are aware UTC instants; `*_id` that another table counts on are 64-bit

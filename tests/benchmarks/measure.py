@@ -114,12 +114,12 @@ class Stages:
         """Whether this thread is in a stage of that name."""
         return any(entry[0] == name for entry in self._open.__dict__.get("stack", []))
 
-    def watch(self, owner: Any, attribute: str, name: str, *, inside: dict[str, str] | None = None) -> None:  # noqa: ANN401 - a module, class or object
+    def watch(self, owner: Any, attribute: str, name: str, *, inside: dict[str, str] | None = None) -> None:
         """Calls of `owner.attribute` are of the stage `name`; inside another stage, of the one that `inside` names."""
         whole = getattr(owner, attribute)
 
         @wraps(whole)
-        def timed(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever it takes and gives
+        def timed(*args: Any, **kwargs: Any) -> Any:
             within = next((mine for outer, mine in (inside or {}).items() if self.within(outer)), name)
             with self.stage(within):
                 return whole(*args, **kwargs)

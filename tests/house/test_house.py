@@ -219,7 +219,9 @@ def test_the_lock_pins_every_requirement_with_hashes_and_without_addresses() -> 
         name
         for name, lines in locked().items()
         if not re.match(r"[\w.-]+(\[[\w, -]+\])?==[\w.+!-]+( ;.*)? \\$", lines[0])
-        or not all(re.match(r"    --hash=sha256:[0-9a-f]{64}( \\)?$|[\w.-]+(\[[\w, -]+\])?==", line) for line in lines[1:])
+        or not all(
+            re.match(r"    --hash=sha256:[0-9a-f]{64}( \\)?$|[\w.-]+(\[[\w, -]+\])?==", line) for line in lines[1:]
+        )
         or len(lines) == 1
     ]
     assert loose == []
