@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 MONTHS = 6
 PROPOSER, APPROVER = "chen.yu", "li.wei"
+QUARTER = 3
+"""months between two scorings"""
 FIRST_COHORT = 0.5
 """of the accounts come in the first month, the rest month by month"""
 
@@ -152,16 +154,19 @@ class Story:
         first = self.world.day(month, 1)
         end = first.replace(day=calendar.monthrange(first.year, first.month)[1])
         self._at(end, 22)
+        self._say(f"{end:%B}: the bank's statements, reconciled", month, 0.7)
         for lender in sorted(LENDERS):
-            self._say(f"{end:%B}: {lender}'s bank statement, reconciled and stated", month, 0.7)
             self._bank(lender, month, end)
-            run(reconcile, lender=lender, as_of=end)
+        run(reconcile, as_of=end)
+        self._say(f"{end:%B}: a statement to each agency", month, 0.8)
+        for lender in sorted(LENDERS):
             run(state_period, lender=lender, period=f"{end:%Y-%m}")
         self._say(f"{end:%B}: what is paid, on hold or at its term is recalled, what has ended erased", month, 0.85)
         run(recall)
         run(erase)
-        self._say(f"{end:%B}: the agencies are scored", month, 0.95)
-        self.scored = run(score, as_of=end)
+        if month % QUARTER == QUARTER - 1 or month == self.months - 1:
+            self._say(f"{end:%B}: the agencies are scored", month, 0.95)
+            self.scored = run(score, as_of=end)
 
     def _place(self, lender: str, month: int) -> None:
         spec = PlanSpec(

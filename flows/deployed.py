@@ -48,7 +48,6 @@ R = TypeVar("R")
 
 adopt()  # Prefect has just set its loggers up anew
 
-DRAIN_SECONDS: Final = 20.0
 SHORT_CODE: Final = re.compile(r"[a-z][a-z0-9-]{1,19}")
 WORDS_SHOWN: Final = frozenset({"agency", "lender", "kind", "currency", "period", "state", "code", "product", "step"})
 """The fields of a report whose text an artifact shows; of all others, numbers alone."""
@@ -103,7 +102,8 @@ def attached(api_url: str) -> Iterator[None]:
         try:
             yield
         finally:
-            _drain()
+            if not serving.is_held_around(desk().settings):
+                serving.tell_all()
 
 
 def flow_of(verb: Verb[..., Any]) -> Flow[..., None]:
@@ -286,13 +286,3 @@ def _typed(value: Any, annotation: Any) -> Any:
     if isinstance(value, list) and typing.get_origin(annotation) is tuple:
         return tuple(value)
     return value
-
-
-def _drain() -> None:
-    """Events and logs on their way to the server have arrived."""
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
-
-    for worker in (EventsWorker, APILogWorker):
-        with suppress(Exception):
-            worker.drain_all(timeout=DRAIN_SECONDS, at_exit=False)

@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +33,7 @@ START_SECONDS: Final = 180.0
 """A loaded machine takes its time: 11 to 25 s were measured on two idle cores."""
 STOP_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.2
+DRAIN_SECONDS: Final = 20.0
 HEALTH_SECONDS: Final = 5.0
 REQUEST_SECONDS: Final = 60.0
 """Its database is one file: an answer may wait for a write."""
@@ -121,8 +122,28 @@ def server(settings: Settings, port: int | None = None) -> Iterator[str]:
         with _mutex:
             held.users -= 1
             if held.users == 0:
+                tell_all()
                 _leave(folder, held.descriptor)
                 held.descriptor, held.url = -1, ""
+
+
+def is_held_around(settings: Settings) -> bool:
+    """Whether a block of this process goes on holding the server when the innermost one ends."""
+    held = _held.get(folder_of(settings)) if not settings.prefect_api_url else None
+    return held is not None and held.users > 1
+
+
+def tell_all() -> None:
+    """Events and logs on their way from this process have arrived at the server; nothing where Prefect was not used."""
+    if "prefect" not in sys.modules:
+        return
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (EventsWorker, APILogWorker):
+        # Prefect says on stderr what it waits for, past every logger
+        with suppress(Exception), open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):  # noqa: PTH123 - no path
+            worker.drain_all(timeout=DRAIN_SECONDS, at_exit=False)
 
 
 def running(settings: Settings) -> str | None:

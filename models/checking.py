@@ -97,19 +97,25 @@ class Checked:
         return int(self.rejects["line"].nunique())
 
 
+_NO_REJECTS = pd.DataFrame({
+    "line": pd.Series(dtype="int64"), "column": pd.Series(dtype="str"),
+    "code": pd.Series(dtype="str"), "fix": pd.Series(dtype="str"),
+})  # fmt: skip
+
+
 def no_rejects() -> pd.DataFrame:
     """An empty table of refusals."""
-    return pd.DataFrame({"line": pd.Series(dtype="int64"), "column": pd.Series(dtype="str"),
-                         "code": pd.Series(dtype="str"), "fix": pd.Series(dtype="str")})  # fmt: skip
+    return _NO_REJECTS.copy()
 
 
 def rejects_at(lines: np.ndarray, column: str, code: str) -> pd.DataFrame:
     """One refusal per line given, all for the same reason."""
-    return pd.DataFrame({"line": np.asarray(lines, dtype=np.int64)}).assign(
-        column=pd.Series(column, index=range(len(lines)), dtype="str"),
-        code=pd.Series(code, index=range(len(lines)), dtype="str"),
-        fix=pd.Series(CODES[code], index=range(len(lines)), dtype="str"),
-    )
+    count = len(lines)
+    if not count:
+        return no_rejects()
+    said = {"column": column, "code": code, "fix": CODES[code]}
+    texts = {name: pd.array([text] * count, dtype="str") for name, text in said.items()}
+    return pd.DataFrame({"line": np.asarray(lines, dtype=np.int64), **texts})
 
 
 def header_rejects(kind: Kind, header: list[str]) -> pd.DataFrame:

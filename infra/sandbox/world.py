@@ -53,7 +53,7 @@ AGENCIES = (
     Cast("northgate", "Northgate Collections", rate="0.18", traits=Traits(skill=0.90, late_days=6)),
     Cast("dingsheng", "鼎盛法务", rate="0.25", traits=Traits(skill=1.00, nets_fees=True)),
     Cast(
-        "lantern", "Lantern Credit", "openpgp", rate="0.19", traits=Traits(skill=0.85, bad_lines=0.02, complaints=0.003)
+        "lantern", "Lantern Credit", "openpgp", rate="0.19", traits=Traits(skill=0.85, bad_lines=0.06, complaints=0.003)
     ),
     Cast("millrace", "Millrace Partners", rate="0.21", traits=Traits(skill=1.05, repeats_file=True)),
 )
