@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
+from flows import serving
+
 
 def test_no_setting_of_the_person_who_runs_the_tests_comes_in() -> None:
-    foreign = {name for name in os.environ if name.startswith(("CONSIGN_", "PREFECT_"))}
+    ours = set(serving.QUIET)  # set by whichever test of this worker ran a flow under Prefect first
+    foreign = {name for name in os.environ if name.startswith(("CONSIGN_", "PREFECT_"))} - ours
     assert foreign <= {"CONSIGN_SHARED_DATA", "PREFECT_HOME", "PREFECT_SERVER_ANALYTICS_ENABLED"}
     assert Path(os.environ["PREFECT_HOME"]).is_relative_to(Path.home())
     assert not list(Path.cwd().glob("consign.toml"))
