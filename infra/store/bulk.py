@@ -339,7 +339,8 @@ def _for_sqlite(cells: pa.Array, kind: Kind | Numeric[Any]) -> list[Any]:
         values: list[Any] = cells.to_numpy(zero_copy_only=False).tolist()
         return values
     # a number's null would come out as NaN
-    found = cells.fill_null(0).to_numpy(zero_copy_only=False).astype("object")
+    nothing = False if pa.types.is_boolean(cells.type) else 0
+    found = cells.fill_null(nothing).to_numpy(zero_copy_only=False).astype("object")
     found[cells.is_null().to_numpy(zero_copy_only=False)] = None
     numbers: list[Any] = found.tolist()
     return numbers
