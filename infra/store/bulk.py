@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 BYTES = pa.large_binary()
 FETCH_ROWS = 500
 """Their cells are still in the processor's cache when they become columns; 100,000 at once take half as long again."""
-APPEND_ROWS = 100_000
+APPEND_ROWS = 10_000
 """How many rows are cells of Python's at once."""
 
 
@@ -304,20 +304,20 @@ _SERIES: Final[Mapping[Kind, Callable[[Any], pd.Series]]] = {
 }
 
 
-def _out(cells: pd.Series, kind: Kind | Numeric[Any]) -> pa.Array:
-    """A column of a frame as one Arrow array of its column's own type; decimals as text."""
+def _out(cells: pd.Series, kind: Kind | Numeric[Any]) -> Any:
+    """A column of a frame as one Arrow array of its column's own type; decimals as text, bytes as they are."""
     if isinstance(kind, str):
         return _ARRAYS[kind](cells)
     return pa.array([None if gone else str(cell) for cell, gone in zip(cells, cells.isna(), strict=True)], pa.string())
 
 
-_ARRAYS: Final[Mapping[Kind, Callable[[pd.Series], pa.Array]]] = {
+_ARRAYS: Final[Mapping[Kind, Callable[[pd.Series], Any]]] = {
     "instant": lambda cells: _array(pd.to_datetime(cells, utc=True)).cast(pa.timestamp("us", "UTC"), safe=False),
     "date": lambda cells: _array(pd.to_datetime(cells)).cast(pa.date32(), safe=False),
     "boolean": lambda cells: _array(cells).cast(pa.bool_()),
     "integer": lambda cells: _array(cells if cells.dtype.kind in "iu" else cells.astype("Int64")).cast(pa.int64()),
     "float": lambda cells: _array(cells).cast(pa.float64()),
-    "bytes": lambda cells: pa.array(cells, type=BYTES, from_pandas=True),
+    "bytes": lambda cells: cells.astype("object").where(cells.notna(), None).tolist(),
     "text": lambda cells: _array(cells).cast(pa.large_string()),
 }
 
@@ -327,8 +327,10 @@ def _array(cells: pd.Series) -> pa.Array:
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
-def _for_sqlite(cells: pa.Array, kind: Kind | Numeric[Any]) -> list[Any]:
+def _for_sqlite(cells: Any, kind: Kind | Numeric[Any]) -> list[Any]:
     """The cells as sqlite3 binds them, dates and instants in SQLAlchemy's own text form."""
+    if isinstance(cells, list):
+        return cells
     if kind == "instant":
         cells = cells.cast(pa.timestamp("us")).cast(pa.string())
     elif kind == "date":
@@ -346,16 +348,15 @@ def _for_sqlite(cells: pa.Array, kind: Kind | Numeric[Any]) -> list[Any]:
     return numbers
 
 
-def _for_copy(columns: Sequence[pa.Array]) -> bytes:
+def _for_copy(columns: Sequence[Any]) -> bytes:
     """The columns as PostgreSQL's COPY reads CSV: null is an empty field without quotes."""
-    written = [_hex(column) if pa.types.is_large_binary(column.type) else column for column in columns]
+    written = [_hex(column) if isinstance(column, list) else column for column in columns]
     sink = pa.BufferOutputStream()
     options = pacsv.WriteOptions(include_header=False, quoting_style="needed")
     pacsv.write_csv(pa.table(written, names=[str(place) for place in range(len(written))]), sink, options)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
-def _hex(cells: pa.Array) -> pa.Array:
+def _hex(cells: list[bytes | None]) -> pa.Array:
     """The form that PostgreSQL reads bytes in."""
-    values = cells.to_numpy(zero_copy_only=False)
-    return pa.array([None if value is None else "\\x" + value.hex() for value in values], type=pa.large_string())
+    return pa.array([None if cell is None else "\\x" + cell.hex() for cell in cells], type=pa.large_string())
