@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 MONTHS = 6
 PROPOSER, APPROVER = "chen.yu", "li.wei"
+FORMATS = {1: "xlsx", 2: "parquet"}
+"""of the snapshots, by month; all others come as CSV"""
 QUARTER = 3
 """months between two scorings"""
 FIRST_COHORT = 0.5
@@ -192,7 +194,7 @@ class Story:
         day = self.world.day(month, 1)
         folder = self.world.desk.folder("portfolios")
         newer = debtors.snapshot(known, day, self._paid(lender, known)) if month else known
-        return debtors.write(newer, folder / f"{lender}-{day:%Y-%m}.{'csv' if month % 2 == 0 else 'xlsx'}")
+        return debtors.write(newer, folder / f"{lender}-{day:%Y-%m}.{FORMATS.get(month, 'csv')}")
 
     def _paid(self, lender: str, known: pd.DataFrame) -> Mapping[str, int]:
         """What each account has paid so far, by the lender's own number: as the agencies remitted it."""

@@ -111,7 +111,10 @@ class SandboxAgency:
         return self.root / "from_agency"
 
     def open_mail(self, now: datetime) -> list[str]:
-        """Open everything new that the lender left; the book is up to date. Returns the kinds, in order."""
+        """Open what the lender newly asks for or tells; the book is up to date. Returns the kinds of all new files.
+
+        Receipts and statements are left sealed: nothing in this agency's work hangs on them.
+        """
         kinds = []
         names = [p for p in self.inbox.iterdir() if FILE_NAME.fullmatch(p.name) and p.name not in self._seen]
         order = {kind: place for place, kind in enumerate(("placement", "update", "recall", "erasure_request"))}
@@ -119,10 +122,10 @@ class SandboxAgency:
             found = FILE_NAME.fullmatch(path.name)
             if found is None:
                 continue
-            kind, frame = found["kind"], self._opened(path, now)
+            if found["kind"] in order:
+                self._learn(found["kind"], found["lender"], self._opened(path, now))
             self._seen.add(path.name)
-            kinds.append(kind)
-            self._learn(kind, found["lender"], frame)
+            kinds.append(found["kind"])
         return kinds
 
     def _opened(self, path: Path, now: datetime) -> pd.DataFrame:
