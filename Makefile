@@ -19,6 +19,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(READY) ## Six months of two lenders and six agencies, on this machine, in under three minutes
+	@CI= infra/setup/debian_packages.sh
 	@$(BIN)/consign demo
 
 test: $(READY) ## The tests, the long ones left out (TESTS="tests/keys -x" runs some)

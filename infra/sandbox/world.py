@@ -7,7 +7,7 @@ the bank are simulated, from one seed.
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -27,7 +27,8 @@ from models.errors import UsageError
 from models.tables import Lender
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import shutil
+from collections.abc import Iterator
     from pathlib import Path
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -129,6 +130,11 @@ class World:
         return date(self.start.year + months // 12, months % 12 + 1, day)
 
 
+def sealable(cast: Cast) -> Cast:
+    """The agency with a suite that this machine has: without GnuPG everybody seals with age."""
+    return replace(cast, suite="age") if cast.suite == "openpgp" and shutil.which("gpg") is None else cast
+
+
 def settings_of(home: Path, **more: Any) -> Settings:
     """Settings of a sandbox at `home`, whatever the environment says of a real one."""
     return Settings(home=home, **more)
@@ -151,6 +157,7 @@ def open_world(
     sftp: agencies are reached over a real SFTP host, else through folders; `settings` are Settings' own.
     """
     lenders = lenders or LENDERS
+    cast = tuple(sealable(one) for one in cast)
     clock = Clock(datetime.combine(start, time(8), tzinfo=ZONE).astimezone(UTC))
     desk = Desk(settings_of(home, **settings), clock=clock, actor="sandbox")
     schema.ensure(desk.database)
