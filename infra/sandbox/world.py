@@ -6,6 +6,7 @@ the bank are simulated, from one seed.
 
 from __future__ import annotations
 
+import shutil
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -27,8 +28,7 @@ from models.errors import UsageError
 from models.tables import Lender
 
 if TYPE_CHECKING:
-    import shutil
-from collections.abc import Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 ZONE = ZoneInfo("Asia/Shanghai")
