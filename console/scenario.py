@@ -98,6 +98,7 @@ class Story:
     cohorts: dict[str, pd.DataFrame] = field(default_factory=dict)
     scored: ScoreReport | None = None
     _month_now: int = 0
+    _told: float = 0.0
 
     def run(self) -> Summary:
         """Live the months; then sum up."""
@@ -232,7 +233,8 @@ class Story:
         return seated(_desk_as(self.world.desk, actor))
 
     def _say(self, what: str, month: int, share: float = 0.0) -> None:
-        self.tell(what, (month + share) / self.months)
+        self._told = max(self._told, (month + share) / self.months)  # a bar goes forward only
+        self.tell(what, self._told)
 
 
 def _desk_as(desk: Desk, actor: str) -> Desk:
