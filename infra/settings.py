@@ -24,6 +24,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(default=Path("var"), description="where everything below lies unless set otherwise")
     database: str = Field(default="", description="SQLAlchemy URL; empty: SQLite at home/consign.sqlite")
+    durable: bool = Field(
+        default=True, description="SQLite: a reported commit survives a power cut; false is for sandboxes alone"
+    )
     keyring: Path | None = Field(default=None, description="keyring file; default home/keys/keyring.json")
     key_file: Path | None = Field(default=None, description="root key file; default home/keys/root.key")
     passphrase: SecretStr | None = Field(default=None, description="opens the keyring instead of the key file")

@@ -41,7 +41,7 @@ class Desk:
     @cached_property
     def database(self) -> Database:
         """The store."""
-        return Database(self.settings.database_url)
+        return Database(self.settings.database_url, durable=self.settings.durable)
 
     @cached_property
     def keyring(self) -> Keyring:
