@@ -71,7 +71,9 @@ def drop_settings(desk: Desk, agency: Row[Any]) -> SftpSettings | FolderSettings
     if stated.get("kind") == "sftp":
         if not stated.get("host_keys"):
             message = f"no host key is pinned for agency {agency.agency}"
-            raise ConfigurationError(message, fix="compare its fingerprint with the agency, then `consign agency pin`")
+            raise ConfigurationError(
+                message, fix="compare its fingerprint with the agency, then `consign agency drop --host-key`"
+            )
         return SftpSettings(
             host=stated["host"],
             port=int(stated.get("port", 22)),
