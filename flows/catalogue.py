@@ -55,6 +55,7 @@ CATALOGUE = (
     Entry("score", "flows.score", "Say how well each agency recovers, and how sure that is."),
     Entry("recall", "flows.recall", "Recall what is on hold, paid or at its term."),
     Entry("recall_placements", "flows.recall", "Recall placements by name.", alone=False),
+    Entry("decide_objection", "flows.recall", "Answer an agency's objection to a recall.", alone=False),
     Entry("update", "flows.update", "Tell agencies the balances that have changed."),
     Entry("erase", "flows.erase", "Ask for the erasure of what has ended, and watch for certificates."),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
 
 import pandas as pd
 
@@ -13,12 +12,7 @@ from infra.indexes import ref_index
 from infra.store import portfolios
 from infra.wiring import desk
 from models.errors import UsageError
-
-REASONS: Final = (
-    "complaint", "dispute", "deceased", "insolvent", "vulnerable", "breathing_space", "payment_plan", "litigation",
-    "fraud", "other",
-)  # fmt: skip
-"""Why a debtor can be on hold (docs/glossary.md#hold)."""
+from models.kinds import HOLD_REASONS
 
 
 @dataclass(frozen=True)
@@ -42,8 +36,8 @@ def place_hold(
     Raises UsageError for an unknown reason, lender or number.
     """
     at = desk()
-    if reason not in REASONS:
-        raise UsageError(f"{reason!r} is no reason for a hold", fix=f"use one of {', '.join(REASONS)}")
+    if reason not in HOLD_REASONS:
+        raise UsageError(f"{reason!r} is no reason for a hold", fix=f"use one of {', '.join(HOLD_REASONS)}")
     index = ref_index(at.keyring, pd.Series([account_ref], dtype="str"))[0]
     with at.database.write() as connection:
         account_id, debtor_id = portfolios.account_by_ref(connection, lender, index)

@@ -63,6 +63,20 @@ def recall_placements(placement_ids: str, reason: str) -> RecallReport:
     return _delivered(len(due), files)
 
 
+@verb()
+def decide_objection(objection_id: int, keep_until: date | None = None) -> RecallReport:
+    """An objection to a recall is upheld until that day, or dismissed; the recall is sent again as the answer."""
+    at = desk()
+    with at.database.write() as connection:
+        placing.decide_objection(
+            connection, objection_id, keep_until, at.actor, at.now(), at.today(), suffix_for(connection)
+        )
+        last = keep_until.isoformat() if keep_until else None
+        said: dict[str, audit.Value] = {"state": "upheld" if keep_until else "dismissed", "until": last}
+        audit.record(connection, at.actor, "recall.objection", f"objection:{objection_id}", said, at.now())
+    return _delivered(0, 1)
+
+
 def _recall(connection: Connection, due: pd.DataFrame, today: date) -> int:
     """The placements are recalled, in the store and the audit trail. Returns the number of files."""
     at = desk()

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, Row, select, update
 
-from infra.store import bulk, exchange, recon
-from models.checking import no_rejects, rejects_at
-from models.tables import Account, Activity, Complaint, Hold
+from infra.store import bulk, exchange, placing, recon
+from models.checking import no_rejects, rejects_at, rest_of_plans
+from models.tables import Account, Activity, Complaint, Hold, Instalment, InstalmentPlan, RecallObjection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -282,6 +282,82 @@ def _complaint(arrival: Arrival) -> Outcome:
     return Outcome(rejects)
 
 
+def _plan(arrival: Arrival) -> Outcome:
+    """Instalment plans are proposals: each is kept whole, once, for a person to decide on."""
+    lines, rejects = _in_currency(*_placed(arrival))
+    gone = ~lines["state"].isin(exchange.AT_AGENCY)
+    known = lines["plan_ref"].isin(
+        placing.known_plans(arrival.connection, arrival.agency.agency, arrival.lender, lines["plan_ref"])
+    )
+    late = [
+        rejects_at(lines.loc[gone, "line"].to_numpy(), "account", "not_placed"),
+        rejects_at(lines.loc[known & ~gone, "line"].to_numpy(), "plan_ref", "plan_known"),
+    ]
+    rejects = pd.concat([rejects, *late], ignore_index=True)
+    rejects = pd.concat([rejects, rest_of_plans(arrival.lines, rejects)], ignore_index=True)
+    whole = lines[~lines["line"].isin(rejects["line"])].sort_values(["plan_ref", "instalment"])
+    if whole.empty:
+        return Outcome(rejects)
+    plans = whole.groupby("plan_ref", sort=True).agg(
+        placement_id=("placement_id", "first"), currency=("currency", "first"), total_minor=("amount_minor", "sum"),
+        instalments=("line", "size"), first_due_on=("due_on", "min"), last_due_on=("due_on", "max"),
+    ).reset_index()  # fmt: skip
+    first = bulk.reserve(arrival.connection, "instalment_plan", len(plans))
+    plans = plans.assign(instalment_plan_id=np.arange(first, first + len(plans), dtype=np.int64))
+    bulk.append(
+        arrival.connection,
+        InstalmentPlan,
+        plans.assign(
+            agency=arrival.agency.agency, lender=arrival.lender, state="proposed", file_id=arrival.file_id,
+            proposed_at=arrival.now,
+        ),
+    )  # fmt: skip
+    bulk.append(
+        arrival.connection,
+        Instalment,
+        whole.merge(plans[["plan_ref", "instalment_plan_id"]], on="plan_ref", validate="many_to_one")
+        .rename(columns={"instalment": "number"})
+        .astype({"number": "int64", "amount_minor": "int64"})[
+            ["instalment_plan_id", "number", "due_on", "amount_minor"]
+        ],
+    )
+    return Outcome(rejects, f"plans_proposed:{len(plans)}")
+
+
+def _hold_request(arrival: Arrival) -> Outcome:
+    """A hold that the agency asks for counts at once, for the whole debtor; a person may lift it."""
+    lines, rejects = _placed(arrival)
+    asked = (
+        lines[["debtor_id", "reason", "since", "until"]]
+        .sort_values("until", na_position="first")
+        .drop_duplicates(["debtor_id", "reason"])
+    )
+    new = placing.not_yet_held(arrival.connection, asked)
+    bulk.append(
+        arrival.connection,
+        Hold,
+        new.assign(since=new["since"].clip(upper=pd.Timestamp(arrival.today)), placed_by=arrival.agency.agency),
+    )
+    return Outcome(rejects, f"holds_requested:{len(new)}" if len(new) else None)
+
+
+def _recall_objection(arrival: Arrival) -> Outcome:
+    """An objection is kept for a person to decide on; until then the recall stands."""
+    lines, rejects = _placed(arrival)
+    recalled = placing.open_recalls(arrival.connection, arrival.agency.agency, lines["placement_id"])
+    none = ~lines["placement_id"].isin(recalled)
+    rejects = pd.concat(
+        [rejects, rejects_at(lines.loc[none, "line"].to_numpy(), "account", "no_recall")], ignore_index=True
+    )
+    objected = lines.loc[~none, ["line", "placement_id", "reason", "keep_until"]]
+    bulk.append(
+        arrival.connection,
+        RecallObjection,
+        objected.assign(file_id=arrival.file_id, agency=arrival.agency.agency, state="open"),
+    )
+    return Outcome(rejects, f"recall_objections:{len(objected)}" if len(objected) else None)
+
+
 _ACCEPT: Mapping[str, Callable[[Arrival], Outcome]] = {
     "acknowledgement": _acknowledgement,
     "activity": _activity,
@@ -290,4 +366,7 @@ _ACCEPT: Mapping[str, Callable[[Arrival], Outcome]] = {
     "invoice": _invoice,
     "erasure_certificate": _erasure_certificate,
     "complaint": _complaint,
+    "plan": _plan,
+    "hold_request": _hold_request,
+    "recall_objection": _recall_objection,
 }

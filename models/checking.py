@@ -51,6 +51,12 @@ CODES: Mapping[str, str] = MappingProxyType(
         "not_placed": "This account is not placed with you. Check it against the placement and recall files.",
         "not_recalled": "We have not asked for this account to be erased. Check the erasure requests you received.",
         "wrong_currency": "The account is in another currency. Send the amount in the account's currency.",
+        "no_recall": "We have not recalled this account, or its recall is confirmed. There is nothing to object to.",
+        "plan_known": "You proposed a plan of this name before. Give a changed plan a name of its own.",
+        "plan_broken": "Another line of this plan was refused. Send the plan again, whole, under the same name.",
+        "plan_disordered": "Number the instalments of a plan from 1 without gaps, each due after the one before.",
+        "not_above_zero": "The amount of an instalment must be above zero.",
+        "out_of_order": "The last day lies before the first.",
         "net_does_not_add_up": "Net must equal gross less commission less VAT.",
         "sign": "A recovery is above zero, a reversal below.",
         "future": "The date lies after the day the file came.",
@@ -162,9 +168,21 @@ def check(kind: Kind, table: pa.Table, latest: date | None = None) -> Checked:
     if latest is not None:
         refusals += _future(kind, typed, lines, latest)
     rejects = pd.concat(refusals, ignore_index=True) if refusals else no_rejects()
+    if kind.name == "plan":
+        rejects = pd.concat([rejects, rest_of_plans(typed, rejects)], ignore_index=True)
     rejects = rejects.sort_values(["line", "column", "code"], kind="stable", ignore_index=True)
     good = typed[~typed["line"].isin(rejects["line"])].reset_index(drop=True)
     return Checked(good, rejects, _sums(kind, typed))
+
+
+def rest_of_plans(lines: pd.DataFrame, rejects: pd.DataFrame) -> pd.DataFrame:
+    """Refusals of the lines that were good, in instalment plans of which another line was refused.
+
+    lines: at least line and plan_ref, typed.
+    """
+    bad = lines["line"].isin(rejects["line"])
+    broken = lines["plan_ref"].isin(lines.loc[bad, "plan_ref"].dropna())
+    return rejects_at(lines.loc[broken & ~bad, "line"].to_numpy(), "plan_ref", "plan_broken")
 
 
 def _sums(kind: Kind, typed: pd.DataFrame) -> Mapping[str, int] | None:
@@ -178,8 +196,10 @@ def _sums(kind: Kind, typed: pd.DataFrame) -> Mapping[str, int] | None:
 
 def _kind_rules(kind: Kind, typed: pd.DataFrame, lines: np.ndarray) -> list[pd.DataFrame]:
     """Rules that look at more than one column."""
-    if kind.name != "remittance":
-        return []
+    return _KIND_RULES[kind.name](typed, lines) if kind.name in _KIND_RULES else []
+
+
+def _remittance_rules(typed: pd.DataFrame, lines: np.ndarray) -> list[pd.DataFrame]:
     gross, net = typed["gross_minor"], typed["net_minor"]
     wrong_sign = ((typed["type"] == "recovery") & (gross <= 0)) | ((typed["type"] == "reversal") & (gross >= 0))
     found = []
@@ -193,10 +213,42 @@ def _kind_rules(kind: Kind, typed: pd.DataFrame, lines: np.ndarray) -> list[pd.D
     return found
 
 
+def _plan_rules(typed: pd.DataFrame, lines: np.ndarray) -> list[pd.DataFrame]:
+    """A plan is one agreement: its instalments count from 1, rise in time, and stand or fall together."""
+    amount = typed["amount_minor"]
+    found = [rejects_at(lines[(amount <= 0).fillna(value=False).to_numpy(dtype=bool)], "amount", "not_above_zero")]
+    whole = typed[["plan_ref", "account", "instalment", "due_on"]].notna().all(axis=1)
+    ordered = typed[whole].sort_values(["plan_ref", "instalment"], kind="stable")
+    of_plan = ordered.groupby("plan_ref", sort=False)
+    due = ordered["due_on"]
+    wrong = (
+        (ordered["instalment"] != of_plan.cumcount() + 1)
+        | (due <= due.groupby(ordered["plan_ref"], sort=False).shift())
+        | (ordered["account"] != of_plan["account"].transform("first"))
+        | (ordered["currency"].fillna("") != of_plan["currency"].transform("first").fillna(""))
+    ).fillna(value=False)
+    found.append(rejects_at(ordered.loc[wrong, "line"].to_numpy(), "instalment", "plan_disordered"))
+    return found
+
+
+def _hold_rules(typed: pd.DataFrame, lines: np.ndarray) -> list[pd.DataFrame]:
+    hit = (typed["until"] < typed["since"]).to_numpy(dtype=bool)
+    return [rejects_at(lines[hit], "until", "out_of_order")]
+
+
+_KIND_RULES: Mapping[str, Callable[[pd.DataFrame, np.ndarray], list[pd.DataFrame]]] = {
+    "remittance": _remittance_rules,
+    "plan": _plan_rules,
+    "hold_request": _hold_rules,
+}
+
+
 def _future(kind: Kind, typed: pd.DataFrame, lines: np.ndarray, latest: date) -> list[pd.DataFrame]:
     """Days after the last that can be; a certificate's own date is judged with the certificate."""
     found = []
     for field in kind.fields:
+        if field.may_be_future:
+            continue
         if field.type == "date":
             days = typed[field.column]
         elif field.type == "datetime" and field.name != "erased_at":

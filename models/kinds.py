@@ -28,6 +28,8 @@ class Field:
     one_of: tuple[str, ...] = ()
     about: str = ""
     unique: bool = False
+    may_be_future: bool = False
+    """a day that may lie after the file came; of every other day it is an error"""
 
     @property
     def column(self) -> str:
@@ -102,6 +104,12 @@ PLACEMENT_FIELDS: Mapping[str, Field] = MappingProxyType(
     }
 )
 """Every column a placement may have. Which ones leave, and how, is the release policy's to say."""
+
+HOLD_REASONS = (
+    "complaint", "dispute", "deceased", "insolvent", "vulnerable", "breathing_space", "payment_plan", "litigation",
+    "fraud", "other",
+)  # fmt: skip
+"""Why a debtor can be on hold (docs/glossary.md#hold)."""
 
 _PLACEMENT = _to_agency("placement", "accounts", tuple(PLACEMENT_FIELDS.values()), control="balance")
 _OUT = (
@@ -186,6 +194,24 @@ _IN = (
         Field("complaint_ref", required=True, unique=True), Field("account"),
         Field("received_on", "date", required=True),
         Field("category", required=True), Field("severity", one_of=("normal", "serious")),
+    )),
+    _from_agency("plan", "instalments", (
+        Field("plan_ref", required=True, about="the agency's own name of the plan; a changed plan has another"),
+        ACCOUNT, Field("instalment", "integer", required=True, about="1, 2, 3 … within the plan"),
+        Field("due_on", "date", required=True, may_be_future=True), CURRENCY, Field("amount", "amount", required=True),
+    ), control="amount"),
+    _from_agency("hold_request", "accounts", (
+        Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
+        Field("reason", required=True, one_of=HOLD_REASONS), Field("since", "date", required=True),
+        Field("until", "date", about="empty: until the lender lifts it", may_be_future=True),
+    )),
+    _from_agency("recall_objection", "accounts", (
+        Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
+        Field("reason", required=True, one_of=(
+            "payment_promised", "payment_on_its_way", "plan_running", "legal_action", "debtor_asks",
+        )),
+        Field("keep_until", "date", required=True, about="the day to which the agency asks to keep it",
+              may_be_future=True),
     )),
 )  # fmt: skip
 

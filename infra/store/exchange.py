@@ -339,8 +339,11 @@ def settle_acknowledged(connection: Connection, agency_code: str, at: datetime) 
     unanswered_placement = exists().where(
         PLACEMENTS.c.transmission_id == TRANSMISSIONS.c.transmission_id, PLACEMENTS.c.state.in_(("planned", "placed"))
     )
+    # by what the file named: a recall may have been sent again, as the answer to an objection
     unconfirmed_recall = exists().where(
-        RECALLS.c.transmission_id == TRANSMISSIONS.c.transmission_id, RECALLS.c.confirmed_on.is_(None)
+        MEMBERS.c.transmission_id == TRANSMISSIONS.c.transmission_id,
+        RECALLS.c.placement_id == MEMBERS.c.placement_id,
+        RECALLS.c.confirmed_on.is_(None),
     )
     uncertified_erasure = exists().where(
         ERASURES.c.transmission_id == TRANSMISSIONS.c.transmission_id, ERASURES.c.verified_at.is_(None)

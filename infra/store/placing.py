@@ -10,14 +10,19 @@ from sqlalchemy import Connection, and_, case, exists, func, insert, literal, or
 
 from infra.store import bulk, exchange
 from infra.store.exchange import AT_AGENCY, ERASURES, MEMBERS, PLACEMENTS, RECALLS, Work
-from models.tables import Account, Hold, Plan, PlanLine
+from models.errors import RefusedByPolicy, UsageError
+from models.tables import Account, Hold, Instalment, InstalmentPlan, Plan, PlanLine, RecallObjection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 ACCOUNTS = bulk.table_of(Account)
 HOLDS = bulk.table_of(Hold)
+INSTALMENTS = bulk.table_of(Instalment)
+INSTALMENT_PLANS = bulk.table_of(InstalmentPlan)
 LINES = bulk.table_of(PlanLine)
+OBJECTIONS = bulk.table_of(RecallObjection)
 PLANS = bulk.table_of(Plan)
 
 OUT = ("placed", "acknowledged")
@@ -212,6 +217,140 @@ def overdue_recalls(connection: Connection, today: date) -> pd.DataFrame:
         .group_by(RECALLS.c.agency, RECALLS.c.reason)
         .order_by(RECALLS.c.agency, RECALLS.c.reason),
     )
+
+
+def open_recalls(connection: Connection, agency: str, placement_ids: pd.Series) -> pd.Series:
+    """Those of the placements whose recall the agency has not confirmed."""
+    wanted = placement_ids.drop_duplicates().to_frame("placement_id")
+    with bulk.staged(connection, RECALLS, wanted) as stage:
+        return bulk.read(
+            connection,
+            select(RECALLS.c.placement_id)
+            .join(stage, stage.c.placement_id == RECALLS.c.placement_id)
+            .where(RECALLS.c.agency == agency, RECALLS.c.confirmed_on.is_(None)),
+        )["placement_id"]
+
+
+def objections(connection: Connection, *, all_of_them: bool = False) -> pd.DataFrame:
+    """Objections to recalls that nobody has decided on, oldest first; with `all_of_them` the decided ones too."""
+    columns = ("objection_id", "agency", "placement_id", "reason", "keep_until", "state", "decided_by")
+    statement = select(
+        *(OBJECTIONS.c[name] for name in columns), RECALLS.c.due_on, RECALLS.c.confirmed_on
+    ).outerjoin(RECALLS, RECALLS.c.placement_id == OBJECTIONS.c.placement_id)  # fmt: skip
+    if not all_of_them:
+        statement = statement.where(OBJECTIONS.c.state == "open")
+    return bulk.read(connection, statement.order_by(OBJECTIONS.c.objection_id))
+
+
+def decide_objection(
+    connection: Connection,
+    objection_id: int,
+    keep_until: date | None,
+    by: str,
+    at: datetime,
+    today: date,
+    suffix_of: Callable[[str], str],
+) -> int:
+    """The objection is upheld (the recall is due on `keep_until`) or dismissed (None). Returns the transmission.
+
+    The answer to the agency is the recall itself, sent again with the day that now counts.
+    Raises UsageError where there is no such objection, RefusedByPolicy where it is decided or the recall confirmed.
+    """
+    exchange.take_turn(connection)
+    found = connection.execute(
+        select(OBJECTIONS, RECALLS.c.confirmed_on, PLACEMENTS.c.lender, PLACEMENTS.c.account_id)
+        .join(RECALLS, RECALLS.c.placement_id == OBJECTIONS.c.placement_id)
+        .join(PLACEMENTS, PLACEMENTS.c.placement_id == OBJECTIONS.c.placement_id)
+        .where(OBJECTIONS.c.objection_id == objection_id)
+    ).first()
+    if found is None:
+        raise UsageError(f"there is no objection {objection_id}", fix="`consign recall objections` shows them")
+    if found.state != "open" or found.confirmed_on is not None:
+        confirmed = ", its recall confirmed" if found.confirmed_on else ""
+        message = f"objection {objection_id} is {found.state}{confirmed}"
+        raise RefusedByPolicy(message, fix="nothing is left to decide; `consign recall objections --all` shows it")
+    if keep_until is not None and keep_until < today:
+        raise UsageError(f"{keep_until} lies behind us", fix="give a day from today on")
+    if keep_until is not None:
+        connection.execute(
+            update(RECALLS).where(RECALLS.c.placement_id == found.placement_id).values(due_on=keep_until)
+        )
+    work = Work(
+        f"objection:{objection_id}", found.lender, found.agency, "recall", today, suffix_of(found.agency),
+        {"objection_id": objection_id},
+    )  # fmt: skip
+    transmission_id, _ = exchange.prepare(connection, work)
+    connection.execute(
+        insert(MEMBERS).values(
+            transmission_id=transmission_id, placement_id=found.placement_id, account_id=found.account_id
+        )
+    )
+    connection.execute(
+        update(OBJECTIONS)
+        .where(OBJECTIONS.c.objection_id == objection_id)
+        .values(
+            state="dismissed" if keep_until is None else "upheld",
+            decided_by=by,
+            decided_at=at,
+            transmission_id=transmission_id,
+        )
+    )
+    return transmission_id
+
+
+# -- what agencies ask for ---------------------------------------------------------------------------------------------
+
+
+def not_yet_held(connection: Connection, asked: pd.DataFrame) -> pd.DataFrame:
+    """Those of the holds asked for that are not in force already (asked: debtor_id, reason, and whatever else)."""
+    with bulk.staged(connection, HOLDS, asked[["debtor_id"]].drop_duplicates()) as stage:
+        held = bulk.read(
+            connection,
+            select(HOLDS.c.debtor_id, HOLDS.c.reason)
+            .join(stage, stage.c.debtor_id == HOLDS.c.debtor_id)
+            .where(HOLDS.c.lifted_at.is_(None), HOLDS.c.account_id.is_(None))
+            .distinct(),
+        )
+    there = pd.MultiIndex.from_frame(asked[["debtor_id", "reason"]]).isin(pd.MultiIndex.from_frame(held))
+    return asked[~there]
+
+
+def known_plans(connection: Connection, agency: str, lender: str, plan_refs: pd.Series) -> pd.Series:
+    """Those of the names under which this agency has proposed an instalment plan to this lender before."""
+    wanted = plan_refs.drop_duplicates().to_frame("plan_ref")
+    with bulk.staged(connection, INSTALMENT_PLANS, wanted) as stage:
+        return bulk.read(
+            connection,
+            select(INSTALMENT_PLANS.c.plan_ref)
+            .join(stage, stage.c.plan_ref == INSTALMENT_PLANS.c.plan_ref)
+            .where(INSTALMENT_PLANS.c.agency == agency, INSTALMENT_PLANS.c.lender == lender),
+        )["plan_ref"]
+
+
+def instalment_plans(connection: Connection, agency: str | None = None) -> pd.DataFrame:
+    """The newest five hundred instalment plans that agencies proposed."""
+    columns = (
+        "instalment_plan_id", "agency", "lender", "plan_ref", "placement_id", "currency", "total_minor", "instalments",
+        "first_due_on", "last_due_on", "state",
+    )  # fmt: skip
+    statement = select(*(INSTALMENT_PLANS.c[name] for name in columns))
+    if agency:
+        statement = statement.where(INSTALMENT_PLANS.c.agency == agency)
+    return bulk.read(connection, statement.order_by(INSTALMENT_PLANS.c.instalment_plan_id.desc()).limit(500))
+
+
+def instalments_of(connection: Connection, instalment_plan_id: int) -> pd.DataFrame:
+    """The instalments of a plan in their order: number, due_on, amount_minor. Raises UsageError if there is none."""
+    found = bulk.read(
+        connection,
+        select(INSTALMENTS.c.number, INSTALMENTS.c.due_on, INSTALMENTS.c.amount_minor)
+        .where(INSTALMENTS.c.instalment_plan_id == instalment_plan_id)
+        .order_by(INSTALMENTS.c.number),
+    )
+    if found.empty:
+        message = f"there is no instalment plan {instalment_plan_id}"
+        raise UsageError(message, fix="`consign instalments list` shows them")
+    return found
 
 
 # -- update ------------------------------------------------------------------------------------------------------------

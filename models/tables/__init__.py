@@ -7,7 +7,14 @@ integers drawn from `id_counter`.
 
 from models.tables.agencies import Agency, AgencyContract
 from models.tables.audit import AuditEvent, AuditHead, Disclosure, DisclosureAccount
-from models.tables.exchange import InboundFile, InboundReject, Lease, Transmission
+from models.tables.exchange import (
+    ExceptionComment,
+    ExchangeException,
+    InboundFile,
+    InboundReject,
+    Lease,
+    Transmission,
+)
 from models.tables.finance import (
     BankReceipt,
     BankStatement,
@@ -20,7 +27,16 @@ from models.tables.finance import (
     RemittanceLine,
     Statement,
 )
-from models.tables.placements import Activity, Complaint, Erasure, Placement, Recall
+from models.tables.placements import (
+    Activity,
+    Complaint,
+    Erasure,
+    Instalment,
+    InstalmentPlan,
+    Placement,
+    Recall,
+    RecallObjection,
+)
 from models.tables.plans import Plan, PlanExclusion, PlanLine
 from models.tables.portfolios import Account, Debtor, Hold, IdCounter, Identity, IntakeReject, Lender, Portfolio
 from models.tables.scores import Score, ScoreRun
@@ -40,11 +56,15 @@ __all__ = [
     "Disclosure",
     "DisclosureAccount",
     "Erasure",
+    "ExceptionComment",
+    "ExchangeException",
     "Hold",
     "IdCounter",
     "Identity",
     "InboundFile",
     "InboundReject",
+    "Instalment",
+    "InstalmentPlan",
     "IntakeReject",
     "InvoiceLine",
     "JournalEntry",
@@ -59,6 +79,7 @@ __all__ = [
     "PlanLine",
     "Portfolio",
     "Recall",
+    "RecallObjection",
     "RemittanceLine",
     "Score",
     "ScoreRun",

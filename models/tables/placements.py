@@ -104,3 +104,54 @@ class Complaint(SQLModel, table=True):
     severity: str = "normal"
     state: str = "open"
     file_id: int | None = big(None)
+
+
+class RecallObjection(SQLModel, table=True):
+    """An agency asks to keep an account that was recalled; the recall stands until a person says otherwise."""
+
+    __tablename__ = "recall_objection"
+    __table_args__ = (UniqueConstraint("file_id", "line"),)
+    objection_id: int | None = serial()
+    file_id: int = big()
+    line: int
+    agency: str
+    placement_id: int = big(index=True)
+    reason: str
+    keep_until: date
+    state: str = Field(default="open", description="open | upheld | dismissed")
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    transmission_id: int | None = big(None, description="the recall sent again as the answer")
+
+
+class InstalmentPlan(SQLModel, table=True):
+    """What a debtor offers to pay by instalments, as the agency proposed it."""
+
+    __tablename__ = "instalment_plan"
+    __table_args__ = (UniqueConstraint("agency", "lender", "plan_ref"),)
+    instalment_plan_id: int = big(primary_key=True)
+    agency: str
+    lender: str
+    plan_ref: str
+    placement_id: int = big(index=True)
+    currency: str
+    total_minor: int = big()
+    instalments: int
+    first_due_on: date
+    last_due_on: date
+    state: str = Field(default="proposed", description="proposed | approved | refused")
+    file_id: int = big()
+    proposed_at: datetime
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+
+
+class Instalment(SQLModel, table=True):
+    """One payment of an instalment plan."""
+
+    __table_args__ = (UniqueConstraint("instalment_plan_id", "number"),)
+    instalment_id: int | None = serial()
+    instalment_plan_id: int = big()
+    number: int
+    due_on: date
+    amount_minor: int = big()

@@ -244,6 +244,40 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_erasure_transmission_id"), "erasure", ["transmission_id"], unique=False)
     op.create_table(
+        "exception_comment",
+        sa.Column("comment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("exception_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("comment_id"),
+    )
+    op.create_index(op.f("ix_exception_comment_exception_id"), "exception_comment", ["exception_id"], unique=False)
+    op.create_table(
+        "exchange_exception",
+        sa.Column("exception_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=True),
+        sa.Column("lender", sa.String(), nullable=True),
+        sa.Column("kind", sa.String(), nullable=True),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("occurrence", sa.Integer(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("severity", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resolved_by", sa.String(), nullable=True),
+        sa.Column("resolution", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("exception_id"),
+        sa.UniqueConstraint("code", "subject", "occurrence"),
+    )
+    op.create_index(op.f("ix_exchange_exception_agency"), "exchange_exception", ["agency"], unique=False)
+    op.create_index(op.f("ix_exchange_exception_state"), "exchange_exception", ["state"], unique=False)
+    op.create_table(
         "hold",
         sa.Column("hold_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("debtor_id", sa.BigInteger(), nullable=False),
@@ -321,6 +355,37 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("reject_id"),
     )
     op.create_index(op.f("ix_inbound_reject_file_id"), "inbound_reject", ["file_id"], unique=False)
+    op.create_table(
+        "instalment",
+        sa.Column("instalment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("instalment_plan_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("instalment_id"),
+        sa.UniqueConstraint("instalment_plan_id", "number"),
+    )
+    op.create_table(
+        "instalment_plan",
+        sa.Column("instalment_plan_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("plan_ref", sa.String(), nullable=False),
+        sa.Column("placement_id", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("total_minor", sa.BigInteger(), nullable=False),
+        sa.Column("instalments", sa.Integer(), nullable=False),
+        sa.Column("first_due_on", sa.Date(), nullable=False),
+        sa.Column("last_due_on", sa.Date(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("file_id", sa.BigInteger(), nullable=False),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("instalment_plan_id"),
+        sa.UniqueConstraint("agency", "lender", "plan_ref"),
+    )
+    op.create_index(op.f("ix_instalment_plan_placement_id"), "instalment_plan", ["placement_id"], unique=False)
     op.create_table(
         "intake_reject",
         sa.Column("reject_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -549,6 +614,23 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_recall_transmission_id"), "recall", ["transmission_id"], unique=False)
     op.create_table(
+        "recall_objection",
+        sa.Column("objection_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("file_id", sa.BigInteger(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("placement_id", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("keep_until", sa.Date(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("transmission_id", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("objection_id"),
+        sa.UniqueConstraint("file_id", "line"),
+    )
+    op.create_index(op.f("ix_recall_objection_placement_id"), "recall_objection", ["placement_id"], unique=False)
+    op.create_table(
         "remittance_line",
         sa.Column("line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("content_id", sa.String(), nullable=False),
@@ -682,6 +764,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_remittance_line_content_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_account_id"), table_name="remittance_line")
     op.drop_table("remittance_line")
+    op.drop_index(op.f("ix_recall_objection_placement_id"), table_name="recall_objection")
+    op.drop_table("recall_objection")
     op.drop_index(op.f("ix_recall_transmission_id"), table_name="recall")
     op.drop_table("recall")
     op.drop_index(op.f("ix_portfolio_lender"), table_name="portfolio")
@@ -712,6 +796,9 @@ def downgrade() -> None:
     op.drop_table("invoice_line")
     op.drop_index(op.f("ix_intake_reject_portfolio_id"), table_name="intake_reject")
     op.drop_table("intake_reject")
+    op.drop_index(op.f("ix_instalment_plan_placement_id"), table_name="instalment_plan")
+    op.drop_table("instalment_plan")
+    op.drop_table("instalment")
     op.drop_index(op.f("ix_inbound_reject_file_id"), table_name="inbound_reject")
     op.drop_table("inbound_reject")
     op.drop_index(op.f("ix_inbound_file_state"), table_name="inbound_file")
@@ -721,6 +808,11 @@ def downgrade() -> None:
     op.drop_table("id_counter")
     op.drop_index(op.f("ix_hold_debtor_id"), table_name="hold")
     op.drop_table("hold")
+    op.drop_index(op.f("ix_exchange_exception_state"), table_name="exchange_exception")
+    op.drop_index(op.f("ix_exchange_exception_agency"), table_name="exchange_exception")
+    op.drop_table("exchange_exception")
+    op.drop_index(op.f("ix_exception_comment_exception_id"), table_name="exception_comment")
+    op.drop_table("exception_comment")
     op.drop_index(op.f("ix_erasure_transmission_id"), table_name="erasure")
     op.drop_table("erasure")
     op.drop_index(op.f("ix_disclosure_account_placement_id"), table_name="disclosure_account")

@@ -8,7 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from infra import outbox
+from infra.packages import account_pseudonyms
 from infra.store import bulk, exchange, placing
+from models.errors import RefusedByPolicy
 from models.kinds import INBOUND
 from models.tables import (
     Account,
@@ -17,6 +20,8 @@ from models.tables import (
     Erasure,
     Hold,
     InboundReject,
+    Instalment,
+    InstalmentPlan,
     InvoiceLine,
     Placement,
     Recall,
@@ -43,6 +48,10 @@ def line(kind: str, account: str, /, **columns: str) -> dict[str, str]:
         "erasure_certificate": {"erased_at": "2026-01-10T18:00:00+08:00", "scope": "all", "method": "shredded",
                                 "certified_by": "the officer"},
         "complaint": {"complaint_ref": f"C{account[-4:]}", "received_on": "2026-01-09", "category": "conduct"},
+        "plan": {"plan_ref": f"P{account[-4:]}", "instalment": "1", "due_on": "2026-02-01", "currency": "CNY",
+                 "amount": "100.00"},
+        "hold_request": {"reason": "dispute", "since": "2026-01-09", "until": "2026-03-01"},
+        "recall_objection": {"reason": "payment_promised", "keep_until": "2026-02-01"},
     }  # fmt: skip
     return {"account": account, **lines[kind], **columns}
 
@@ -95,6 +104,17 @@ BAD: list[tuple[str, dict[str, str], str, str]] = [
     ("invoice", {"period": "2026-13"}, "period", "not_yearmonth"),
     ("erasure_certificate", {}, "account", "not_recalled"),
     ("erasure_certificate", {"scope": "most"}, "scope", "not_one_of"),
+    ("plan", {"account": GONE}, "account", "unknown_account"),
+    ("plan", {"amount": "-1.00"}, "amount", "not_above_zero"),
+    ("plan", {"instalment": "2"}, "instalment", "plan_disordered"),
+    ("plan", {"instalment": "one"}, "instalment", "not_integer"),
+    ("plan", {"currency": "USD"}, "currency", "wrong_currency"),
+    ("hold_request", {"account": GONE}, "account", "unknown_account"),
+    ("hold_request", {"reason": "mood"}, "reason", "not_one_of"),
+    ("hold_request", {"until": "2026-01-08"}, "until", "out_of_order"),
+    ("hold_request", {"since": "2026-02-01"}, "since", "future"),
+    ("recall_objection", {}, "account", "no_recall"),
+    ("recall_objection", {"keep_until": ""}, "keep_until", "missing"),
     ("complaint", {"account": GONE}, "account", "unknown_account"),
     ("complaint", {"received_on": ""}, "received_on", "missing"),
 ]
@@ -293,3 +313,96 @@ def test_an_overdue_recall_is_seen_until_it_is_confirmed(gateway: Gateway) -> No
     take(gateway, "return", *(line("return", account, reason="recalled") for account in placed["account"][:2]))
     with gateway.world.desk.database.read() as connection:
         assert placing.overdue_recalls(connection, date(2026, 1, 16)).empty
+
+
+def test_an_instalment_plan_is_kept_whole_or_not_at_all(gateway: Gateway) -> None:
+    accounts = gateway.place()["account"]
+    lines = [
+        line("plan", accounts[0], plan_ref="P-1", instalment="2", due_on="2026-03-01", amount="40.00"),
+        line("plan", accounts[0], plan_ref="P-1", instalment="1", due_on="2026-02-01", amount="60.50"),
+        line("plan", accounts[1], plan_ref="P-2", instalment="1"),
+        line("plan", accounts[1], plan_ref="P-2", instalment="2", due_on="2026-02-01"),  # not after the first
+        line("plan", accounts[2], plan_ref="P-3", instalment="1"),
+        line("plan", accounts[3], plan_ref="P-3", instalment="2", due_on="2026-04-01"),  # of another account
+    ]
+    assert said(take(gateway, "plan", *lines)) == [
+        (3, "plan_ref", "plan_broken"),
+        (4, "instalment", "plan_disordered"),
+        (5, "plan_ref", "plan_broken"),
+        (6, "instalment", "plan_disordered"),
+    ]
+    assert finding(gateway) == "plans_proposed:1"
+    plans = gateway.rows(InstalmentPlan, "plan_ref", "placement_id", "total_minor", "instalments", "state")
+    assert plans.to_numpy().tolist() == [["P-1", 101, 10_050, 2, "proposed"]]
+    paid = gateway.rows(Instalment, "number", "due_on", "amount_minor").sort_values("number")
+    assert paid["amount_minor"].tolist() == [6_050, 4_000]
+    assert said(take(gateway, "plan", lines[1])) == [(1, "plan_ref", "plan_known")]
+
+
+def test_a_hold_that_an_agency_asks_for_counts_at_once_and_once(gateway: Gateway) -> None:
+    accounts = gateway.place()["account"]
+    for _ in range(2):
+        take(gateway, "hold_request", line("hold_request", accounts[0], reason="vulnerable", until=""))
+    holds = gateway.rows(Hold, "debtor_id", "reason", "since", "placed_by")
+    assert holds.to_numpy().tolist() == [[1, "vulnerable", pd.Timestamp(2026, 1, 9), "quayside"]]
+    with gateway.world.desk.database.read() as connection:
+        due = placing.due_for_recall(connection, "harbour", TODAY)
+    assert due[["placement_id", "reason"]].to_numpy().tolist() == [[101, "vulnerable"]]
+
+
+def names(gateway: Gateway) -> list[str]:
+    """What the agency calls the six accounts."""
+    key = gateway.world.desk.keyring.pseudonym_key("quayside")
+    return account_pseudonyms(key, pd.Series(range(1, 7))).tolist()
+
+
+def objected(gateway: Gateway) -> int:
+    """Two accounts are recalled, and the agency objects to the first; the objection's id."""
+    placed = gateway.place()
+    due = placed[["placement_id"]][:2].assign(lender="harbour", agency="quayside", reason="term")
+    with gateway.world.desk.database.write() as connection:
+        placing.recall(connection, due, TODAY, 5, "li.wei", lambda _: ".age")
+    take(gateway, "recall_objection", line("recall_objection", placed["account"][0]))
+    assert finding(gateway) == "recall_objections:1"
+    with gateway.world.desk.database.read() as connection:
+        return int(placing.objections(connection)["objection_id"].iloc[0])
+
+
+@pytest.mark.parametrize("keep_until", [None, date(2026, 2, 1)])
+def test_an_objection_is_answered_with_the_recall_sent_again(gateway: Gateway, keep_until: date | None) -> None:
+    objection = objected(gateway)
+    desk = gateway.world.desk
+    with desk.database.write() as connection:
+        answer = placing.decide_objection(
+            connection, objection, keep_until, "li.wei", desk.now(), TODAY, lambda _: ".age"
+        )
+    outbox.send(desk, "quayside")
+    recalls = gateway.rows(Recall, "placement_id", "due_on").set_index("placement_id")["due_on"]
+    assert recalls[101] == pd.Timestamp(keep_until or date(2026, 1, 15))
+    assert recalls[102] == pd.Timestamp(2026, 1, 15)
+    with desk.database.read() as connection:
+        sent = exchange.transmission(connection, answer)
+        assert placing.objections(connection).empty
+        assert placing.objections(connection, all_of_them=True)["state"].tolist() == [
+            "upheld" if keep_until else "dismissed"
+        ]
+    assert (sent.kind, sent.state, sent.rows) == ("recall", "delivered", 1)
+    with (
+        desk.database.write() as connection,
+        pytest.raises(RefusedByPolicy, match=f"objection {objection} is"),
+    ):
+        placing.decide_objection(connection, objection, None, "li.wei", desk.now(), TODAY, lambda _: ".age")
+    account = names(gateway)[0]
+    take(gateway, "return", line("return", account, reason="recalled"))
+    with desk.database.read() as connection:
+        assert exchange.transmission(connection, answer).state == "acknowledged"
+
+
+def test_a_recall_can_be_objected_to_until_it_is_confirmed(gateway: Gateway) -> None:
+    objection = objected(gateway)
+    account = names(gateway)[0]
+    take(gateway, "return", line("return", account, reason="recalled"))
+    assert said(take(gateway, "recall_objection", line("recall_objection", account))) == [(1, "account", "no_recall")]
+    desk = gateway.world.desk
+    with desk.database.write() as connection, pytest.raises(RefusedByPolicy, match="its recall confirmed"):
+        placing.decide_objection(connection, objection, None, "li.wei", desk.now(), TODAY, lambda _: ".age")
