@@ -6,31 +6,25 @@ is not known is an error with the nearest known one, never ignored.
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
 from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from connectors.portfolio.errors import ProfileInvalid, ProfileUnknown
+from connectors.profiles import ENCODINGS, Words, listed, near, toml_of
 from models.intake.fields import ACCOUNT_FIELDS, IDENTITY, REQUIRED
 from models.intake.readings import AmountForm
 from models.intake.rules import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+    from decimal import Decimal
 
-ENCODINGS: Final = (
-    "utf-8", "utf-8-sig", "gb18030", "gbk", "gb2312", "big5", "cp1252", "iso-8859-1", "iso-8859-15", "cp950", "utf-16",
-)  # fmt: skip
 SYNTHETIC: Final = ("name", "id_number", "phone", "email", "address")
 """The identity fields that a synthetic identity fills."""
-T = TypeVar("T", str, int, bool, dict[str, Any])
 Kind = Literal["column", "constant", "minus", "plus", "days_since", "months_to_dpd"]
 _KINDS: Final = ("column", "constant", "minus", "plus", "days_since", "months_to_dpd")
 _MAPPED: Final = ("map", "otherwise", "pattern", "at_least")
@@ -148,53 +142,42 @@ def _text(path: Path) -> str:
 
 def parse_profile(text: str, where: str) -> Profile:
     """The profile written in `text`; `where` names it in messages. Raises ProfileInvalid with all that is wrong."""
-    try:
-        written = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
-        raise ProfileInvalid(f"{where} is not TOML: {fault}", fix="correct that line") from None
-    reader = _Reader(where)
+    written, fault = toml_of(text)
+    if fault:
+        raise ProfileInvalid(f"{where} is not TOML: {fault}", fix="correct that line")
+    reader = _Reader()
     profile = reader.profile(written)
     if reader.wrong or profile is None:
-        listed = "\n".join(f"  - {one}" for one in reader.wrong)
         raise ProfileInvalid(
-            f"the profile {where} cannot be used:\n{listed}", fix="docs/reference/profiles.md has the format"
+            f"the profile {where} cannot be used:\n{listed(reader.wrong)}",
+            fix="docs/reference/profiles.md has the format",
         )
     return profile
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """` (near: …)` with the known names spelled most alike; empty where there are none."""
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
-    return f" (near: {', '.join(close)})" if close else ""
-
-
-class _Reader:
-    """Reads a profile and collects all that is wrong, so that it is mended once."""
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-        self.wrong: list[str] = []
+class _Reader(Words):
+    """Reads a profile of a portfolio."""
 
     def profile(self, written: Mapping[str, Any]) -> Profile | None:
-        self._keys("the profile", written, (
+        self.keys("the profile", written, (
             "name", "version", "about", "date_format", "source", "columns", "amounts", "limits", "where",
             "synthetic_identity",
         ))  # fmt: skip
-        name = self._typed(written, "name", str, "")
+        name = self.typed(written, "name", str, "")
         if not _NAME.fullmatch(name):
             self.wrong.append("name: needs 1 to 40 of a-z 0-9 _ -")
-        version = self._typed(written, "version", int, 0)
+        version = self.typed(written, "version", int, 0)
         if version < 1:
             self.wrong.append("version: needs a whole number from 1")
         synthetic = self._synthetic(written)
-        columns = self._columns(self._typed(written, "columns", dict, {}), synthetic=bool(synthetic))
+        columns = self._columns(self.typed(written, "columns", dict, {}), synthetic=bool(synthetic))
         profile_parts: dict[str, Any] = {
-            "about": self._typed(written, "about", str, ""),
-            "source": self._source(self._typed(written, "source", dict, {})),
-            "amounts": self._amounts(self._typed(written, "amounts", dict, {})),
-            "date_format": self._date_format(self._typed(written, "date_format", str, "%Y-%m-%d")),
-            "limits": self._limits(self._typed(written, "limits", dict, {})),
-            "where": self._where(self._typed(written, "where", dict, {})),
+            "about": self.typed(written, "about", str, ""),
+            "source": self._source(self.typed(written, "source", dict, {})),
+            "amounts": self._amounts(self.typed(written, "amounts", dict, {})),
+            "date_format": self.date_format(self.typed(written, "date_format", str, "%Y-%m-%d")),
+            "limits": self._limits(self.typed(written, "limits", dict, {})),
+            "where": self._where(self.typed(written, "where", dict, {})),
         }
         if self.wrong:
             return None
@@ -202,90 +185,43 @@ class _Reader:
             name=name, version=version, columns=MappingProxyType(columns), synthetic_identity=synthetic, **profile_parts
         )
 
-    def _keys(self, what: str, written: Mapping[str, Any], known: Iterable[str]) -> None:
-        known = tuple(known)
-        for key in written:
-            if key not in known:
-                told = near(key, known) or f"; known: {', '.join(known)}"
-                self.wrong.append(f"{what}: unknown key {key!r}{told}")
-
-    def _typed(self, written: Mapping[str, Any], key: str, kind: type[T], default: T) -> T:
-        value = written.get(key, default)
-        if isinstance(value, kind) and isinstance(value, bool) == (kind is bool):
-            return value
-        words: dict[type, str] = {
-            str: "text in quotes",
-            int: "a whole number",
-            dict: "a table",
-            list: "a list",
-            bool: "true or false",
-        }
-        self.wrong.append(f"{key}: needs {words[kind]}")
-        return default
-
-    def _one_of(self, written: Mapping[str, Any], key: str, known: tuple[str, ...], default: str) -> str:
-        value = self._typed(written, key, str, default)
-        if value not in known:
-            self.wrong.append(f"{key}: {value!r} is not one of {', '.join(repr(one) for one in known)}")
-            return default
-        return str(value)
-
     def _source(self, written: Mapping[str, Any]) -> SourceOptions:
-        self._keys("[source]", written, SourceOptions.__dataclass_fields__)
-        delimiter, quote = self._typed(written, "delimiter", str, ","), self._typed(written, "quote", str, '"')
+        self.keys("[source]", written, SourceOptions.__dataclass_fields__)
+        delimiter, quote = self.typed(written, "delimiter", str, ","), self.typed(written, "quote", str, '"')
         if len(delimiter) != 1 or len(quote) != 1 or delimiter == quote:
             self.wrong.append("[source] delimiter and quote: need one character each, and different ones")
-        counts = {name: self._typed(written, name, int, 0) for name in ("skip_rows", "trailer_rows")}
+        counts = {name: self.typed(written, name, int, 0) for name in ("skip_rows", "trailer_rows")}
         self.wrong += [f"[source] {name}: needs a number from 0" for name, count in counts.items() if count < 0]
         return SourceOptions(
-            encoding=self._one_of(written, "encoding", ENCODINGS, "utf-8"),
+            encoding=self.one_of(written, "encoding", ENCODINGS, "utf-8"),
             delimiter=delimiter,
             quote=quote,
-            sheet=self._typed(written, "sheet", str, ""),
-            query=self._typed(written, "query", str, ""),
+            sheet=self.typed(written, "sheet", str, ""),
+            query=self.typed(written, "query", str, ""),
             **counts,
         )
 
     def _amounts(self, written: Mapping[str, Any]) -> AmountForm:
-        self._keys("[amounts]", written, AmountForm.__dataclass_fields__)
+        self.keys("[amounts]", written, AmountForm.__dataclass_fields__)
         chosen: dict[str, Any] = {
-            "unit": self._one_of(written, "unit", ("major", "minor"), "major"),
-            "decimal": self._one_of(written, "decimal", (".", ","), "."),
-            "thousands": self._one_of(written, "thousands", ("", ",", ".", "'", " "), ""),
-            "rounding": self._one_of(written, "rounding", ("", "half_up"), ""),
+            "unit": self.one_of(written, "unit", ("major", "minor"), "major"),
+            "decimal": self.one_of(written, "decimal", (".", ","), "."),
+            "thousands": self.one_of(written, "thousands", ("", ",", ".", "'", " "), ""),
+            "rounding": self.one_of(written, "rounding", ("", "half_up"), ""),
         }
         if chosen["decimal"] == chosen["thousands"]:
             self.wrong.append("[amounts] decimal and thousands: need different marks")
         return AmountForm(**chosen)
 
-    def _date_format(self, form: str) -> str:
-        day = datetime(2026, 11, 23)  # noqa: DTZ001 - a day without an instant: only its spelling counts
-        try:
-            known = datetime.strptime(day.strftime(form), form).date() == day.date()  # noqa: DTZ007 - likewise
-        except ValueError:
-            known = False
-        if not known:
-            self.wrong.append(f"date_format: {form!r} does not hold a year, a month and a day (example: %Y-%m-%d)")
-        return form
-
     def _limits(self, written: Mapping[str, Any]) -> Limits:
-        self._keys("[limits]", written, Limits.__dataclass_fields__)
+        self.keys("[limits]", written, Limits.__dataclass_fields__)
         read: dict[str, Any] = {}
         for name in ("min_balance", "max_balance"):
             if name in written:
-                read[name] = self._decimal(f"[limits] {name}", written[name])
+                read[name] = self.decimal(f"[limits] {name}", written[name])
         if "lost_digits" in written:
-            read["lost_digits"] = self._typed(written, "lost_digits", bool, True)  # noqa: FBT003 - the default of a key
+            read["lost_digits"] = self.typed(written, "lost_digits", bool, True)  # noqa: FBT003 - the default of a key
         return Limits(**read)
-
-    def _decimal(self, what: str, value: object) -> Decimal:
-        try:
-            if isinstance(value, int | str) and not isinstance(value, bool):
-                return Decimal(value)
-        except InvalidOperation:
-            pass
-        self.wrong.append(f'{what}: needs a whole number, or a decimal in quotes ("0.01")')
-        return Decimal(0)
 
     def _where(self, written: Mapping[str, Any]) -> tuple[Condition, ...]:
         conditions = []
@@ -294,8 +230,8 @@ class _Reader:
             if isinstance(meant, list) and meant and all(isinstance(one, str) for one in meant):
                 conditions.append(Condition(column, one_of=tuple(meant)))
             elif isinstance(meant, dict) and meant:
-                self._keys(what, meant, _COMPARISONS)
-                limits = tuple((word, self._decimal(f"{what} {word}", bound)) for word, bound in meant.items())
+                self.keys(what, meant, _COMPARISONS)
+                limits = tuple((word, self.decimal(f"{what} {word}", bound)) for word, bound in meant.items())
                 conditions.append(Condition(column, comparisons=limits))
             else:
                 self.wrong.append(f"{what}: needs a list of texts, or a table of {', '.join(_COMPARISONS)}")
@@ -304,15 +240,15 @@ class _Reader:
     def _synthetic(self, written: Mapping[str, Any]) -> str:
         if "synthetic_identity" not in written:
             return ""
-        table = self._typed(written, "synthetic_identity", dict, {})
-        self._keys("[synthetic_identity]", table, ("from",))
-        column = self._typed(table, "from", str, "")
+        table = self.typed(written, "synthetic_identity", dict, {})
+        self.keys("[synthetic_identity]", table, ("from",))
+        column = self.typed(table, "from", str, "")
         if not column:
             self.wrong.append("[synthetic_identity] from: needs the column that tells the lines apart")
         return str(column)
 
     def _columns(self, written: Mapping[str, Any], *, synthetic: bool) -> dict[str, Expression]:
-        self._keys("[columns]", written, ACCOUNT_FIELDS)
+        self.keys("[columns]", written, ACCOUNT_FIELDS)
         for name in REQUIRED:
             if name not in written:
                 self.wrong.append(f"[columns] {name}: is required; map a column, or give it a constant")
@@ -333,7 +269,7 @@ class _Reader:
         if not isinstance(meant, dict):
             self.wrong.append(f"{what}: needs the name of a column, or a table")
             return None
-        self._keys(what, meant, (*_KINDS, *_MAPPED))
+        self.keys(what, meant, (*_KINDS, *_MAPPED))
         kinds = [kind for kind in _KINDS if kind in meant]
         if len(kinds) != 1:
             self.wrong.append(f"{what}: needs exactly one of {', '.join(_KINDS)}")
@@ -367,14 +303,14 @@ class _Reader:
         self.wrong += [f"{what}: {why}" for broken, why in rules if broken]
 
     def _of_columns(self, what: str, kind: str, named: tuple[str, ...], meant: Mapping[str, Any]) -> Expression:
-        table: dict[str, Any] = self._typed(meant, "map", dict, {})
+        table: dict[str, Any] = self.typed(meant, "map", dict, {})
         if not all(isinstance(one, str) for one in table.values()):
             self.wrong.append(f"{what}: map needs a table of texts")
         pattern = meant.get("pattern")
         if pattern is not None:
             pattern = self._pattern(what, pattern)
-        at_least = self._typed(meant, "at_least", int, 0) if "at_least" in meant else None
-        otherwise = self._typed(meant, "otherwise", str, "") if "otherwise" in meant else None
+        at_least = self.typed(meant, "at_least", int, 0) if "at_least" in meant else None
+        otherwise = self.typed(meant, "otherwise", str, "") if "otherwise" in meant else None
         return Expression(
             kind=cast("Kind", kind),
             columns=named,

@@ -29,7 +29,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from connectors.portfolio.errors import ColumnsMissing, SourceMissing, SourceUnreadable
-from connectors.portfolio.profiles import near
+from connectors.profiles import near
 from models.intake.readings import TEXT
 
 if TYPE_CHECKING:
