@@ -50,6 +50,11 @@ AGENCY = _life(
     suspended="live closed",
     closed="",
 )
+EXCEPTION = _life(
+    open="taken resolved",
+    taken="open resolved",
+    resolved="",
+)
 
 
 class IllegalMove(RefusedByPolicy):

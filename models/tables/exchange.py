@@ -99,3 +99,40 @@ class Lease(SQLModel, table=True):
     name: str = Field(primary_key=True, description="send:<agency> or collect:<agency>")
     owner: str = Field(description="host, process and its beginning (infra/workers.py)")
     until: datetime
+
+
+class ExchangeException(SQLModel, table=True):
+    """Something in the exchange that a person must look at: open → taken → resolved."""
+
+    __tablename__ = "exchange_exception"
+    __table_args__ = (UniqueConstraint("code", "subject", "occurrence"),)
+    exception_id: int = big(primary_key=True)
+    code: str = Field(description="of models.exceptions.CODES")
+    agency: str | None = Field(default=None, index=True)
+    lender: str | None = None
+    kind: str | None = None
+    subject: str = Field(description="what it is about: file:12, transmission:<name>, agency:<code> …")
+    occurrence: int = 1
+    detail: str = Field(default="{}", description="JSON: codes, counts and references; no debtor's data")
+    severity: str
+    state: str = Field(default="open", index=True)
+    owner: str = Field(description="a role, until a person takes it")
+    opened_at: datetime
+    due_at: datetime = Field(description="by when it is to be resolved")
+    ended_at: datetime | None = Field(
+        default=None, description="when what it is about had ended, whoever resolved it; until then it opens no other"
+    )
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+    resolution: str | None = None
+
+
+class ExceptionComment(SQLModel, table=True):
+    """What somebody noted beside an exception."""
+
+    __tablename__ = "exception_comment"
+    comment_id: int | None = serial()
+    exception_id: int = big(index=True)
+    at: datetime
+    by: str
+    text: str

@@ -44,6 +44,7 @@ CHANGED_BY_REFUSING = {
     "audit_head",
     "id_counter",
     "disclosure",
+    "exchange_exception",
 }
 
 

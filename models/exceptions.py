@@ -1,0 +1,126 @@
+"""What can go amiss in the exchange so that a person must look: a code each, with its owner, deadline and fix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Role = Literal["portfolio manager", "finance", "compliance", "operations"]
+Severity = Literal["low", "normal", "high", "critical"]
+
+ROLES: Final[tuple[Role, ...]] = ("portfolio manager", "finance", "compliance", "operations")
+SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "high", "normal", "low")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One code: what it means, who owns it until a person takes it, and by when it is to be resolved."""
+
+    about: str
+    owner: Role
+    severity: Severity
+    within: str
+    """the owner's deadline, a span of `models.calendar`"""
+    fix: str
+    recurs: bool = False
+    """Whether what ended may begin again, as another occurrence; what came once with one file may not."""
+
+
+CODES: Final[Mapping[str, Kind]] = MappingProxyType({
+    # -- what an agency sent -------------------------------------------------------------------------------------------
+    "sequence_gap": Kind(
+        "files with lower numbers of this kind have not come",
+        "operations", "high", "1 business day",
+        "ask the agency for the missing numbers; it resolves itself when they are in",
+    ),
+    "sequence_repeat": Kind(
+        "a number was used again for another file, which was refused",
+        "operations", "high", "1 business day",
+        "ask the agency what the second file was, and to send it under its next number",
+    ),
+    "chain_broken": Kind(
+        "a file names another file before it than the one we hold: something was replaced, lost or made twice",
+        "compliance", "high", "1 business day",
+        "compare with the agency the SHA-256 of the sealed file before this one",
+    ),
+    "file_refused": Kind(
+        "a whole file was refused",
+        "operations", "high", "1 business day",
+        "the receipt told the agency why and how to mend it; see that the corrected file comes",
+    ),
+    "file_unfit": Kind(
+        "a file could not be fetched as it was declared, or is too large, and was put aside",
+        "operations", "high", "1 business day",
+        "the receipt told the agency; see that the file comes again, whole",
+    ),
+    "file_unjudged": Kind(
+        "we failed to judge a file: a fault of ours, not of the file's",
+        "operations", "critical", "4 hours",
+        "`consign doctor` names the fault; mend it and run `consign collect`: the file is kept and judged then",
+        recurs=True,
+    ),
+    # -- what we send --------------------------------------------------------------------------------------------------
+    "presumed_long": Kind(
+        "a delivery could neither be proved nor disproved, and the agency has not answered it since",
+        "operations", "high", "1 business day",
+        "ask the agency whether it has the file; its acknowledgement resolves this",
+    ),
+    "transmission_stuck": Kind(
+        "a file has waited for longer than the setting allows and is not with the agency",
+        "operations", "high", "1 business day",
+        "`consign deliver AGENCY` says what stops it; it resolves itself when the file is out",
+    ),
+    "circuit_open": Kind(
+        "the agency's server does not answer, and is asked again with growing pauses",
+        "operations", "high", "4 hours",
+        "ask the agency; `consign agency circuit AGENCY --reset` tries at once; it resolves itself when the server"
+        " answers",
+        recurs=True,
+    ),
+    "connection_refused_for_good": Kind(
+        "the agency's server shows another host key, refuses our login, or has no safe drop: trying again cannot help",
+        "operations", "critical", "4 hours",
+        "compare the host key's fingerprint with the agency by telephone, or have it admit our key; then"
+        " `consign agency circuit AGENCY --reset`",
+        recurs=True,
+    ),
+    # -- clocks --------------------------------------------------------------------------------------------------------
+    "late_acknowledgement": Kind(
+        "a placement has not been acknowledged in the time of the contract",
+        "portfolio manager", "high", "1 business day",
+        "ask the agency for its acknowledgement; until then nobody knows whether it works the accounts",
+    ),
+    "unconfirmed_recall": Kind(
+        "recalled accounts have not been confirmed in the time of the contract: debtors may be chased after paying",
+        "portfolio manager", "critical", "4 hours",
+        "call the agency today, and stop new placements if it cannot say that it has stopped",
+    ),
+    "overdue_erasure": Kind(
+        "an erasure has not been certified in the time of the contract",
+        "compliance", "high", "2 business days",
+        "ask the agency for its certificate; the law asks us",
+    ),
+    "silent_agency": Kind(
+        "the agency holds accounts and has reported no activity for longer than the contract allows",
+        "portfolio manager", "normal", "2 business days",
+        "ask the agency whether it works the accounts; its next activity file resolves this",
+        recurs=True,
+    ),
+    # -- the house -----------------------------------------------------------------------------------------------------
+    "key_expiring": Kind(
+        "a key will expire soon, or has expired",
+        "operations", "high", "5 business days",
+        "`consign keys list` shows it; rotate ours, or ask the agency for its new one and compare fingerprints",
+        recurs=True,
+    ),
+    "calendar_unknown": Kind(
+        "the holidays of a year are not known yet: its business days are weekdays that are no fixed holiday",
+        "operations", "normal", "10 business days",
+        "update the `holidays` package, or state the year in the file of the setting `calendars`",
+        recurs=True,
+    ),
+})  # fmt: skip
