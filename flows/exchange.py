@@ -21,9 +21,6 @@ from infra.wiring import desk
 from infra.workers import AgencyBusy
 from models.errors import ConsignError
 
-WAIT_SECONDS = 60.0
-"""How long a verb that was asked for waits for another worker at the same agency."""
-
 
 @dataclass(frozen=True)
 class Exchanged:
@@ -151,7 +148,7 @@ def send_pending() -> Exchanged:
     """Everything that waits for any agency is sent; another worker at the same agency is waited for."""
     with desk().database.read() as connection:
         waiting = exchange.agencies_with_pending(connection)
-    return each(send, waiting, WAIT_SECONDS)
+    return each(send, waiting, desk().settings.busy_wait)
 
 
 def exchanged(parts: Iterable[dict[str, int]]) -> Exchanged:

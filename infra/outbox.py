@@ -35,14 +35,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
+    from stamina import Attempt
 
     from connectors.layouts.package import Written
     from infra.wiring import Desk
     from infra.workers import Held
     from keys.sealing import SealedBy
-
-ABANDONED_SECONDS = 86_400.0
-"""Another machine's worker may share our folders: what it left is taken for abandoned after a day."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,10 @@ def suffix_of(suite: str) -> str:
 def drop_settings(desk: Desk, agency: Row[Any]) -> SftpSettings | FolderSettings:
     """How to reach the agency. Raises ConfigurationError where its row does not say."""
     stated: Mapping[str, Any] = json.loads(agency.drop)
-    limits: dict[str, Any] = {"max_bytes": desk.settings.max_inbound_bytes}
+    limits: dict[str, Any] = {
+        "max_bytes": desk.settings.max_inbound_bytes,
+        "settle_seconds": desk.settings.settle_seconds,
+    }
     places: dict[str, Any] = {name: stated[name] for name in ("to_agency", "from_agency") if name in stated}
     if stated.get("kind") == "folder":
         return FolderSettings(root=Path(stated["root"]), **places, **limits)
@@ -100,13 +101,15 @@ def scratch(desk: Desk) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def sweep(desk: Desk, older_than_seconds: float = ABANDONED_SECONDS) -> int:
+def sweep(desk: Desk, older_than_seconds: float | None = None) -> int:
     """Plaintext that killed runs left in the scratch folder is gone, and so are their half-written sealed files.
 
-    What a dead worker of this machine left goes at once; what belongs to nobody known here, when it is that old.
-    Returns how many were removed.
+    What a dead worker of this machine left goes at once; what belongs to nobody known here, when it is that old (unless
+    said otherwise, `abandoned_seconds`): another machine's worker may share our folders. Returns how many were removed.
     """
     removed = 0
+    if older_than_seconds is None:
+        older_than_seconds = desk.settings.abandoned_seconds
     for path in desk.folder("scratch").iterdir():
         with suppress(FileNotFoundError):  # another worker sweeps too
             if workers.is_dead(path.name) or time.time() - path.stat().st_mtime >= older_than_seconds:
@@ -305,7 +308,7 @@ def deliver(desk: Desk, drop: Drop, transmission_id: int, held: Held | None = No
     sidecars = {side.name.removeprefix(row.name): side for side in suite_sidecars(row.name, file)}
     pushed = Pushed.PRESUMED
     try:
-        for attempt in attempts(desk.settings.delivery_attempts):
+        for attempt in _tries(desk):
             with attempt:
                 with desk.database.read() as connection:
                     intent = exchange.transmission(connection, transmission_id).intent_at
@@ -325,6 +328,12 @@ def deliver(desk: Desk, drop: Drop, transmission_id: int, held: Held | None = No
     with desk.database.write() as connection:
         record_delivered(connection, desk, row, state)
     return row, state
+
+
+def _tries(desk: Desk) -> Iterator[Attempt]:
+    """The tries of one delivery, as the settings bound them."""
+    at = desk.settings
+    return attempts(at.delivery_attempts, at.delivery_first_wait, at.delivery_longest_wait, at.delivery_within)
 
 
 def record_delivered(connection: Connection, desk: Desk, row: Row[Any], state: str) -> None:

@@ -6,13 +6,15 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from models.calendar import Span, SpanFault
 
 
 class Settings(BaseSettings):
@@ -40,7 +42,24 @@ class Settings(BaseSettings):
     connect_timeout: float = Field(default=20.0, gt=0, description="seconds to connect, greet and log in")
     stall_timeout: float = Field(default=60.0, gt=0, description="seconds without a byte before a transfer ends")
     delivery_attempts: int = Field(default=4, ge=1, description="tries of one delivery, with growing pauses")
+    delivery_within: float = Field(
+        default=120.0, gt=0, description="seconds in which those tries are begun; a longer outage is the next run's"
+    )
+    delivery_first_wait: float = Field(default=1.0, gt=0, description="seconds before the second try, and their jitter")
+    delivery_longest_wait: float = Field(default=20.0, gt=0, description="the longest pause between two tries, seconds")
+    settle_seconds: float = Field(
+        default=5.0, ge=0, description="between two looks at a file that nothing declares complete"
+    )
     lease_seconds: float = Field(default=900.0, gt=0, description="how long a worker may hold a transmission")
+    busy_wait: float = Field(
+        default=60.0, ge=0, description="seconds that placing and recalling wait for another worker at the agency"
+    )
+    abandoned_seconds: float = Field(
+        default=86_400.0, gt=0, description="age at which what another machine's worker left in our folders is removed"
+    )
+    database_wait: float = Field(
+        default=120.0, gt=0, description="seconds to wait for the store: for a lock, a connection, an answer to a login"
+    )
     max_inbound_bytes: int = Field(
         default=512 << 20,
         ge=1,
@@ -53,6 +72,16 @@ class Settings(BaseSettings):
     )
     recall_days: int = Field(default=5, ge=0, description="days an agency has to confirm a recall")
     erasure_days: int = Field(default=30, ge=0, description="days an agency has to certify an erasure")
+    acknowledge_within: str = Field(
+        default="2 business days", description="how long an agency may take to acknowledge a placement"
+    )
+    report_activity_every: str = Field(
+        default="7 days", description="how often an agency that holds accounts must report its activity"
+    )
+    calendar: str = Field(
+        default="CN", description="whose holidays count: a country, `weekends`, or a heading of `calendars`"
+    )
+    calendars: Path | None = Field(default=None, description="TOML file with calendars of one's own")
     own_key_days: int = Field(default=365, ge=1, description="how long our own sealing keys are valid")
 
     @classmethod
@@ -66,6 +95,16 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then mounted secrets, then `consign.toml`."""
         return init_settings, env_settings, file_secret_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("acknowledge_within", "report_activity_every")
+    @classmethod
+    def _a_span(cls, text: str) -> str:
+        """A span of time, as models.calendar reads it."""
+        try:
+            return str(Span.parse(text))
+        except SpanFault as error:
+            message = f"{error}: {error.fix}"
+            raise ValueError(message) from None
 
     @property
     def database_url(self) -> str:

@@ -41,7 +41,9 @@ class Desk:
     @cached_property
     def database(self) -> Database:
         """The store."""
-        return Database(self.settings.database_url, durable=self.settings.durable)
+        return Database(
+            self.settings.database_url, durable=self.settings.durable, wait_seconds=self.settings.database_wait
+        )
 
     @cached_property
     def keyring(self) -> Keyring:

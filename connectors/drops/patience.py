@@ -18,17 +18,22 @@ FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 20.0
 
 
-def attempts(most: int = ATTEMPTS, first_wait: float = FIRST_WAIT_SECONDS) -> Iterator[stamina.Attempt]:
-    """Up to `most` attempts, each a context; the last error, and any final one, comes out of it.
+def attempts(
+    most: int = ATTEMPTS,
+    first_wait: float = FIRST_WAIT_SECONDS,
+    longest_wait: float = LONGEST_WAIT_SECONDS,
+    within: float = WITHIN_SECONDS,
+) -> Iterator[stamina.Attempt]:
+    """Up to `most` attempts begun within so many seconds, each a context; the last error, and any final one, comes out.
 
     Read what is recorded anew in each: whether the intent to publish was recorded may have changed since the last.
     """
     yield from stamina.retry_context(
         on=may_mend,
         attempts=most,
-        timeout=WITHIN_SECONDS,
+        timeout=within,
         wait_initial=first_wait,
-        wait_max=LONGEST_WAIT_SECONDS,
+        wait_max=max(first_wait, longest_wait),
         wait_jitter=first_wait,
     )
 

@@ -14,7 +14,7 @@ from sqlmodel import Session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BUSY_SECONDS = 120  # a bulk write of a million rows holds SQLite's one write lock for some seconds
+BUSY_SECONDS = 120.0  # a bulk write of a million rows holds SQLite's one write lock for some seconds
 WRITE_CACHE_KB, READ_CACHE_KB = 16_384, 4_096
 """SQLite's page cache, per connection."""
 
@@ -22,8 +22,9 @@ WRITE_CACHE_KB, READ_CACHE_KB = 16_384, 4_096
 class Database:
     """Opens transactions: `read()` sees a snapshot, `write()` takes the write lock at once and keeps all or nothing."""
 
-    def __init__(self, url: str, *, durable: bool = True) -> None:
+    def __init__(self, url: str, *, durable: bool = True, wait_seconds: float = BUSY_SECONDS) -> None:
         self.durable = durable
+        self.wait_seconds = wait_seconds
         # psycopg 3 is the driver that has COPY; a plain postgresql:// URL means it too
         parsed = make_url(url)
         if parsed.drivername in {"postgresql", "postgres"}:
@@ -39,13 +40,32 @@ class Database:
     def engine(self) -> Engine:
         """The SQLAlchemy engine, made on first use."""
         if not self.is_sqlite:
-            return create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+            return create_engine(
+                self.url,
+                pool_pre_ping=True,
+                pool_size=10,
+                max_overflow=20,
+                pool_timeout=self.wait_seconds,
+                connect_args=self._bounded(),
+            )
         if self.url.database and self.url.database != ":memory:":
             Path(self.url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        engine = create_engine(self.url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
-        event.listen(engine, "connect", partial(_prepare_sqlite, durable=self.durable))
+        engine = create_engine(self.url, connect_args={"timeout": self.wait_seconds, "check_same_thread": False})
+        event.listen(
+            engine, "connect", partial(_prepare_sqlite, durable=self.durable, busy_ms=int(self.wait_seconds * 1000))
+        )
         event.listen(engine, "begin", _begin_sqlite)
         return engine
+
+    def _bounded(self) -> dict[str, Any]:
+        """PostgreSQL's own waits, which have no end by default: to log in, for a lock, for a server that is gone."""
+        given = dict(self.url.query)
+        options = str(given.get("options", ""))
+        return {
+            "connect_timeout": given.get("connect_timeout", max(2, int(self.wait_seconds))),
+            "tcp_user_timeout": given.get("tcp_user_timeout", int(self.wait_seconds * 1000)),
+            "options": f"-c lock_timeout={int(self.wait_seconds * 1000)} {options}".strip(),
+        }
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -75,14 +95,14 @@ class Database:
             self.engine.dispose()
 
 
-def _prepare_sqlite(connection: Any, _record: Any, *, durable: bool) -> None:
+def _prepare_sqlite(connection: Any, _record: Any, *, durable: bool, busy_ms: int) -> None:
     connection.isolation_level = None  # SQLAlchemy's "begin" below speaks for itself
     cursor = connection.cursor()
     for pragma in (
         "page_size=16384",  # of a new store: a million rows take a fifth less time than with 4096
         "journal_mode=WAL",
         f"synchronous={'FULL' if durable else 'NORMAL'}",  # FULL: a commit that was reported survives a power cut
-        f"busy_timeout={BUSY_SECONDS * 1000}",
+        f"busy_timeout={busy_ms}",
         "foreign_keys=ON",
         "secure_delete=ON",  # erased identities leave no bytes in free pages
         "temp_store=MEMORY",

@@ -89,7 +89,7 @@ def test_plaintext_of_the_dead_goes_at_once_and_that_of_the_living_stays(gateway
     with outbox.scratch(desk) as living:
         assert outbox.sweep(desk) == 2
         assert (living.exists(), dead.exists(), half.exists(), foreign.exists()) == (True, False, False, True)
-        long_ago = time.time() - outbox.ABANDONED_SECONDS
+        long_ago = time.time() - desk.settings.abandoned_seconds
         os.utime(foreign, (long_ago, long_ago))
         assert outbox.sweep(desk) == 1
         assert living.exists()
