@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from keys.errors import OpenRefused, SealRefused
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 Purpose = Literal["pseudonym", "own", "trusted", "data", "secret", "audit", "ssh_client"]
 State = Literal["pending", "valid", "expired", "revoked", "destroyed"]
 
-_INSTANTS: Final = ("created_at", "valid_from", "valid_until", "revoked_at", "destroyed_at")
+_INSTANTS: Final = ("created_at", "valid_from", "valid_until", "revoked_at", "destroyed_at", "confirmed_at")
+NO_SKEW: Final = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A key of the keyring; `secret` never shows in `repr`.
 
-    owner: the agency for `pseudonym` and `trusted`; the suite for `own`; the name or id for the rest.
+    owner: the agency for `pseudonym` and `trusted`; the suite for `own`, with `:lender` behind it where the pair is one
+    lender's alone; the name or id for the rest.
     generation: a letter for pseudonym keys, a number counted up from 1 for the rest.
     """
 
@@ -34,20 +36,26 @@ class Entry:
     valid_until: datetime | None = None
     revoked_at: datetime | None = None
     destroyed_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    """when the other side was first seen to accept it (`ssh_client`)"""
     destroyed: bool = False
     fingerprint: str = ""
     public: Mapping[str, str] = field(default_factory=dict)
     secret: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def state(self, now: datetime) -> State:
-        """Return what the key is good for at `now`; a revocation counts at once, whatever the clock says."""
+    def state(self, now: datetime, skew: timedelta = NO_SKEW) -> State:
+        """Return what the key is good for at `now`; a revocation counts at once, whatever the clock says.
+
+        It is valid from the instant `valid_from` on, and no more at the instant `valid_until`. skew: how far the other
+        side's clock may be off; it widens the window at both ends, for what the other side did.
+        """
         if self.destroyed:
             return "destroyed"
         if self.revoked_at is not None:
             return "revoked"
-        if self.valid_from is not None and now < self.valid_from:
+        if self.valid_from is not None and now < self.valid_from - skew:
             return "pending"
-        if self.valid_until is not None and now >= self.valid_until:
+        if self.valid_until is not None and now >= self.valid_until + skew:
             return "expired"
         return "valid"
 
@@ -63,7 +71,7 @@ class Entry:
         """Return the entry that `as_json` wrote."""
         read = dict(written)
         for name in _INSTANTS:
-            read[name] = datetime.fromisoformat(read[name]) if read[name] else None
+            read[name] = datetime.fromisoformat(read[name]) if read.get(name) else None
         return cls(**read)
 
     def __str__(self) -> str:
@@ -91,12 +99,20 @@ def refuse_to_seal_unless_valid(entry: Entry, now: datetime) -> None:
         )
 
 
-def accepted_signer(candidates: Iterable[Entry], now: datetime, *, file: str) -> Entry:
+def opens(entry: Entry, now: datetime, skew: timedelta = NO_SKEW) -> bool:
+    """Return whether a pair of our own may open what was sealed to it.
+
+    One that is announced and not in force yet opens too: whoever has its public half may be quicker than our clock.
+    """
+    return entry.state(now, skew) in {"valid", "pending"}
+
+
+def accepted_signer(candidates: Iterable[Entry], now: datetime, *, file: str, skew: timedelta = NO_SKEW) -> Entry:
     """Return the valid one of the generations that hold the signing key; raises OpenRefused if none is valid.
 
     candidates: every trusted generation with exactly that key, maybe none.
     """
-    found = sorted(candidates, key=lambda entry: (entry.state(now) == "valid", int(entry.generation)))
+    found = sorted(candidates, key=lambda entry: (entry.state(now, skew) == "valid", int(entry.generation)))
     if not found:
         raise OpenRefused(
             f"{file} is signed with a key that is not pinned for this sender",
@@ -104,7 +120,7 @@ def accepted_signer(candidates: Iterable[Entry], now: datetime, *, file: str) ->
             fix="ask the sender which key signed it; trust it only after comparing fingerprints",
         )
     signer = found[-1]
-    state = signer.state(now)
+    state = signer.state(now, skew)
     if state == "valid":
         return signer
     code: Literal["key_revoked", "key_expired"] = "key_revoked" if state == "revoked" else "key_expired"

@@ -84,6 +84,23 @@ class Keyring:
         """
         return cls(Strongbox.open(path, passphrase=passphrase, key_file=key_file))
 
+    def rewrap(
+        self,
+        *,
+        passphrase: Passphrase | None = None,
+        key_file: Path | None = None,
+        cost: Argon2Cost | None = None,
+    ) -> None:
+        """Seal the keyring under a new root key: a new passphrase, or a new key in `key_file`; no other key changes.
+
+        Killed at any moment, it leaves a keyring that opens: with the old root key, or with the new one.
+        A copy that was made before opens with the old root key alone.
+        """
+        with self._mutex, self._box.locked(exclusive=True):
+            self._load()
+            document = {"entries": [entry.as_json() for entry in self._entries]}
+            self._box.rekey(document, passphrase=passphrase, key_file=key_file, cost=cost or Argon2Cost())
+
     def save(self) -> None:
         """Write the file anew. Every change has been written when its method returns: this only renews the nonce."""
         with self._changing():
@@ -186,21 +203,45 @@ class Keyring:
     # -- sealing keys -----------------------------------------------------------------------------------------
 
     def own_keys(self, suite: str) -> list[Entry]:
-        """Return our own pairs of a suite, newest first, expired and revoked ones too."""
+        """Return our own pairs of a suite, newest first, expired and revoked ones too; not those of a lender's own."""
         return self._of("own", suite)
 
-    def new_own_keys(self, suite: str, now: datetime, valid_days: int = DEFAULT_VALID_DAYS) -> Entry:
-        """Return a fresh pair of our own; files sealed to the older ones still open until those expire."""
-        valid_until = _aware(now) + timedelta(days=valid_days)
-        made = suite_named(suite).new_keys(now, valid_until)
+    def signing_keys(self, suite: str, now: datetime, lender: str = "") -> list[Entry]:
+        """Return the pairs that sign for a lender, newest first: its own from when the first of them is in force."""
+        mine = self._of("own", owner_of(suite, lender)) if lender else []
+        begun = any(entry.state(now) != "pending" for entry in mine)
+        return mine if begun else self.own_keys(suite)
+
+    def opening_keys(self, suite: str, lender: str = "") -> list[Entry]:
+        """Return the pairs that open what was sealed for a lender, newest first: its own and those of everybody."""
+        mine = self._of("own", owner_of(suite, lender)) if lender else []
+        return [*mine, *self.own_keys(suite)]
+
+    def new_own_keys(
+        self,
+        suite: str,
+        now: datetime,
+        valid_days: int = DEFAULT_VALID_DAYS,
+        *,
+        valid_from: datetime | None = None,
+        lender: str = "",
+    ) -> Entry:
+        """Return a fresh pair of our own; files sealed to the older ones still open until those expire.
+
+        valid_from: when it begins to sign, for a pair that is announced first. lender: whose alone it is.
+        """
+        begins = _aware(valid_from or now)
+        valid_until = begins + timedelta(days=valid_days)
+        made = suite_named(suite).new_keys(_aware(now), valid_until)
+        owner = owner_of(suite, lender)
         with self._changing() as entries:
             entry = Entry(
                 purpose="own",
-                owner=suite,
-                generation=_next_number(entries, "own", suite),
+                owner=owner,
+                generation=_next_number(entries, "own", owner),
                 suite=suite,
                 created_at=now,
-                valid_from=now,
+                valid_from=begins,
                 valid_until=valid_until,
                 fingerprint=made.fingerprint,
                 public=made.public,
@@ -209,16 +250,15 @@ class Keyring:
             entries.append(entry)
         return entry
 
-    def public_keys(self, suite: str, now: datetime | None = None) -> dict[str, str]:
+    def public_keys(self, suite: str, now: datetime | None = None, lender: str = "") -> dict[str, str]:
         """Return what to give an agency: `encrypt` and `verify` as `trust` takes them, and their fingerprints.
 
         Of the newest pair that is not revoked (and, given `now`, is valid).  Raises KeyUnknown if there is none.
         """
-        for entry in self.own_keys(suite):
+        candidates = self.own_keys(suite) if now is None else self.signing_keys(suite, now, lender)
+        for entry in candidates:
             if entry.revoked_at is None and (now is None or entry.state(now) == "valid"):
-                until = entry.valid_until.isoformat() if entry.valid_until else ""
-                shown = {name: text for name, text in entry.public.items() if not name.endswith("_packets")}
-                return shown | {"suite": suite, "generation": entry.generation, "valid_until": until}
+                return shown(entry)
         raise KeyUnknown(
             f"the keyring has no valid {suite} key of our own", fix=f"run `consign keys rotate own {suite}`"
         )
@@ -233,14 +273,24 @@ class Keyring:
         now: datetime,
         valid_days: int = DEFAULT_VALID_DAYS,
         valid_until: datetime | None = None,
+        valid_from: datetime | None = None,
     ) -> dict[str, str]:
         """Pin the agency's public keys as its next generation and return their fingerprints, to be compared by voice.
 
-        They count until `valid_until`, else for `valid_days`, and never beyond what the key says of itself.
-        Raises KeyUnfit for a text that is not such a public key, and for a key that was revoked before.
+        They count from `valid_from` (else now) until `valid_until`, else for `valid_days`, and never beyond what the
+        key says of itself. Older generations go on counting until their own end.
+        Raises KeyUnfit for a text that is not such a public key, for a key that was revoked before, and for one that
+        would end before it begins.
         """
         read = suite_named(suite).read_public(encrypt, verify, _aware(now))
-        until = _aware(valid_until or now + timedelta(days=valid_days))
+        begins = _aware(valid_from or now)
+        until = _aware(valid_until or begins + timedelta(days=valid_days))
+        until = min(until, read.expires_at) if read.expires_at else until
+        if until <= begins:
+            raise KeyUnfit(
+                f"the key {read.fingerprint} of {agency} would end at {until.isoformat()}, before it begins",
+                fix="give a later end, or ask the agency for a key that is valid for longer",
+            )
         with self._changing() as entries:
             _refuse_revoked(agency, {read.fingerprint, read.public["encrypt_fingerprint"]}, entries)
             entry = Entry(
@@ -249,8 +299,8 @@ class Keyring:
                 generation=_next_number(entries, "trusted", agency),
                 suite=suite,
                 created_at=now,
-                valid_from=now,
-                valid_until=min(until, read.expires_at) if read.expires_at else until,
+                valid_from=begins,
+                valid_until=until,
                 fingerprint=read.fingerprint,
                 public=read.public,
             )
@@ -275,10 +325,29 @@ class Keyring:
         )
 
     def revoke_own(self, suite: str, generation: str, now: datetime) -> None:
-        """Make a pair of our own count no more: neither to sign with nor to open with."""
+        """Make a pair of our own count no more: neither to sign with nor to open with. suite: or `suite:lender`."""
         self._revoke(
             lambda entry: entry.purpose == "own" and entry.owner == suite, f"our {suite} keys", generation, now
         )
+
+    def revoke_client(self, name: str, generation: str, now: datetime) -> None:
+        """Make an SSH client key count no more: it is not offered to any server again."""
+        self._revoke(
+            lambda entry: entry.purpose == "ssh_client" and entry.owner == name, f"SSH client {name}", generation, now
+        )
+
+    def shorten(self, purpose: Purpose, owner: str, generation: str, until: datetime) -> Entry:
+        """Let a key end at `until`, if it would have lasted longer, and return it as it is now.
+
+        Raises KeyUnknown if there is no such key.
+        """
+        with self._changing() as entries:
+            for at, entry in enumerate(entries):
+                if (entry.purpose, entry.owner, entry.generation) == (purpose, owner, str(generation)):
+                    ends = min(_aware(until), entry.valid_until) if entry.valid_until else _aware(until)
+                    entries[at] = replace(entry, valid_until=ends)
+                    return entries[at]
+        raise KeyUnknown(f"there is no {purpose} key {generation} of {owner}", fix="run `consign keys list`")
 
     def _revoke(self, meant: Callable[[Entry], bool], whose: str, generation: str, now: datetime) -> None:
         with self._changing() as entries:
@@ -361,14 +430,34 @@ class Keyring:
             for entry in reversed(self._of("audit"))
         }
 
-    def ssh_client_key(self, name: str, now: datetime | None = None) -> str:
-        """Return the OpenSSH private key text for an SFTP account, made at the first call."""
-        signer = Ed25519PrivateKey.from_private_bytes(_key(self._named("ssh_client", name, _new_signer, now)))
-        return signer.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    def ssh_client_key(self, name: str, now: datetime | None = None, valid_days: int | None = None) -> str:
+        """Return the OpenSSH private key text of the newest key for an SFTP account, made at the first call.
+
+        valid_days: how long a key that is made now lasts; None for one without an end.
+        """
+        return ssh_private(self._named("ssh_client", name, _new_signer, now, valid_days=valid_days))
 
     def ssh_client_public(self, name: str, now: datetime | None = None) -> str:
         """Return the public key line to give the agency for its authorized_keys."""
         return self._named("ssh_client", name, _new_signer, now).public["line"]
+
+    def ssh_clients(self, name: str) -> list[Entry]:
+        """Return every key for an SFTP account, newest first, expired and revoked ones too."""
+        return self._of("ssh_client", name)
+
+    def confirm_client(self, name: str, fingerprint: str, now: datetime) -> Entry | None:
+        """Remember that a server let us in with this key; return its entry if that is news, else None."""
+        known = [entry for entry in self.ssh_clients(name) if entry.fingerprint == fingerprint]
+        if not known or known[0].confirmed_at is not None:
+            return None
+        with self._changing() as entries:
+            for at, entry in enumerate(entries):
+                if (entry.purpose, entry.owner, entry.fingerprint) == ("ssh_client", name, fingerprint):
+                    if entry.confirmed_at is not None:
+                        return None
+                    entries[at] = replace(entry, confirmed_at=_aware(now))
+                    return entries[at]
+        return None
 
     def _named(
         self,
@@ -378,6 +467,7 @@ class Keyring:
         now: datetime | None,
         *,
         create: bool = True,
+        valid_days: int | None = None,
     ) -> Entry:
         """Return the newest entry of that name; two processes that both find none end up with the same one."""
         found = self._of(purpose, name)
@@ -387,25 +477,34 @@ class Keyring:
             raise KeyUnknown(f"the keyring has no {purpose} named {name}", fix="open the keyring that it was made in")
         with self._changing() as entries:
             there = [entry for entry in entries if entry.purpose == purpose and entry.owner == name]
-            return there[-1] if there else _added(entries, purpose, name, make, now)
+            return there[-1] if there else _added(entries, purpose, name, make, now, valid_days)
 
     # -- people -----------------------------------------------------------------------------------------------
 
     def rotate(
-        self, purpose: Purpose, owner: str, now: datetime, *, valid_days: int = DEFAULT_VALID_DAYS
+        self,
+        purpose: Purpose,
+        owner: str,
+        now: datetime,
+        *,
+        valid_days: int = DEFAULT_VALID_DAYS,
+        valid_from: datetime | None = None,
     ) -> dict[str, Any]:
         """Add the next generation of a pseudonym, own, audit or ssh_client key and return its line of the inventory.
 
+        owner: of own keys the suite, or `suite:lender`. valid_from: of own keys alone; the others count at once.
+        valid_days: of own and SSH client keys.
         Older generations go on opening and verifying; revoke them to end that.  Raises KeyUnfit for a purpose
         whose keys cannot be replaced without rewriting what they protect.
         """
         if purpose == "pseudonym":
             self.new_pseudonym_key(owner, now)
         elif purpose == "own":
-            self.new_own_keys(owner, now, valid_days)
+            suite, _, lender = owner.partition(":")
+            self.new_own_keys(suite, now, valid_days, valid_from=valid_from, lender=lender)
         elif purpose in {"audit", "ssh_client"}:
             with self._changing() as entries:
-                _added(entries, purpose, owner, _new_signer, now)
+                _added(entries, purpose, owner, _new_signer, now, valid_days if purpose == "ssh_client" else None)
         else:
             raise KeyUnfit(
                 f"{purpose} keys do not rotate by themselves",
@@ -428,6 +527,7 @@ def _line(entry: Entry, now: datetime) -> dict[str, Any]:
         "generation": entry.generation,
         "fingerprint": entry.fingerprint,
         "created": entry.created_at,
+        "begins": entry.valid_from,
         "expires": entry.valid_until,
         "state": state,
         "days_left": left,
@@ -440,6 +540,7 @@ def _added(
     name: str,
     make: Callable[[], tuple[dict[str, str], dict[str, str]]],
     now: datetime | None,
+    valid_days: int | None = None,
 ) -> Entry:
     secret, public = make()
     entry = Entry(
@@ -448,12 +549,35 @@ def _added(
         generation=_next_number(entries, purpose, name),
         created_at=now,
         valid_from=now,
+        valid_until=now + timedelta(days=valid_days) if now is not None and valid_days is not None else None,
         fingerprint=public.get("fingerprint", ""),
         public=public,
         secret=secret,
     )
     entries.append(entry)
     return entry
+
+
+def owner_of(suite: str, lender: str) -> str:
+    """Return whose an own pair of a suite is: everybody's here, or one lender's alone."""
+    return f"{suite}:{lender}" if lender else suite
+
+
+def shown(entry: Entry) -> dict[str, str]:
+    """Return the public halves of an own pair as people and agencies get them."""
+    public = {name: text for name, text in entry.public.items() if not name.endswith("_packets")}
+    return public | {
+        "suite": entry.suite,
+        "generation": entry.generation,
+        "valid_from": entry.valid_from.isoformat() if entry.valid_from else "",
+        "valid_until": entry.valid_until.isoformat() if entry.valid_until else "",
+    }
+
+
+def ssh_private(entry: Entry) -> str:
+    """Return an SSH client key's OpenSSH private key text."""
+    signer = Ed25519PrivateKey.from_private_bytes(_key(entry))
+    return signer.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
 
 
 def _new_signer() -> tuple[dict[str, str], dict[str, str]]:

@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import secrets
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from keys.errors import KeyringLocked
-from keys.files import PRIVATE, readable_by_others, write_private
+from keys.files import PRIVATE, flush, readable_by_others, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,11 +51,12 @@ class Argon2Cost:
 class Strongbox:
     """An open box: it knows the root key, which never shows."""
 
-    def __init__(self, path: Path, header: Mapping[str, Any], root: bytes) -> None:
+    def __init__(self, path: Path, header: Mapping[str, Any], root: bytes, key_file: Path | None) -> None:
         """Bind a box; use `create` or `open`."""
         self.path = path
         self._header = dict(header)
         self._root = root
+        self._key_file = key_file
         self._seen: tuple[int, int, int] | None = None
 
     @classmethod
@@ -69,10 +70,7 @@ class Strongbox:
         cost: Argon2Cost,
     ) -> Self:
         """Write a box that holds the document; a key file that is not there yet is made."""
-        header: dict[str, Any] = {"format": _FORMAT, "version": _VERSION, "root": {"kind": "key_file"}}
-        if _by_passphrase(passphrase, key_file):
-            salt = base64.b64encode(secrets.token_bytes(_SALT_BYTES)).decode()
-            header["root"] = {"kind": "argon2id", "salt": salt} | asdict(cost)
+        header = _new_header(cost, by_passphrase=_by_passphrase(passphrase, key_file))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(path, exclusive=True):
             if path.exists():
@@ -81,9 +79,8 @@ class Strongbox:
                     fix="open it, or choose another path; its keys could not be had again",
                 )
             if key_file is not None and not key_file.exists():
-                key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                write_private(key_file, base64.b64encode(secrets.token_bytes(_ROOT_BYTES)) + b"\n")
-            box = cls(path, header, _root(header["root"], path, passphrase, key_file))
+                _new_key_file(key_file)
+            box = cls(path, header, _root(header["root"], path, passphrase, key_file), key_file)
             box.store(document)
         return box
 
@@ -97,7 +94,7 @@ class Strongbox:
             raise KeyringLocked(
                 f"the keyring {path} opens with a {wanted}", fix=f"give the {wanted} that it was made with"
             )
-        return cls(path, header, _root(header["root"], path, passphrase, key_file))
+        return cls(path, header, _root(header["root"], path, passphrase, key_file), key_file)
 
     @contextmanager
     def locked(self, *, exclusive: bool) -> Iterator[None]:
@@ -112,9 +109,66 @@ class Strongbox:
     def load(self) -> dict[str, Any]:
         """Return the document; the lock is held."""
         self._header, sealed = _read(self.path)
-        document = _opened(self._root, self._header, sealed, self.path)
+        try:
+            document = _opened(self._root, self._header, sealed, self.path)
+        except KeyringLocked:
+            found = self._rekeyed(sealed)
+            if found is None:
+                raise
+            document = found
         self._seen = self._mark()
         return document
+
+    def _rekeyed(self, sealed: bytes) -> dict[str, Any] | None:
+        """Return the document, if the root key was changed since we took it: by another process, or by one killed.
+
+        A change of the key file that was killed between its two renames is completed here.
+        """
+        if self._key_file is None or self._header["root"]["kind"] != "key_file":
+            return None
+        for candidate in (self._key_file, _waiting(self._key_file)):
+            try:
+                root = _from_key_file(candidate)
+                document = _opened(root, self._header, sealed, self.path)
+            except KeyringLocked:
+                continue
+            self._root = root
+            if candidate != self._key_file:
+                _put_in_place(self._key_file)
+            return document
+        return None
+
+    def rekey(
+        self,
+        document: Mapping[str, Any],
+        *,
+        passphrase: Passphrase | None,
+        key_file: Path | None,
+        cost: Argon2Cost,
+    ) -> None:
+        """Seal the document under a new root key; the lock is held exclusively.
+
+        A new passphrase is one rename. A new key file is two, so the new root key waits beside the old one until the
+        box is sealed under it: whoever finds it waiting knows what was under way (`load`). Raises KeyringLocked, with
+        nothing changed, for another file that is there already.
+        """
+        header = _new_header(cost, by_passphrase=_by_passphrase(passphrase, key_file))
+        if key_file is None:
+            root = _root(header["root"], self.path, passphrase, None)
+        else:
+            same = self._key_file is not None and key_file.absolute() == self._key_file.absolute()
+            if not same and key_file.exists():
+                raise KeyringLocked(
+                    f"there is a file at {key_file} already", fix="name a new file: nothing is written over a key"
+                )
+            made = _waiting(key_file) if same else key_file
+            _new_key_file(made)
+            root = _from_key_file(made)
+        self._header, self._root = header, root
+        self.store(document)
+        if key_file is not None and made != key_file:
+            _put_in_place(key_file)
+        self._key_file = key_file
 
     def store(self, document: Mapping[str, Any]) -> None:
         """Replace the file, and overwrite the bytes of the one it replaces; the lock is held exclusively."""
@@ -149,6 +203,38 @@ def _locked(path: Path, *, exclusive: bool) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _new_header(cost: Argon2Cost, *, by_passphrase: bool) -> dict[str, Any]:
+    header: dict[str, Any] = {"format": _FORMAT, "version": _VERSION, "root": {"kind": "key_file"}}
+    if by_passphrase:
+        salt = base64.b64encode(secrets.token_bytes(_SALT_BYTES)).decode()
+        header["root"] = {"kind": "argon2id", "salt": salt} | asdict(cost)
+    return header
+
+
+def _new_key_file(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(path, base64.b64encode(secrets.token_bytes(_ROOT_BYTES)) + b"\n")
+
+
+def _waiting(key_file: Path) -> Path:
+    """Return where the next root key waits while the box is sealed under it."""
+    return key_file.with_name(key_file.name + ".new")
+
+
+def _put_in_place(key_file: Path) -> None:
+    """Let the waiting root key be the key file, and overwrite the bytes of the one before; twice changes nothing."""
+    old = os.open(key_file, os.O_RDWR) if key_file.exists() else None
+    try:
+        with suppress(FileNotFoundError):  # another process that found it waiting was quicker
+            _waiting(key_file).replace(key_file)
+            flush(key_file.parent)
+        if old is not None:
+            _overwrite(old)
+    finally:
+        if old is not None:
+            os.close(old)
 
 
 def _by_passphrase(passphrase: Passphrase | None, key_file: Path | None) -> bool:

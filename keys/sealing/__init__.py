@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from keys.entries import why_not
+from keys.entries import NO_SKEW, why_not
 from keys.errors import KeyUnknown, OpenRefused, SealRefused
 from keys.sealing.age import AgeSuite
 from keys.sealing.openpgp import OpenPgpSuite
@@ -16,13 +16,13 @@ from keys.sealing.suite import Opened, SealedBy, Suite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from keys.entries import Entry
     from keys.keyring import Keyring
 
-__all__ = ["SUITES", "Opened", "SealedBy", "Suite", "open_from", "seal_for", "suite_named"]
+__all__ = ["SUITES", "Opened", "SealedBy", "Suite", "newest_valid", "open_from", "seal_for", "sign_for", "suite_named"]
 
 SUITES: Final[Mapping[str, Suite]] = {suite.name: suite for suite in (AgeSuite(), OpenPgpSuite())}
 
@@ -34,14 +34,17 @@ def suite_named(name: str) -> Suite:
     return SUITES[name]
 
 
-def seal_for(keyring: Keyring, agency: str, suite: str, plain: Path, sealed: Path, now: datetime) -> SealedBy:
+def seal_for(
+    keyring: Keyring, agency: str, suite: str, plain: Path, sealed: Path, now: datetime, *, lender: str = ""
+) -> SealedBy:
     """Write `sealed`, signed with our newest valid key and encrypted to the agency's newest valid one.
 
+    lender: for whom; its own pair signs, if it has one in force.
     Raises SealRefused, with nothing written, if either side has no valid key.
     """
     by = suite_named(suite)
-    signer = _newest(keyring.own_keys(suite), f"we have no {suite} key of our own", now)
-    recipient = _newest(keyring.trusted_keys(agency, suite), f"{agency} has given us no {suite} key", now)
+    signer = newest_valid(keyring.signing_keys(suite, now, lender), f"we have no {suite} key of our own", now)
+    recipient = newest_valid(keyring.trusted_keys(agency, suite), f"{agency} has given us no {suite} key", now)
     by.seal(plain, sealed, signer=signer, recipients=[recipient], now=now)
     return SealedBy(
         suite=suite,
@@ -53,9 +56,30 @@ def seal_for(keyring: Keyring, agency: str, suite: str, plain: Path, sealed: Pat
     )
 
 
-def open_from(keyring: Keyring, agency: str, suite: str, sealed: Path, plain: Path, now: datetime) -> Opened:
-    """Write `plain` if the agency signed `sealed` with a valid key and sealed it to a valid key of ours.
+def sign_for(keyring: Keyring, suite: str, file: Path, signature: Path, now: datetime, *, lender: str = "") -> Entry:
+    """Write a detached signature over `file` with our newest valid key, and return that key.
 
+    Raises SealRefused, with nothing written, if there is none.
+    """
+    signer = newest_valid(keyring.signing_keys(suite, now, lender), f"we have no {suite} key of our own", now)
+    suite_named(suite).sign(file, signature, signer=signer, now=now)
+    return signer
+
+
+def open_from(
+    keyring: Keyring,
+    agency: str,
+    suite: str,
+    sealed: Path,
+    plain: Path,
+    now: datetime,
+    *,
+    lender: str = "",
+    skew: timedelta = NO_SKEW,
+) -> Opened:
+    """Write `plain` if the agency signed `sealed` with a valid key and sealed it to a key of ours that opens.
+
+    lender: for whom it is; its own pairs open it too. skew: how far the agency's clock may be off.
     Raises OpenRefused with its `code`, and leaves no plaintext, otherwise.
     """
     by = suite_named(suite)
@@ -66,17 +90,17 @@ def open_from(keyring: Keyring, agency: str, suite: str, sealed: Path, plain: Pa
             code="unknown_key",
             fix="compare fingerprints with the agency, then trust its key",
         )
-    identities = keyring.own_keys(suite)
+    identities = keyring.opening_keys(suite, lender)
     if not identities:
         raise OpenRefused(
             f"{sealed.name}: we have no {suite} key of our own",
             code="unknown_key",
             fix="make one with `consign keys rotate` and give the agency its public half",
         )
-    return by.open(sealed, plain, identities=identities, verifiers=verifiers, now=now)
+    return by.open(sealed, plain, identities=identities, verifiers=verifiers, now=now, skew=skew)
 
 
-def _newest(entries: Sequence[Entry], none_at_all: str, now: datetime) -> Entry:
+def newest_valid(entries: Sequence[Entry], none_at_all: str, now: datetime) -> Entry:
     """Return the newest valid key, of entries that come newest first; raises SealRefused if there is none."""
     for entry in entries:
         if entry.state(now) == "valid":

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import pyrage
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from keys.entries import accepted_signer, refuse_to_seal_unless_valid, why_not
+from keys.entries import NO_SKEW, accepted_signer, opens, refuse_to_seal_unless_valid, why_not
 from keys.errors import KeyUnfit, OpenRefused, SealRefused
 from keys.files import replacing, system_fault, write_private
 from keys.sealing import sshsig
@@ -24,7 +24,7 @@ from keys.sealing.suite import NewKeys, Opened, PublicKeys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from keys.entries import Entry
@@ -74,7 +74,7 @@ class AgeSuite:
             refuse_to_seal_unless_valid(entry, now)
         if not recipients:
             raise SealRefused(f"{sealed.name}: no recipient to seal to")
-        key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(signer.secret["signer"]))
+        key = _signing_key(signer)
         to = [pyrage.x25519.Recipient.from_str(entry.public["encrypt"]) for entry in recipients]
         (signature,) = self.sidecars(sealed)
         with replacing(sealed) as unfinished:
@@ -85,12 +85,19 @@ class AgeSuite:
             write_private(signature, sshsig.sign(unfinished, key).encode())
 
     def open(
-        self, sealed: Path, plain: Path, *, identities: Sequence[Entry], verifiers: Sequence[Entry], now: datetime
+        self,
+        sealed: Path,
+        plain: Path,
+        *,
+        identities: Sequence[Entry],
+        verifiers: Sequence[Entry],
+        now: datetime,
+        skew: timedelta = NO_SKEW,
     ) -> Opened:
         """Write `plain`, once the signature beside `sealed` is a pinned key's over these very bytes."""
         head = _head(sealed)
-        signer = self._signer(sealed, verifiers, now)
-        usable = [entry for entry in identities if entry.state(now) == "valid"]
+        signer = self._signer(sealed, verifiers, now, skew)
+        usable = [entry for entry in identities if opens(entry, now, skew)]
         if not _fits(head, usable):
             raise _closed(sealed, head, [entry for entry in identities if entry not in usable], now)
         with replacing(plain) as unfinished:
@@ -106,7 +113,12 @@ class AgeSuite:
                 ) from fault
         return Opened(signer.public["fingerprint"], signer.generation)
 
-    def _signer(self, sealed: Path, verifiers: Sequence[Entry], now: datetime) -> Entry:
+    def sign(self, file: Path, signature: Path, *, signer: Entry, now: datetime) -> None:
+        """Write the OpenSSH signature over `file`."""
+        refuse_to_seal_unless_valid(signer, now)
+        write_private(signature, sshsig.sign(file, _signing_key(signer)).encode())
+
+    def _signer(self, sealed: Path, verifiers: Sequence[Entry], now: datetime, skew: timedelta) -> Entry:
         """Return the pinned key that signed the file; raises OpenRefused for every other case."""
         (sidecar,) = self.sidecars(sealed)
         try:
@@ -120,7 +132,7 @@ class AgeSuite:
             ) from fault
         signature = sshsig.parse(armoured, name=sidecar.name)
         pinned = [entry for entry in verifiers if sshsig.public_blob(entry.public["verify"]) == signature.public_blob]
-        signer = accepted_signer(pinned, now, file=sealed.name)
+        signer = accepted_signer(pinned, now, file=sealed.name, skew=skew)
         if not sshsig.verified(sealed, signature):
             raise OpenRefused(
                 f"{sealed.name} is not what {signer} signed: it was altered or cut short on its way",
@@ -128,6 +140,10 @@ class AgeSuite:
                 fix="ask the sender to send both files again",
             )
         return signer
+
+
+def _signing_key(entry: Entry) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(entry.secret["signer"]))
 
 
 def _recipient_fingerprint(recipient: str) -> str:

@@ -18,13 +18,13 @@ import subprocess
 import tempfile
 from collections import Counter
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import gnupg
 
-from keys.entries import accepted_signer, refuse_to_seal_unless_valid, why_not
+from keys.entries import NO_SKEW, accepted_signer, opens, refuse_to_seal_unless_valid, why_not
 from keys.errors import KeyUnfit, OpenRefused, ProgramMissing, SealRefused
 from keys.files import replacing, system_fault
 from keys.sealing.packets import cut_short
@@ -115,18 +115,45 @@ class OpenPgpSuite:
                 raise _unsealed(sealed, made)
 
     def open(
-        self, sealed: Path, plain: Path, *, identities: Sequence[Entry], verifiers: Sequence[Entry], now: datetime
+        self,
+        sealed: Path,
+        plain: Path,
+        *,
+        identities: Sequence[Entry],
+        verifiers: Sequence[Entry],
+        now: datetime,
+        skew: timedelta = NO_SKEW,
     ) -> Opened:
         """Write `plain`, if GnuPG calls exactly one signature valid and its key is pinned, to the last digit."""
-        candidates = _addressed(sealed, identities, now)
+        candidates = _addressed(sealed, identities, now, skew)
         for identity in candidates[:-1]:  # more than one only where the recipients are hidden
             with suppress(OpenRefused):
-                return self._open(sealed, plain, identity, verifiers, now)
-        return self._open(sealed, plain, candidates[-1], verifiers, now)
+                return self._open(sealed, plain, identity, verifiers, now, skew)
+        return self._open(sealed, plain, candidates[-1], verifiers, now, skew)
 
-    def _open(self, sealed: Path, plain: Path, identity: Entry, verifiers: Sequence[Entry], now: datetime) -> Opened:
+    def sign(self, file: Path, signature: Path, *, signer: Entry, now: datetime) -> None:
+        """Write the armoured OpenPGP signature over `file`; raises SealRefused if GnuPG finds the key unusable."""
+        refuse_to_seal_unless_valid(signer, now)
+        with _gnupg(now, own=[signer]) as (_, program), replacing(signature) as unfinished:
+            made = program.sign_file(
+                str(file),
+                keyid=signer.fingerprint,
+                passphrase=signer.secret["passphrase"],
+                detach=True,
+                clearsign=False,
+                output=str(unfinished),
+            )
+            if not made.fingerprint:
+                raise SealRefused(
+                    f"{file.name}: GnuPG refuses to sign with {signer.fingerprint}", fix="run `consign keys list`"
+                )
+
+    def _open(
+        self, sealed: Path, plain: Path, identity: Entry, verifiers: Sequence[Entry], now: datetime, skew: timedelta
+    ) -> Opened:
         """Open with one key of ours: each has a passphrase of its own."""
-        with _gnupg(now, own=[identity], theirs=verifiers) as (_, program), replacing(plain) as unfinished:
+        at = _judged_at([identity, *verifiers], now, skew)
+        with _gnupg(at, own=[identity], theirs=verifiers) as (_, program), replacing(plain) as unfinished:
             made = _said_by(program)
             with sealed.open("rb") as stream, suppress(BrokenPipeError):  # GnuPG stopped reading, and has said why
                 program.decrypt_file(
@@ -134,7 +161,7 @@ class OpenPgpSuite:
                 )
             if machine := _machine_fault(made, plain):
                 raise machine
-            signer = _judged(sealed, made, verifiers, now)
+            signer = _judged(sealed, made, verifiers, now, skew)
         return Opened(signer.fingerprint, signer.generation)
 
 
@@ -171,6 +198,12 @@ def _gnupg(now: datetime, own: Sequence[Entry] = (), theirs: Sequence[Entry] = (
     finally:
         _stop_agent(home)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _judged_at(keys: Sequence[Entry], now: datetime, skew: timedelta) -> datetime:
+    """Return when GnuPG is to judge: now, or just before the end of a key that the skew still lets count."""
+    ended = [entry.valid_until for entry in keys if entry.valid_until is not None and entry.valid_until <= now]
+    return min((at - timedelta(seconds=1) for at in ended if now < at + skew), default=now)
 
 
 def _said_by(program: gnupg.GPG) -> gnupg.Crypt:
@@ -274,7 +307,7 @@ def _unsealed(sealed: Path, made: gnupg.Crypt) -> Exception:
     return _machine_fault(made, sealed) or OSError(f"gpg could not write {sealed}: {why}")
 
 
-def _addressed(sealed: Path, identities: Sequence[Entry], now: datetime) -> list[Entry]:
+def _addressed(sealed: Path, identities: Sequence[Entry], now: datetime, skew: timedelta) -> list[Entry]:
     """Return our valid key that the file is sealed to, or all if it hides that; raises OpenRefused if there is none."""
     with sealed.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
@@ -293,7 +326,7 @@ def _addressed(sealed: Path, identities: Sequence[Entry], now: datetime) -> list
             code="tampered",
             fix="ask the sender which suite sealed it",
         )
-    valid = [entry for entry in identities if entry.state(now) == "valid"]
+    valid = [entry for entry in identities if opens(entry, now, skew)]
     if _HIDDEN in key_ids and valid:
         return valid
     ours = [entry for entry in identities if key_ids & set(entry.public["encrypt_key_ids"].split())]
@@ -317,7 +350,7 @@ def _not_for_us(sealed: Path) -> OpenRefused:
     )
 
 
-def _judged(sealed: Path, made: gnupg.Crypt, verifiers: Sequence[Entry], now: datetime) -> Entry:
+def _judged(sealed: Path, made: gnupg.Crypt, verifiers: Sequence[Entry], now: datetime, skew: timedelta) -> Entry:
     """Return the pinned key of the one valid signature; raises OpenRefused for everything else that GnuPG may say.
 
     `made.ok` alone is also true for an unsigned file, and `made.valid` for one whose integrity check failed later.
@@ -356,4 +389,4 @@ def _judged(sealed: Path, made: gnupg.Crypt, verifiers: Sequence[Entry], now: da
             fix=_SEND_AGAIN,
         )
     pinned = [entry for entry in verifiers if entry.public["fingerprint"] == made.pubkey_fingerprint]
-    return accepted_signer(pinned, now, file=sealed.name)
+    return accepted_signer(pinned, now, file=sealed.name, skew=skew)

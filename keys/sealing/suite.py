@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from keys.entries import NO_SKEW
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from keys.entries import Entry
@@ -79,6 +81,19 @@ class Suite(Protocol):
         """Write `sealed` (and its sidecars); raises SealRefused, with nothing written, if any key is not valid."""
 
     def open(
-        self, sealed: Path, plain: Path, *, identities: Sequence[Entry], verifiers: Sequence[Entry], now: datetime
+        self,
+        sealed: Path,
+        plain: Path,
+        *,
+        identities: Sequence[Entry],
+        verifiers: Sequence[Entry],
+        now: datetime,
+        skew: timedelta = NO_SKEW,
     ) -> Opened:
-        """Write `plain`; raises OpenRefused, with nothing written, unless one of the verifiers signed `sealed`."""
+        """Write `plain`; raises OpenRefused, with nothing written, unless one of the verifiers signed `sealed`.
+
+        skew: how far the sender's clock may be off at the ends of a key's time.
+        """
+
+    def sign(self, file: Path, signature: Path, *, signer: Entry, now: datetime) -> None:
+        """Write a detached signature over a file that stays readable; raises SealRefused if the key is not valid."""
