@@ -25,6 +25,7 @@ from models.errors import ConsignError
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
+    from connectors.drops.login import Login
     from connectors.drops.settings import SftpSettings
 
 WRITE_BYTES = 32_512
@@ -99,6 +100,11 @@ class Sftp:
             self.close()
             raise
         self._read_bytes = min(self.limits.get("max-read-length", 0) or PLAIN_READ_BYTES, READ_BYTES)
+
+    @property
+    def login(self) -> Login:
+        """With which of our keys we came in, and which host key was shown."""
+        return self._connection.login
 
     @property
     def alive(self) -> bool:

@@ -25,11 +25,14 @@ The order lives once, in `publishing` and `collecting`. A kind of drop supplies 
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from connectors.drops.acts import Found, Kind, NameMissing, NameTaken, Probe
 from connectors.drops.collecting import Claimed, Collecting, Completeness, Entry, Fetched, Ignored, Look, Outcome
 from connectors.drops.publishing import Publishing, Pushed
+
+if TYPE_CHECKING:
+    from connectors.drops.login import Login
 
 __all__ = [
     "Claimed",
@@ -51,6 +54,9 @@ __all__ = [
 
 class Drop(Publishing, Collecting):
     """A place where files are left for an agency and found from it. A context manager; one thread at a time."""
+
+    login: Login | None = None
+    """How we came in the last time; None before, and where nobody logs in."""
 
     def __enter__(self) -> Self:
         self.open()

@@ -22,6 +22,7 @@ class SftpSettings:
     host_keys: pinned public keys, OpenSSH lines (`ssh-ed25519 AAAA...`); several while the agency rotates. Without a
         pinned key nothing is opened: there is no trust on first use.
     private_key: ours, OpenSSH or PEM text; kept out of `repr`.
+    older_keys: ours of before, offered in this order to a server that does not know the newer ones yet.
     to_agency, from_agency: directories on the server, absolute or relative to where the login lands.
     connect_timeout: seconds for all of connecting, handshake, log-in and channel.
     stall_timeout: seconds without any movement after which the connection is given up.
@@ -32,6 +33,7 @@ class SftpSettings:
     username: str
     host_keys: tuple[str, ...]
     private_key: str = field(repr=False)
+    older_keys: tuple[str, ...] = field(default=(), repr=False, kw_only=True)
     to_agency: str = "to_agency"
     from_agency: str = "from_agency"
     connect_timeout: float = 20.0

@@ -58,6 +58,7 @@ class SftpDrop(Drop):
         if self._session is None or not self._session.alive:
             self.close()
             self._session = Sftp(self._settings)
+            self.login = self._session.login
         return self._session
 
     def probe(self) -> Probe:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
-from connectors.drops.errors import AuthRefused, DropStalled, DropUnreachable, HostKeyMismatch, Unsupported
+from connectors.drops.errors import DropStalled, DropUnreachable, HostKeyMismatch, Unsupported
+from connectors.drops.login import log_in
 from connectors.drops.watchdog import Watchdog
 from models.errors import ConfigurationError
 
@@ -70,14 +71,19 @@ class Connection:
         self.peer = f"{settings.host}:{settings.port}"
         self._stall = settings.stall_timeout
         pinned = pinned_keys(settings.host_keys)
-        key = private_key(settings.private_key)
+        keys = [private_key(text) for text in (settings.private_key, *settings.older_keys)]
         self._socket: socket.socket | None = None
         self._transport: paramiko.Transport | None = None
         self.watchdog = Watchdog(self._cut)
         try:
             with self.watchdog.guard(settings.connect_timeout), self._named("opening the connection"):
-                transport = self._handshake(settings, pinned)
-                self._log_in(transport, settings.username, key)
+                transport, self.login = log_in(
+                    self._handshake(settings, pinned),
+                    lambda: self._handshake(settings, pinned),
+                    self.peer,
+                    settings.username,
+                    keys,
+                )
                 self.channel = self._open_channel(transport)
                 if self.watchdog.bit:  # too late to cut anything, but too late all the same
                     raise EOFError("the time was up")
@@ -127,7 +133,11 @@ class Connection:
             raise DropUnreachable(message, fix="Try again; check the address, the network and the server.") from broken
 
     def _handshake(self, settings: SftpSettings, pinned: dict[str, set[bytes]]) -> paramiko.Transport:
+        """A new connection, in the place of one that was lost, whose server holds a pinned host key."""
+        if self.watchdog.bit:
+            raise EOFError("the time was up")
         limit = settings.connect_timeout
+        self._cut()
         self._socket = socket.create_connection((settings.host, settings.port), timeout=limit)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -157,18 +167,6 @@ class Connection:
             )
             raise HostKeyMismatch(message, fix=_ASK_FOR_KEY)
         return transport
-
-    def _log_in(self, transport: paramiko.Transport, user: str, key: paramiko.PKey) -> None:
-        fix = "Ask the agency whether our public key is registered for this user, and whether that is all it asks for."
-        try:
-            further = transport.auth_publickey(user, key)
-        except paramiko.AuthenticationException as error:
-            if not transport.is_active() or "timeout" in str(error).lower():
-                raise paramiko.SSHException(_said(error)) from error  # lost, not refused
-            raise AuthRefused(f"{self.peer} refused our key for user {user!r}.", fix=fix) from error
-        if further or not transport.is_authenticated():
-            message = f"{self.peer} asks for more than our key for user {user!r}: {', '.join(further)}."
-            raise AuthRefused(message, fix=fix)
 
     def _open_channel(self, transport: paramiko.Transport) -> paramiko.Channel:
         try:
