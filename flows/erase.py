@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flows.engine import Schedule, verb
 from flows.exchange import AgenciesFailed, Exchanged, days, send_pending, suffix_for
-from infra import audit
+from infra import audit, clocks
 from infra.store import placing
 from infra.wiring import desk
 
@@ -30,7 +30,11 @@ def erase(lender: str | None = None) -> EraseReport:
             transmission_id
             for code, today in days(connection, lender)
             for transmission_id in placing.request_erasures(
-                connection, code, today, at.settings.erasure_days, suffix_for(connection)
+                connection,
+                code,
+                today,
+                clocks.due_by(connection, at, today, lambda agreed: agreed.certify_erasure_within),
+                suffix_for(connection),
             )
         ]
         if transmissions:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from flows.engine import Schedule, verb
 from flows.exchange import AgenciesFailed, Exchanged, days, send_pending, suffix_for
-from infra import audit
+from infra import audit, clocks
 from infra.store import bulk, exchange, placing
 from infra.wiring import desk
 from models.errors import UsageError
@@ -80,7 +80,8 @@ def decide_objection(objection_id: int, keep_until: date | None = None) -> Recal
 def _recall(connection: Connection, due: pd.DataFrame, today: date) -> int:
     """The placements are recalled, in the store and the audit trail. Returns the number of files."""
     at = desk()
-    transmissions = placing.recall(connection, due, today, at.settings.recall_days, at.actor, suffix_for(connection))
+    due_on = clocks.due_by(connection, at, today, lambda agreed: agreed.confirm_recall_within)
+    transmissions = placing.recall(connection, due, today, due_on, at.actor, suffix_for(connection))
     if transmissions:
         counts = {str(reason): int(number) for reason, number in due["reason"].value_counts().items()}
         audit.record(

@@ -11,12 +11,11 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Row, and_, case, func, insert, select, update
 
-from infra import audit
+from infra import audit, clocks
 from infra.store import bulk, exchange
 from models.errors import UsageError
 from models.exceptions import CODES, ROLES, SEVERITIES
@@ -102,7 +101,7 @@ def open_exception(  # noqa: PLR0913 - an exception's columns
             state="open",
             owner=about.owner,
             opened_at=now,
-            due_at=due_at or _deadline(connection, desk, about.within, agency, now),
+            due_at=due_at or clocks.owner_deadline(connection, desk, about.within, agency, now),
         )
         .on_conflict_do_nothing()
         .returning(EXCEPTIONS.c.exception_id)
@@ -313,11 +312,6 @@ def _code(code: str) -> Any:
     if code not in CODES:
         raise UsageError(f"no exception is called {code!r}", fix="add it to models.exceptions.CODES first")
     return CODES[code]
-
-
-def _deadline(connection: Connection, desk: Desk, within: str, agency: str | None, now: datetime) -> datetime:
-    del connection, desk, within, agency
-    return now + timedelta(days=1)
 
 
 def _set(connection: Connection, exception_id: int, **columns: Any) -> None:

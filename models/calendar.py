@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Final, Literal
+from typing import Final, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -92,6 +92,10 @@ def _column(days: frozenset[date]) -> Days:
     return np.array(sorted(days), dtype="datetime64[D]")
 
 
+@overload
+def due_on(days: date, span: Span, calendar: Calendar) -> date: ...
+@overload
+def due_on(days: pd.Series, span: Span, calendar: Calendar) -> pd.Series: ...
 def due_on(days: pd.Series | date, span: Span, calendar: Calendar) -> pd.Series | date:
     """The last day on which something asked for on each day is in time: a date for a date, a column for a column.
 

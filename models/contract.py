@@ -9,12 +9,14 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from models.calendar import Span, SpanFault
 from models.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -69,6 +71,18 @@ class Tier:
 
 
 @dataclass(frozen=True)
+class Clocks:
+    """By when the agency must have answered, under `[clocks]`; None where the settings say it."""
+
+    acknowledge_within: Span | None = None
+    confirm_recall_within: Span | None = None
+    certify_erasure_within: Span | None = None
+    report_activity_every: Span | None = None
+    calendar: str | None = None
+    """whose holidays count (infra/clocks.py)"""
+
+
+@dataclass(frozen=True)
 class Contract:
     """The terms in force from a date on."""
 
@@ -92,6 +106,7 @@ class Contract:
     """The bank accounts that the agency pays from."""
     bank_references: tuple[str, ...] = ()
     """How the references of the agency's transfers begin."""
+    clocks: Clocks = Clocks()
 
     @classmethod
     def parse(cls, text: str) -> Contract:
@@ -101,23 +116,32 @@ class Contract:
         except tomllib.TOMLDecodeError as error:
             raise ContractFault(f"the contract's terms are not TOML: {error}") from error
         tiers = terms.pop("tier", [])
-        known = {field.name for field in fields(cls)} - {"tiers"}
+        clocks = _clocks(terms.pop("clocks", {}))
+        known = {field.name for field in fields(cls)} - {"tiers", "clocks"}
         if unknown := sorted(set(terms) - known):
             raise ContractFault(
                 f"unknown terms in the contract: {', '.join(unknown)}",
-                fix=f"known are {', '.join(sorted(known))}, tier",
+                fix=f"known are {', '.join(sorted(known))}, tier, clocks",
             )
         if not isinstance(tiers, list) or not all(isinstance(tier, dict) for tier in tiers):
             raise ContractFault("`tier` must be a list of tables", fix="write each tier under a [[tier]] heading")
         values: dict[str, Any] = {name: _READ[name](name, value) for name, value in terms.items()}
         if "currency" not in values:
             raise ContractFault("the contract names no currency", fix='add currency = "CNY", or as agreed')
-        contract = cls(**values, tiers=tuple(_tier(number, tier) for number, tier in enumerate(tiers, 1)))
+        contract = cls(
+            **values, tiers=tuple(_tier(number, tier) for number, tier in enumerate(tiers, 1)), clocks=clocks
+        )
         if contract.fees == "tiers" and not contract.tiers:
             raise ContractFault("the contract has no tier", fix='add a [[tier]] with its rate, or fees = "per_line"')
         if contract.fees == "per_line" and contract.tiers:
             raise ContractFault('fees = "per_line" and tiers exclude each other', fix="take one of them out")
         return contract
+
+
+@cache
+def clocks_in(text: str) -> Clocks:
+    """The clocks of a contract's terms, which were read before. Raises ContractFault."""
+    return _clocks(tomllib.loads(text, parse_float=Decimal).get("clocks", {}))
 
 
 def commission(lines: pd.DataFrame, contract: Contract) -> pd.DataFrame:
@@ -206,6 +230,26 @@ def _tier(number: int, terms: Mapping[str, Any]) -> Tier:
         raise ContractFault(f"tier {number} has no rate", fix='add rate = "0.18", or as agreed')
     read: Mapping[str, Callable[[str, object], Any]] = {"rate": _rate, "product": _text}
     return Tier(**{name: read.get(name, _whole)(f"tier {number}, {name}", value) for name, value in values.items()})
+
+
+def _clocks(terms: object) -> Clocks:
+    if not isinstance(terms, dict):
+        raise ContractFault("`clocks` must be a table", fix="write its terms under a [clocks] heading")
+    known = {field.name for field in fields(Clocks)}
+    if unknown := sorted(set(terms) - known):
+        raise ContractFault(
+            f"unknown terms in the contract's clocks: {', '.join(unknown)}", fix=f"known are {', '.join(sorted(known))}"
+        )
+    calendar = terms.get("calendar")
+    spans = {name: _span(f"clocks, {name}", value) for name, value in terms.items() if name != "calendar"}
+    return Clocks(**spans, calendar=None if calendar is None else _text("clocks, calendar", calendar))
+
+
+def _span(name: str, value: object) -> Span:
+    try:
+        return Span.parse(_text(name, value))
+    except SpanFault as error:
+        raise ContractFault(f"{name}: {error}", fix=error.fix) from None
 
 
 def _rate(name: str, value: object) -> Decimal:

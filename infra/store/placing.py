@@ -149,11 +149,17 @@ def due_for_recall(connection: Connection, lender: str | None, today: date) -> p
 
 
 def recall(
-    connection: Connection, due: pd.DataFrame, today: date, days: int, by: str, suffix_of: Callable[[str], str]
+    connection: Connection,
+    due: pd.DataFrame,
+    today: date,
+    due_on: Callable[[str, str], date],
+    by: str,
+    suffix_of: Callable[[str], str],
 ) -> list[int]:
     """The placements are recalled, one file per lender and agency. Returns the new transmissions.
 
-    due: placement_id, lender, agency, reason; placements that are no longer out are left alone.
+    due: placement_id, lender, agency, reason; placements that are no longer out are left alone. due_on: of lender and
+    agency, the last day on which a confirmation is in time.
     """
     exchange.take_turn(connection)
     transmissions = []
@@ -186,7 +192,7 @@ def recall(
                 recall_id=range(first, first + len(moved_ids)),
                 agency=str(agency),
                 requested_on=pd.Timestamp(today),
-                due_on=pd.Timestamp(today + timedelta(days=days)),
+                due_on=pd.Timestamp(due_on(str(lender), str(agency))),
                 requested_by=by,
                 transmission_id=transmission_id,
             ),
@@ -394,9 +400,16 @@ def tell_balances(
 
 
 def request_erasures(
-    connection: Connection, lender: str | None, today: date, days: int, suffix_of: Callable[[str], str]
+    connection: Connection,
+    lender: str | None,
+    today: date,
+    due_on: Callable[[str, str], date],
+    suffix_of: Callable[[str], str],
 ) -> list[int]:
-    """Every placement that has ended and was disclosed is to be erased at its agency. Returns the transmissions."""
+    """Every placement that has ended and was disclosed is to be erased at its agency. Returns the transmissions.
+
+    due_on: of lender and agency, the last day on which a certificate is in time.
+    """
     exchange.take_turn(connection)
     chosen = (
         select(PLACEMENTS.c.placement_id, PLACEMENTS.c.account_id, PLACEMENTS.c.lender, PLACEMENTS.c.agency)
@@ -433,7 +446,7 @@ def request_erasures(
                 erasure_id=range(first, first + len(part)),
                 agency=str(agency),
                 requested_on=pd.Timestamp(today),
-                due_on=pd.Timestamp(today + timedelta(days=days)),
+                due_on=pd.Timestamp(due_on(str(of), str(agency))),
                 transmission_id=transmission_id,
             ),
         )

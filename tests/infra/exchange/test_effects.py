@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -29,9 +29,17 @@ from models.tables import (
     Transmission,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Gateway = Any  # tests/infra/exchange/conftest.py
 TODAY = date(2026, 1, 10)
 GONE = "A" + "0" * 26
+
+
+def in_days(number: int) -> Callable[[str, str], date]:
+    """Every agency has so many days."""
+    return lambda _lender, _agency: TODAY + timedelta(days=number)
 
 
 def line(kind: str, account: str, /, **columns: str) -> dict[str, str]:
@@ -181,7 +189,7 @@ def test_a_return_closes_confirms_and_holds(gateway: Gateway) -> None:
     desk = gateway.world.desk
     due = placed[["placement_id"]][:1].assign(lender="harbour", agency="quayside", reason="term")
     with desk.database.write() as connection:
-        placing.recall(connection, due, TODAY, 5, "li.wei", lambda _: ".age")
+        placing.recall(connection, due, TODAY, in_days(5), "li.wei", lambda _: ".age")
     accounts = placed["account"]
     take(
         gateway,
@@ -236,8 +244,8 @@ def ended(gateway: Gateway) -> pd.DataFrame:
     take(gateway, "return", *(line("return", account) for account in placed["account"][:2]))
     desk = gateway.world.desk
     with desk.database.write() as connection:
-        (transmission_id,) = placing.request_erasures(connection, "harbour", TODAY, 30, lambda _: ".age")
-        assert placing.request_erasures(connection, "harbour", TODAY, 30, lambda _: ".age") == []
+        (transmission_id,) = placing.request_erasures(connection, "harbour", TODAY, in_days(30), lambda _: ".age")
+        assert placing.request_erasures(connection, "harbour", TODAY, in_days(30), lambda _: ".age") == []
         exchange.note(connection, transmission_id, state="delivered")
     return placed
 
@@ -286,7 +294,7 @@ def test_one_certificate_answers_every_request_for_the_account(gateway: Gateway)
             connection, bulk.table_of(Placement).select().where(exchange.PLACEMENTS.c.placement_id == 101)
         )
         bulk.append(connection, Placement, first.assign(placement_id=901, plan_id=2, round=2))
-        (transmission_id,) = placing.request_erasures(connection, "harbour", TODAY, 30, lambda _: ".age")
+        (transmission_id,) = placing.request_erasures(connection, "harbour", TODAY, in_days(30), lambda _: ".age")
         exchange.note(connection, transmission_id, state="delivered")
     take(gateway, "erasure_certificate", line("erasure_certificate", placed["account"][0]))
     rows = gateway.rows(Erasure, "placement_id", "verified_at").set_index("placement_id")["verified_at"]
@@ -305,7 +313,7 @@ def test_an_overdue_recall_is_seen_until_it_is_confirmed(gateway: Gateway) -> No
     placed = gateway.place()
     due = placed[["placement_id"]][:2].assign(lender="harbour", agency="quayside", reason="hold")
     with gateway.world.desk.database.write() as connection:
-        placing.recall(connection, due, TODAY, 5, "li.wei", lambda _: ".age")
+        placing.recall(connection, due, TODAY, in_days(5), "li.wei", lambda _: ".age")
     with gateway.world.desk.database.read() as connection:
         assert placing.overdue_recalls(connection, date(2026, 1, 15)).empty
         overdue = placing.overdue_recalls(connection, date(2026, 1, 16))
@@ -361,7 +369,7 @@ def objected(gateway: Gateway) -> int:
     placed = gateway.place()
     due = placed[["placement_id"]][:2].assign(lender="harbour", agency="quayside", reason="term")
     with gateway.world.desk.database.write() as connection:
-        placing.recall(connection, due, TODAY, 5, "li.wei", lambda _: ".age")
+        placing.recall(connection, due, TODAY, in_days(5), "li.wei", lambda _: ".age")
     take(gateway, "recall_objection", line("recall_objection", placed["account"][0]))
     assert finding(gateway) == "recall_objections:1"
     with gateway.world.desk.database.read() as connection:
