@@ -57,9 +57,19 @@ CODES: Mapping[str, str] = MappingProxyType(
         "plan_disordered": "Number the instalments of a plan from 1 without gaps, each due after the one before.",
         "not_above_zero": "The amount of an instalment must be above zero.",
         "out_of_order": "The last day lies before the first.",
+        "unknown_file": "We sent you no file of this name. Copy the name as it stands on the server.",
+        "other_key": "We hold another key than this. Somebody may sit between us: stop, and telephone.",
         "net_does_not_add_up": "Net must equal gross less commission less VAT.",
         "sign": "A recovery is above zero, a reversal below.",
         "future": "The date lies after the day the file came.",
+        # a line that cannot be read
+        "ragged_line": "The line has more or fewer cells than the header. Put a cell with a comma in quotation marks.",
+        "bad_quote": (
+            "A quotation mark is left open, or stands inside a cell. Put the cell in quotation marks and double those "
+            "that are part of its text."
+        ),
+        "nul": "The line holds a NUL byte. Write the file anew; it may have been damaged, or be UTF-16.",
+        "line_too_long": "The line is longer than 1 MiB. Split it, or close the quotation mark that is open before it.",
         # the envelope: these refuse the whole file
         "bad_name": "Name the file {lender}.{agency}.{kind}.{yyyymmdd}.{sequence:06d}.zip plus the suite's suffix.",
         "wrong_agency": "The file's name or manifest names another agency.",
@@ -80,8 +90,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "control_sum": "The control sum differs from the sum of the lines.",
         "sequence_repeat": "A file with this number was already accepted. Number each file once, without gaps.",
         "replayed": "The same package was already accepted under another name or seal.",
-        "encoding": "The table is not UTF-8.",
-        "malformed_csv": "The table is not RFC 4180 CSV: a row has another number of columns than the header.",
+        "encoding": "The text is not in the encoding of the contract (UTF-8, where none is agreed). Write it in that.",
+        "malformed_csv": "The table has no header that can be read, or too many lines that cannot. Write RFC 4180 CSV.",
         "too_large": "The file is larger than the contract allows. Split it.",
     }
 )
