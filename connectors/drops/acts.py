@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from connectors.drops.settings import DropSettings
 
 Kind = Literal["file", "directory", "other"]
+Block = bytes | memoryview
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Acts(ABC):
         """
 
     @abstractmethod
-    def _read(self, path: str, cap: int) -> Generator[bytes]:
+    def _read(self, path: str, cap: int) -> Generator[Block]:
         """The content of a regular file in order; ends only if it was whole and unchanged from first to last.
 
         Raises NameMissing, TooLarge beyond `cap` bytes, ChangedWhileRead.

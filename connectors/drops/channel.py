@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from connectors.drops.acts import Found, Kind
+from connectors.drops.acts import Block, Found, Kind
 from connectors.drops.errors import BadAnswer, ChangedWhileRead, TooLarge
 from connectors.drops.ssh import Connection
 from models.errors import ConsignError
@@ -28,9 +28,15 @@ if TYPE_CHECKING:
     from connectors.drops.login import Login
     from connectors.drops.settings import SftpSettings
 
-WRITE_BYTES = 32_512
-"""With its header it fits one SSH packet of 32 KiB, the largest that OpenSSH takes."""
+PLAIN_WRITE_BYTES = 32_512
+"""With its header it fits one SSH packet of 32 KiB, the largest that OpenSSH takes; every server takes it."""
+WRITE_BYTES = 255 * 1024
+"""The most that OpenSSH writes at once; sent only where `limits@openssh.com` allows it."""
 IN_FLIGHT = 64
+WRITTEN_AHEAD = 4 * 2**20
+"""Unanswered writes hold so many bytes at most."""
+_PIECE = 32 * 1024 - 64
+"""What paramiko puts into one SSH packet of 32 KiB."""
 READ_BYTES = 255 * 1024
 """The most that OpenSSH reads at once; asked for only where `limits@openssh.com` allows it."""
 PLAIN_READ_BYTES = 32 * 1024
@@ -90,8 +96,7 @@ class Sftp:
     def __init__(self, settings: SftpSettings) -> None:
         """Connect and agree on the version; learn the extensions and the limits."""
         self._connection = Connection(settings)
-        self._channel = self._connection.channel
-        self._inbound = bytearray()
+        self._arrived = memoryview(b"")
         self._last = 0
         try:
             self.extensions = self._agree()
@@ -99,6 +104,7 @@ class Sftp:
         except BaseException:
             self.close()
             raise
+        self.write_bytes = min(self.limits.get("max-write-length", 0) or PLAIN_WRITE_BYTES, WRITE_BYTES)
         self._read_bytes = min(self.limits.get("max-read-length", 0) or PLAIN_READ_BYTES, READ_BYTES)
 
     @property
@@ -158,7 +164,7 @@ class Sftp:
     def listing(self, directory: str) -> list[Found]:
         """Every name in `directory` but `.` and `..`; undecodable bytes as lone surrogates."""
         what = "listing a directory"
-        handle = self._call(what, _OPENDIR, _text(directory), _HANDLE)
+        handle = bytes(self._call(what, _OPENDIR, _text(directory), _HANDLE))
         found: list[Found] = []
         try:
             while True:
@@ -183,15 +189,15 @@ class Sftp:
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
-    def write(self, path: str, blocks: Iterable[bytes], start: int) -> int | None:
+    def write(self, path: str, blocks: Iterable[Block], start: int) -> int | None:
         """Size of `path` as the server gives it, after `blocks` were written from `start` on, and synced where offered.
 
-        blocks: of at most WRITE_BYTES. Every answer was OK, that to closing included; otherwise Status. None: it gives
-        no size. With `start` 0 the file is cut to nothing first.
+        blocks: of at most `write_bytes`. Every answer was OK, that to closing included; otherwise Status. None: it
+        gives no size. With `start` 0 the file is cut to nothing first.
         """
         what = "sending a file"
         flags = _FLAG_WRITE | _FLAG_CREATE | (_FLAG_TRUNCATE if start == 0 else 0)
-        handle = self._call(what, _OPEN, _text(path) + struct.pack(">I", flags) + _NO_ATTRIBUTES, _HANDLE)
+        handle = bytes(self._call(what, _OPEN, _text(path) + struct.pack(">I", flags) + _NO_ATTRIBUTES, _HANDLE))
         try:
             self._write_all(what, handle, blocks, start)
             if "fsync@openssh.com" in self.extensions:
@@ -203,15 +209,16 @@ class Sftp:
         self._call(what, _CLOSE, handle, _STATUS)
         return size
 
-    def _write_all(self, what: str, handle: bytes, blocks: Iterable[bytes], offset: int) -> None:
+    def _write_all(self, what: str, handle: bytes, blocks: Iterable[Block], offset: int) -> None:
         flight: set[int] = set()
         refused: Status | None = None
+        most = max(1, min(IN_FLIGHT, WRITTEN_AHEAD // self.write_bytes))
         with self._connection.working(what):
             for block in blocks:
                 head = handle + struct.pack(">QI", offset, len(block))
                 flight.add(self._ask(_WRITE, head, block))
                 offset += len(block)
-                if len(flight) >= IN_FLIGHT:
+                if len(flight) >= most:
                     refused = self._settle(flight)
                 if refused:
                     break
@@ -241,7 +248,7 @@ class Sftp:
     def span(self, path: str, start: int, length: int) -> bytes:
         """Return the bytes of `path` from `start` on, `length` or what there is of them."""
         what = "reading a file"
-        handle = self._call(what, _OPEN, _text(path) + struct.pack(">I", _FLAG_READ) + _NO_ATTRIBUTES, _HANDLE)
+        handle = bytes(self._call(what, _OPEN, _text(path) + struct.pack(">I", _FLAG_READ) + _NO_ATTRIBUTES, _HANDLE))
         read = bytearray()
         try:
             while len(read) < length:
@@ -258,10 +265,10 @@ class Sftp:
             self._close_handle(handle)
         return bytes(read)
 
-    def read(self, path: str, cap: int) -> Generator[bytes]:
+    def read(self, path: str, cap: int) -> Generator[Block]:
         """Yield the content of `path` in order; raises ChangedWhileRead unless it was whole and the same throughout."""
         what = "fetching a file"
-        handle = self._call(what, _OPEN, _text(path) + struct.pack(">I", _FLAG_READ) + _NO_ATTRIBUTES, _HANDLE)
+        handle = bytes(self._call(what, _OPEN, _text(path) + struct.pack(">I", _FLAG_READ) + _NO_ATTRIBUTES, _HANDLE))
         try:
             before = _attributes(self._call(what, _FSTAT, handle, _ATTRS), 0)[0]
             if before.size is None or before.kind != "file":
@@ -276,10 +283,10 @@ class Sftp:
         finally:
             self._close_handle(handle)
 
-    def _blocks(self, what: str, handle: bytes, path: str, size: int) -> Generator[bytes]:
+    def _blocks(self, what: str, handle: bytes, path: str, size: int) -> Generator[Block]:
         """Yield the first `size` bytes in order; up to READ_AHEAD of them are asked for ahead."""
         flight: dict[int, tuple[int, int]] = {}
-        arrived: dict[int, bytes] = {}
+        arrived: dict[int, Block] = {}
         asked = given = 0
         ahead = min(READ_AHEAD, IN_FLIGHT * self._read_bytes)
         try:
@@ -298,7 +305,7 @@ class Sftp:
             if flight:
                 self._drain(what, flight)
 
-    def _take(self, handle: bytes, path: str, flight: dict[int, tuple[int, int]], arrived: dict[int, bytes]) -> None:
+    def _take(self, handle: bytes, path: str, flight: dict[int, tuple[int, int]], arrived: dict[int, Block]) -> None:
         """File the next answer under its offset; the rest of a short one is asked for again."""
         number, kind, body = self._answer()
         if number not in flight:
@@ -338,7 +345,7 @@ class Sftp:
             raise
         return True
 
-    def _data(self, body: bytes, asked: int) -> bytes:
+    def _data(self, body: Block, asked: int) -> Block:
         (length,) = _unpack(">I", body)
         if length > asked or length != len(body) - 4:
             raise self._broken("more data than was asked for")
@@ -369,7 +376,7 @@ class Sftp:
         names = ("max-packet-length", "max-read-length", "max-write-length", "max-open-handles")
         return MappingProxyType(dict(zip(names, _unpack(">4Q", answer), strict=True)))
 
-    def _call(self, what: str, kind: int, body: bytes, expected: int) -> bytes:
+    def _call(self, what: str, kind: int, body: bytes, expected: int) -> memoryview:
         """Return the body of the answer to one request, of the `expected` kind; a status other than OK is raised."""
         with self._connection.working(what):
             number = self._ask(kind, body)
@@ -390,7 +397,7 @@ class Sftp:
             with suppress(ConsignError, Status):
                 self._call("closing a file", _CLOSE, handle, _STATUS)
 
-    def _ask(self, kind: int, *body: bytes) -> int:
+    def _ask(self, kind: int, *body: Block) -> int:
         self._last = (self._last + 1) & 0xFFFFFFFF
         length = 5 + sum(map(len, body))
         self._send(b"".join((struct.pack(">IBI", length, kind, self._last), *body)))
@@ -399,36 +406,36 @@ class Sftp:
     def _send(self, packet: bytes) -> None:
         rest = memoryview(packet)
         while rest:
-            sent = self._channel.send(bytes(rest) if len(rest) < len(packet) else packet)
-            if not sent:
-                raise EOFError("the channel was closed")
-            rest = rest[sent:]
+            rest = rest[self._connection.send(bytes(rest[:_PIECE])) :]
         self._connection.watchdog.moved()
 
-    def _answer(self) -> tuple[int, int, bytes]:
+    def _answer(self) -> tuple[int, int, memoryview]:
         """Return number, kind and body of the next answer."""
         packet = self._packet()
         if len(packet) < _SHORTEST_ANSWER:
             raise self._broken("a packet too short to be an answer")
         return _unpack(">I", packet, 1)[0], packet[0], packet[5:]
 
-    def _packet(self) -> bytes:
-        self._fill(4)
-        (length,) = _unpack(">I", self._inbound)
+    def _packet(self) -> memoryview:
+        (length,) = _unpack(">I", self._next(4))
         if not 0 < length <= _MAX_ANSWER:
             raise self._broken("a packet of impossible length")
-        self._fill(4 + length)
-        packet = bytes(memoryview(self._inbound)[4 : 4 + length])
-        del self._inbound[: 4 + length]
+        packet = self._next(length)
         self._connection.watchdog.moved()  # a whole packet moved: single bytes now and then are no movement
         return packet
 
-    def _fill(self, length: int) -> None:
-        while len(self._inbound) < length:
-            arrived = self._channel.recv(READ_AHEAD)
-            if not arrived:
-                raise EOFError("the server closed the channel")
-            self._inbound += arrived
+    def _next(self, length: int) -> memoryview:
+        """Return the next `length` bytes; copied only where they did not arrive in one piece."""
+        if len(self._arrived) >= length:
+            taken, self._arrived = self._arrived[:length], self._arrived[length:]
+            return taken
+        parts, missing = [self._arrived], length - len(self._arrived)
+        while missing > 0:
+            block = self._connection.receive(missing)
+            parts.append(memoryview(block)[:missing])
+            self._arrived = memoryview(block)[missing:]
+            missing -= len(block)
+        return memoryview(b"".join(parts))
 
     def _broken(self, why: str) -> BadAnswer:
         """The error for a peer that breaks the protocol; the connection goes, for no later answer can be matched."""
@@ -441,16 +448,16 @@ def _text(value: str) -> bytes:
     return struct.pack(">I", len(encoded)) + encoded
 
 
-def _string(packet: bytes, at: int) -> tuple[bytes, int]:
+def _string(packet: Block, at: int) -> tuple[bytes, int]:
     """Return the string at `at` and where the next field begins."""
     (length,) = _unpack(">I", packet, at)
     end = at + 4 + length
     if end > len(packet):
         raise _malformed()
-    return packet[at + 4 : end], end
+    return bytes(packet[at + 4 : end]), end
 
 
-def _unpack(form: str, body: bytes | bytearray, at: int = 0) -> tuple[int, ...]:
+def _unpack(form: str, body: Block, at: int = 0) -> tuple[int, ...]:
     """The numbers at `at`; raises BadAnswer if they are not all there."""
     try:
         return struct.unpack_from(form, body, at)
@@ -463,13 +470,13 @@ def _malformed() -> BadAnswer:
     return BadAnswer(message, fix="Report it to the agency; its SFTP server is at fault.")
 
 
-def _status(body: bytes) -> Status:
+def _status(body: Block) -> Status:
     (code,) = _unpack(">I", body)
     text = _string(body, 4)[0] if len(body) >= _SHORTEST_STATUS_WITH_TEXT else b""
     return Status(code, ascii(text.decode("utf-8", "replace"))[1:-1][:200])
 
 
-def _attributes(body: bytes, at: int) -> tuple[Attributes, int]:
+def _attributes(body: Block, at: int) -> tuple[Attributes, int]:
     """Return the attributes at `at` and where the next field begins."""
     (flags,) = _unpack(">I", body, at)
     at += 4
@@ -493,7 +500,7 @@ def _attributes(body: bytes, at: int) -> tuple[Attributes, int]:
     return Attributes(size, mode, mtime), at
 
 
-def _names(body: bytes) -> list[tuple[str, Attributes]]:
+def _names(body: Block) -> list[tuple[str, Attributes]]:
     (count,) = _unpack(">I", body)
     at, listed = 4, []
     for _ in range(min(count, MAX_NAMES)):

@@ -11,7 +11,7 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from connectors.drops.acts import Found, Kind, NameMissing, NameTaken, Probe, not_as_recorded
+from connectors.drops.acts import Block, Found, Kind, NameMissing, NameTaken, Probe, not_as_recorded
 from connectors.drops.contract import Drop
 from connectors.drops.errors import (
     ChangedWhileRead,
@@ -127,7 +127,7 @@ class FolderDrop(Drop):
                 f"{printable(path)} has {written} bytes after {size} were written; it was not published."
             )
 
-    def _read(self, path: str, cap: int) -> Generator[bytes]:
+    def _read(self, path: str, cap: int) -> Generator[Block]:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # neither a link nor a pipe may be put in its place
         with (
             self._explained("reading", path),

@@ -7,14 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import paramiko
-from paramiko.ssh_exception import IncompatiblePeer
-
-from connectors.drops import ssh
 from connectors.drops.errors import DropUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    import paramiko
 
 ASKED_FOR = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 """What servers commonly have; each type takes a connection of its own, and servers count those."""
@@ -31,6 +29,10 @@ class HostKey:
 
 def read(line: str) -> HostKey:
     """The key of a line `ssh-ed25519 AAAA…`. Raises ConfigurationError for one that cannot be pinned."""
+    import paramiko  # noqa: PLC0415 - it takes a tenth of a second to import
+
+    from connectors.drops import ssh  # noqa: PLC0415 - which imports it
+
     ((kind, blobs),) = ssh.pinned_keys((line,)).items()
     return _of(paramiko.PKey.from_type_string(kind, next(iter(blobs))))
 
@@ -46,6 +48,11 @@ def shown(host: str, port: int, timeout: float, types: Collection[str] = ()) -> 
 
 def _shown(host: str, port: int, timeout: float, kind: str) -> HostKey | None:
     """The key of that type, None where the server has none of it."""
+    import paramiko  # noqa: PLC0415 - as above
+    from paramiko.ssh_exception import IncompatiblePeer  # noqa: PLC0415 - as above
+
+    from connectors.drops import ssh  # noqa: PLC0415 - as above
+
     try:
         with socket.create_connection((host, port), timeout=timeout) as connection:
             transport = paramiko.Transport(connection)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from connectors.drops import channel
-from connectors.drops.acts import Found, NameMissing, NameTaken, Probe, not_as_recorded
-from connectors.drops.channel import WRITE_BYTES, Sftp, Status
+from connectors.drops.acts import Block, Found, NameMissing, NameTaken, Probe, not_as_recorded
+from connectors.drops.channel import Sftp, Status
 from connectors.drops.contract import Drop
 from connectors.drops.errors import (
     BadAnswer,
@@ -24,6 +25,7 @@ from connectors.drops.names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from connectors.drops.settings import SftpSettings
@@ -32,6 +34,8 @@ BACK_OFF = 4 * 2**20
 """Before going on with a part: of what a server had acknowledged before a cut, this much may be missing."""
 COMPARED = 2**20
 """Of what remains, this much of its end must be ours."""
+READ_AT_ONCE = 4
+"""Blocks read from our disk at a time, hashed while they are sent."""
 _FULL_BELOW = 2**20
 _FULL_WORDS = ("space", "quota", "disk full")
 
@@ -125,9 +129,10 @@ class SftpDrop(Drop):
         start = self._go_on_at(file, path, size)
         digest = hashlib.sha256()
         try:
-            with file.open("rb", buffering=2**20) as source, self._explained("writing", path, needing=size - start):
+            with file.open("rb", buffering=0) as source, self._explained("writing", path, needing=size - start):
                 _skip(source, digest, start)
-                written = self._sftp().write(path, _blocks(source, digest), start)
+                sftp = self._sftp()
+                written = sftp.write(path, _blocks(source, digest, sftp.write_bytes), start)
         except NameMissing:
             raise self._no_directory(self.to_agency) from None
         if digest.hexdigest() != sha256:
@@ -163,7 +168,7 @@ class SftpDrop(Drop):
             return 0
         return start if ours == theirs else 0
 
-    def _read(self, path: str, cap: int) -> Generator[bytes]:
+    def _read(self, path: str, cap: int) -> Generator[Block]:
         with self._explained("reading", path):
             yield from self._sftp().read(path, cap)
 
@@ -248,8 +253,17 @@ def _skip(source: BinaryIO, digest: hashlib._Hash, start: int) -> None:
         digest.update(block)
 
 
-def _blocks(source: BinaryIO, digest: hashlib._Hash) -> Iterator[bytes]:
-    """Yield the rest of `source` in blocks to be written, while `digest` sees all of it."""
-    while block := source.read(WRITE_BYTES):
-        digest.update(block)
-        yield block
+def _blocks(source: BinaryIO, digest: hashlib._Hash, size: int) -> Iterator[Block]:
+    """Yield the rest of `source` in blocks of `size`, while `digest` sees all of it; of large files, beside sending."""
+    with ThreadPoolExecutor(1, "drop-digest") as beside:
+        hashed: Future[None] | None = None
+        while piece := source.read(READ_AT_ONCE * size):
+            if hashed is not None:
+                hashed.result()
+            if len(piece) < READ_AT_ONCE * size:  # the last, and the only one of a small file: no thread for that
+                hashed = None
+                digest.update(piece)
+            else:
+                hashed = beside.submit(digest.update, piece)
+            view = memoryview(piece)
+            yield from (view[at : at + size] for at in range(0, len(piece), size))

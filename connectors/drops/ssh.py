@@ -11,13 +11,14 @@ import io
 import logging
 import socket
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
 from connectors.drops.errors import DropStalled, DropUnreachable, HostKeyMismatch, Unsupported
 from connectors.drops.login import log_in
+from connectors.drops.packets import Packets, Pipe
 from connectors.drops.watchdog import Watchdog
 from models.errors import ConfigurationError
 
@@ -55,6 +56,9 @@ WINDOW = 4 * 2**20
 """What the server may send unread. At 16 MiB paramiko's buffer takes fourteen times as long."""
 PACKET = 128 * 2**10
 """Largest packet the server may send us; larger than the usual 32 KiB because paramiko's cost is per packet."""
+
+RECEIVED_AT_ONCE = 256 * 2**10
+"""Of a long answer, the reader waits for so much at a time: waking it for each packet costs more than the packet."""
 
 _BREAKS = (OSError, EOFError, paramiko.SSHException, AttributeError, ValueError, IndexError)
 """What comes out of paramiko when a connection breaks, or when its thread could not read what the peer sent."""
@@ -102,6 +106,21 @@ class Connection:
         with self.watchdog.guard(self._stall), self._named(what):
             yield
 
+    def send(self, block: bytes) -> int:
+        """Send what fits of `block` into the window and a packet; return how much that was."""
+        sent = self.channel.send(block)
+        if not sent:
+            raise EOFError("the channel was closed")
+        return sent
+
+    def receive(self, wanted: int) -> bytes:
+        """Return what arrived: at least `wanted` bytes, or RECEIVED_AT_ONCE, and more if it is there."""
+        self._pipe.wanted = min(wanted, RECEIVED_AT_ONCE)
+        arrived = self.channel.recv(WINDOW)
+        if not arrived:
+            raise EOFError("the server closed the channel")
+        return arrived
+
     def close(self) -> None:
         """Close everything; never raises."""
         self.watchdog.stop()
@@ -142,7 +161,9 @@ class Connection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self._stall * 1000))
-        transport = paramiko.Transport(self._socket, default_window_size=WINDOW, default_max_packet_size=PACKET)
+        transport = paramiko.Transport(
+            self._socket, default_window_size=WINDOW, default_max_packet_size=PACKET, packetizer_class=Packets
+        )
         self._transport = transport
         transport.set_log_channel(_LOG)
         transport.banner_timeout = transport.handshake_timeout = limit
@@ -171,6 +192,8 @@ class Connection:
     def _open_channel(self, transport: paramiko.Transport) -> paramiko.Channel:
         try:
             channel = transport.open_session(window_size=WINDOW, max_packet_size=PACKET)
+            self._pipe = channel.in_buffer = Pipe()
+            cast("Packets", transport.packetizer).lead(channel.get_id(), self._pipe)
             channel.invoke_subsystem("sftp")
         except paramiko.ChannelException as error:
             message = f"{self.peer} offers no SFTP to user: {_said(error)}."
