@@ -9,14 +9,17 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, Row, select, update
 
+from infra import exceptions
 from infra.store import bulk, exchange, placing, recon
+from models.certification import same_fingerprint
 from models.checking import no_rejects, rejects_at, rest_of_plans
-from models.tables import Account, Activity, Complaint, Hold, Instalment, InstalmentPlan, RecallObjection
+from models.tables import Account, Activity, Complaint, FileRefusal, Hold, Instalment, InstalmentPlan, RecallObjection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import date, datetime
 
+    from infra.wiring import Desk
     from models.kinds import Kind
 
 
@@ -37,6 +40,7 @@ class Arrival:
     now: datetime
     today: date
     """where the lender is"""
+    desk: Desk
 
 
 @dataclass(frozen=True)
@@ -358,6 +362,50 @@ def _recall_objection(arrival: Arrival) -> Outcome:
     return Outcome(rejects, f"recall_objections:{len(objected)}" if len(objected) else None)
 
 
+def _refusal(arrival: Arrival) -> Outcome:
+    """What the agency cannot take of ours is on record, and somebody's to mend: it has not booked it."""
+    agency = arrival.agency.agency
+    sent = exchange.transmissions_named(arrival.connection, agency, arrival.lender, arrival.lines["file"])
+    lines = arrival.lines.merge(sent, left_on="file", right_on="name", how="left", validate="many_to_one")
+    unknown = lines["transmission_id"].isna()
+    refused = lines[~unknown].astype({"transmission_id": "int64"})
+    bulk.append(
+        arrival.connection,
+        FileRefusal,
+        refused[["transmission_id", "at_line", "at_column", "code"]].assign(agency=agency, file_id=arrival.file_id),
+    )
+    for name, of_file in refused.groupby("file", sort=True):
+        exceptions.open_exception(
+            arrival.connection, arrival.desk, "refused_by_agency", agency=agency, lender=arrival.lender,
+            subject=f"transmission:{name}", detail={"codes": sorted(set(of_file["code"])), "lines": len(of_file)},
+        )  # fmt: skip
+    rejects = rejects_at(lines.loc[unknown, "line"].to_numpy(), "file", "unknown_file")
+    return Outcome(rejects, f"refused_by_agency:{refused['file'].nunique()}" if len(refused) else None)
+
+
+def _fingerprint(arrival: Arrival) -> Outcome:
+    """The agency sees the keys that we hold, ours and its own; where it does not, somebody may sit between us."""
+    agency, suite, ring = arrival.agency.agency, arrival.agency.suite, arrival.desk.keyring
+    held = {"lender": ring.own_keys(suite), "agency": ring.trusted_keys(agency, suite)}
+    lines, other = arrival.lines, []
+    named: set[tuple[str, str]] = set()
+    for line in lines.itertuples():  # a handful of keys, not of accounts
+        valid = [key for key in held[str(line.whose)] if key.state(arrival.now) == "valid"]
+        prints = [key.fingerprint if line.use == "sign" else key.public["encrypt_fingerprint"] for key in valid]
+        if any(same_fingerprint(str(line.fingerprint), one) for one in prints):
+            named.add((str(line.whose), str(line.use)))
+        else:
+            other.append(line.line)
+    if other:
+        exceptions.open_exception(
+            arrival.connection, arrival.desk, "key_not_confirmed", agency=agency, lender=arrival.lender,
+            subject=f"file:{arrival.file_id}", detail={"file_id": arrival.file_id, "lines": len(other)},
+        )  # fmt: skip
+    missing = [use for use in ("sign", "encrypt") if ("lender", use) not in named]
+    rejects = rejects_at(np.array(other, dtype=np.int64), "fingerprint", "other_key")
+    return Outcome(rejects, f"key_not_named:{','.join(missing)}" if missing else None)
+
+
 _ACCEPT: Mapping[str, Callable[[Arrival], Outcome]] = {
     "acknowledgement": _acknowledgement,
     "activity": _activity,
@@ -369,4 +417,6 @@ _ACCEPT: Mapping[str, Callable[[Arrival], Outcome]] = {
     "plan": _plan,
     "hold_request": _hold_request,
     "recall_objection": _recall_objection,
+    "refusal": _refusal,
+    "fingerprint": _fingerprint,
 }

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from sqlalchemy import Connection, Row, insert
 
-from connectors.drops import Claimed, Drop, Fetched, open_drop
+from connectors.drops import Claimed, Drop, Fetched
 from connectors.drops.errors import NotAsDeclared, TakenByAnother, TooLarge
 from connectors.layouts.package import Package, PackageRefused, control_holds, read_package
 from infra import acceptance, audit, workers
-from infra.outbox import drop_settings, record_delivered, scratch, suffix_of
+from infra.outbox import reached, record_delivered, scratch, suffix_of
 from infra.store import bulk, exchange
 from keys.errors import OpenRefused
 from keys.reidentify import Reidentifier
@@ -71,7 +71,7 @@ def collect(desk: Desk, agency: str) -> Collected:
     with desk.database.read() as connection:
         row = exchange.agency(connection, agency)
     sidecar = ".sig" if row.suite == "age" else None
-    with workers.alone(desk, "collect", agency), open_drop(drop_settings(desk, row)) as drop:
+    with workers.alone(desk, "collect", agency), reached(desk, row) as drop:
         round_ = _Round(desk, row, drop, Collected(agency))
         for path in _arriving(desk, row).parent.glob("arriving*"):
             path.unlink(missing_ok=True)
@@ -259,7 +259,10 @@ def _opened(case: Case, stored: Path, plain: Path) -> tuple[Package, str]:
     """What is inside the seal, every claim of its manifest checked, and who signed it."""
     desk, agency = case.desk, case.agency
     try:
-        opened = open_from(desk.keyring, agency.agency, agency.suite, stored, plain, desk.now())
+        opened = open_from(
+            desk.keyring, agency.agency, agency.suite, stored, plain, desk.now(),
+            lender=case.lender or "", skew=timedelta(minutes=desk.settings.clock_skew_minutes),
+        )  # fmt: skip
         return read_package(plain, max_bytes=desk.settings.max_inbound_bytes), opened.signer_fingerprint
     except (OpenRefused, PackageRefused) as error:
         raise Refusal(error.code) from None
@@ -344,6 +347,7 @@ def _take_effect(connection: Connection, case: Case, checked: Checked, finding: 
             known,
             desk.now(),
             _today(case, connection),
+            desk,
         )
     )
     rejects = pd.concat([checked.rejects, outcome.rejects], ignore_index=True)

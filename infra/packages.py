@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
     from keys.keyring import Keyring
     from keys.vault import DataKey
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+RECEIPT_TYPES = {
+    field.column: "Int64" if field.type == "integer" else "str" for field in KINDS["receipt"].fields
+}
 
 ACCOUNTS = bulk.table_of(Account)
 IDENTITIES = bulk.table_of(Identity)
@@ -274,35 +280,45 @@ def _erasure(work: Composing) -> Contents:
 
 
 def _receipt(work: Composing) -> Contents:
+    """What became of a file: one row for the whole (and one per further currency), then one per refused line."""
     files, rejects = bulk.table_of(InboundFile), bulk.table_of(InboundReject)
     file_id = json.loads(work.row.spec)["file_id"]
     came = work.connection.execute(select(files).where(files.c.file_id == file_id)).one()
     outcome = "refused" if came.state == "refused" else "accepted_with_rejects" if came.rows_refused else "accepted"
+    fields = KINDS["receipt"].fields
+    head = {
+        "file": came.name,
+        "sha256": came.sealed_sha256 if SHA256.fullmatch(came.sealed_sha256) else None,
+        "outcome": outcome,
+    }
 
     def frames() -> Iterator[pd.DataFrame]:
-        head = {"file": came.name, "sha256": came.sealed_sha256, "outcome": outcome}
-        whole = pd.DataFrame(
-            [
-                {
-                    **head,
-                    "table": None,
-                    "line": None,
-                    "column": None,
-                    "code": came.refusal_code or came.finding,
-                    "fix": came.refusal_fix,
-                }
-            ]
-        )
-        yield whole.astype({"line": "Int64", "table": "str", "column": "str", "code": "str", "fix": "str"})
+        totals = list(json.loads(came.sums or "{}").items()) or [(None, None)]
+        whole = pd.DataFrame({
+            "currency": [currency for currency, _ in totals],
+            # text: a file without a control column has no currency to write an amount in
+            "total_minor": [None if total is None else in_units(total, currency) for currency, total in totals],
+        }).assign(**head, table=None, line=None, column=None)  # fmt: skip
+        first = whole.index == 0
+        for name, value in (
+            ("code", came.refusal_code or came.finding),
+            ("fix", came.refusal_fix),
+            ("lines", came.rows),
+            ("lines_refused", came.rows_refused),
+        ):
+            whole[name] = pd.Series(None, index=whole.index, dtype="object").mask(first, value)
+        yield whole.astype(RECEIPT_TYPES)
         lines = bulk.read(
             work.connection,
             select(rejects.c.table_name.label("table"), rejects.c.line, rejects.c.column, rejects.c.code, rejects.c.fix)
             .where(rejects.c.file_id == file_id)
             .order_by(rejects.c.reject_id),
         )
-        yield lines.assign(**head)
+        yield lines.assign(**head, lines=None, lines_refused=None, currency=None, total_minor=None).astype(
+            RECEIPT_TYPES
+        )
 
-    return Contents(KINDS["receipt"].fields, frames(), "receipt", "contract with the agency", "exchange", "1", [])
+    return Contents(fields, frames(), "receipt", "contract with the agency", "exchange", "1", [])
 
 
 def _statement(work: Composing) -> Contents:
@@ -319,6 +335,23 @@ def _statement(work: Composing) -> Contents:
     return _plain(work, frames(), "statement", {"gross": "financial", "commission": "financial"})
 
 
+def _certification(work: Composing) -> Contents:
+    """How the agency's certification stands, in both languages: the spec holds the verdicts, the model the words."""
+    from models.certification import FAULTS, STEPS
+
+    rows = []
+    for code, state, fault in json.loads(work.row.spec)["steps"]:
+        step = STEPS[code]
+        fix, fix_zh = FAULTS.get(fault, (step.fix, step.fix_zh)) if state != "done" else (None, None)
+        rows.append({
+            "level": step.level, "step": code, "by": step.by, "state": state, "code": fault, "about": step.about,
+            "fix": fix, "about_zh": step.about_zh, "fix_zh": fix_zh,
+        })  # fmt: skip
+    frame = pd.DataFrame(rows).astype("str")
+    fields = KINDS["certification"].fields
+    return Contents(fields, iter([frame]), "certification", "contract with the agency", "exchange", "1", [])
+
+
 _COMPOSERS: Mapping[str, Callable[[Composing], Contents]] = {
     "placement": _placement,
     "update": _update,
@@ -326,4 +359,5 @@ _COMPOSERS: Mapping[str, Callable[[Composing], Contents]] = {
     "erasure_request": _erasure,
     "receipt": _receipt,
     "statement": _statement,
+    "certification": _certification,
 }

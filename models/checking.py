@@ -93,6 +93,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "encoding": "The text is not in the encoding of the contract (UTF-8, where none is agreed). Write it in that.",
         "malformed_csv": "The table has no header that can be read, or too many lines that cannot. Write RFC 4180 CSV.",
         "too_large": "The file is larger than the contract allows. Split it.",
+        "not_as_declared": "The file is not the one that its .done declares. Send the file again, and its .done last.",
+        "not_a_file": "This is a link, a folder or a device. Take it away, and send a file.",
     }
 )
 """Every code a receipt can carry, and the fix it states."""

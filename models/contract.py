@@ -106,6 +106,8 @@ class Contract:
     """The bank accounts that the agency pays from."""
     bank_references: tuple[str, ...] = ()
     """How the references of the agency's transfers begin."""
+    collects: bool = True
+    """Whether debtors may pay to the agency; false: they pay the lender alone."""
     clocks: Clocks = Clocks()
 
     @classmethod
@@ -311,6 +313,7 @@ _READ: Mapping[str, Callable[[str, object], Any]] = {
     "term_days": _whole,
     "late_days": _whole,
     "direct_payments": _flag,
+    "collects": _flag,
     "tolerance_minor": _whole,
     "payer_accounts": _texts,
     "bank_references": _texts,

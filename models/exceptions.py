@@ -36,6 +36,7 @@ CODES: Final[Mapping[str, Kind]] = MappingProxyType({
         "files with lower numbers of this kind have not come",
         "operations", "high", "1 business day",
         "ask the agency for the missing numbers; it resolves itself when they are in",
+        recurs=True,
     ),
     "sequence_repeat": Kind(
         "a number was used again for another file, which was refused",
@@ -57,11 +58,27 @@ CODES: Final[Mapping[str, Kind]] = MappingProxyType({
         "operations", "high", "1 business day",
         "the receipt told the agency; see that the file comes again, whole",
     ),
+    "names_ignored": Kind(
+        "something lies in the drop that is no file for us: a name that could do harm, a link, a file too large",
+        "operations", "normal", "2 business days",
+        "have the agency take it away; the receipts told it which; it resolves itself when it is gone",
+        recurs=True,
+    ),
     "file_unjudged": Kind(
         "we failed to judge a file: a fault of ours, not of the file's",
         "operations", "critical", "4 hours",
         "`consign doctor` names the fault; mend it and run `consign collect`: the file is kept and judged then",
         recurs=True,
+    ),
+    "refused_by_agency": Kind(
+        "the agency could not take a file of ours, or a line of it, and says why",
+        "operations", "high", "1 business day",
+        "look at what was sent (`consign exceptions show`), mend it and send it anew; the agency has not booked it",
+    ),
+    "key_not_confirmed": Kind(
+        "the agency sees another fingerprint than ours: somebody may sit between us",
+        "compliance", "critical", "4 hours",
+        "send nothing more; telephone the agency at the number in the contract and compare every fingerprint",
     ),
     # -- what we send --------------------------------------------------------------------------------------------------
     "presumed_long": Kind(

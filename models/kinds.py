@@ -111,6 +111,14 @@ HOLD_REASONS = (
 )  # fmt: skip
 """Why a debtor can be on hold (docs/glossary.md#hold)."""
 
+REFUSAL_CODES = (
+    "bad_name", "bad_signature", "wrong_signer", "unknown_key", "key_expired", "not_for_us", "truncated", "tampered",
+    "not_a_package", "manifest", "hash", "rows", "control_sum", "sequence_repeat", "sequence_gap", "replayed",
+    "encoding", "malformed_csv", "missing_column", "unknown_column", "missing", "repeated", "not_currency",
+    "wrong_currency", "not_amount", "not_date", "unknown_account", "other",
+)  # fmt: skip
+"""Why an agency cannot take a file or a line of ours: the codes of our receipts, a missing number, and the rest."""
+
 _PLACEMENT = _to_agency("placement", "accounts", tuple(PLACEMENT_FIELDS.values()), control="balance")
 _OUT = (
     _PLACEMENT,
@@ -128,10 +136,16 @@ _OUT = (
         Field("due_back_on", "date", required=True, about="stop at once; confirm by this day with a `return`"),
     )),
     _to_agency("receipt", "lines", (
-        Field("file", required=True), Field("sha256", required=True),
+        Field("file", required=True, about="as you named it; what cannot be printed is shown as ?"),
+        Field("sha256", about="of the sealed file; empty where it was never read"),
         Field("outcome", required=True, one_of=("accepted", "accepted_with_rejects", "refused")),
         Field("table"), Field("line", "integer", about="1 is the first line after the header; empty: the whole file"),
-        Field("column"), Field("code"), Field("fix"),
+        Field("column", about="which column of the line, by name, or #3 for the third"),
+        Field("code", about="why it was refused, or what we noticed"), Field("fix"),
+        Field("lines", "integer", about="of the whole file: how many it has"),
+        Field("lines_refused", "integer", about="of the whole file: how many of them do not count"),
+        Field("currency", about="of `total`; a file in several has a row for each"),
+        Field("total", "amount", about="the sum of the kind's control column over the lines that count"),
     )),
     _to_agency("statement", "lines", (
         Field("period", required=True), Field("agency_txn_id"), ACCOUNT,
@@ -144,6 +158,14 @@ _OUT = (
         Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
         Field("scope", required=True, about="all: everything received about it, copies and backups included"),
         Field("erase_by", "date", required=True),
+    )),
+    _to_agency("certification", "steps", (
+        Field("level", required=True, about="what it belongs to: each level holds the one before it"),
+        Field("step", required=True, about="docs/reference/certification.md says what each is"),
+        Field("by", required=True, one_of=("lender", "agency"), about="whose turn it is"),
+        Field("state", required=True, one_of=("waiting", "open", "done", "failed")),
+        Field("code", about="why it failed"), Field("about", required=True), Field("fix", about="what to do"),
+        Field("about_zh", required=True), Field("fix_zh"),
     )),
 )  # fmt: skip
 _IN = (
@@ -212,6 +234,19 @@ _IN = (
         )),
         Field("keep_until", "date", required=True, about="the day to which the agency asks to keep it",
               may_be_future=True),
+    )),
+    _from_agency("refusal", "refusals", (
+        Field("file", required=True, about="the name of the lender's file that the agency cannot take"),
+        Field("sha256", about="of the sealed file, as it came"),
+        Field("at_line", "integer", about="1 is the first line after the header; empty: the whole file"),
+        Field("at_column"), Field("code", required=True, one_of=REFUSAL_CODES),
+    )),
+    _from_agency("fingerprint", "fingerprints", (
+        Field("whose", required=True, one_of=("lender", "agency"), about="whose key it is"),
+        Field("use", required=True, one_of=("sign", "encrypt")),
+        Field("fingerprint", required=True, about="as the agency's own machine shows it"),
+        Field("compared_on", "date", required=True),
+        Field("compared_by", required=True, about="the role of who compared it with the other side's"),
     )),
 )  # fmt: skip
 

@@ -46,9 +46,9 @@ CONTRACTS = bulk.table_of(AgencyContract)
 NO_DROP = "{}"
 TURN = 0x65786368616E6765  # "exchange"
 
-FIRST_OUT = ("recall", "erasure_request", "update", "placement", "statement", "receipt")
+FIRST_OUT = ("recall", "erasure_request", "update", "placement", "statement", "receipt", "certification")
 """A recall that waits behind a placement is a debtor chased after paying."""
-UNANSWERED = ("update", "statement", "receipt")
+UNANSWERED = ("update", "statement", "receipt", "certification")
 """Kinds that no file of the agency's answers."""
 AT_AGENCY = ("placed", "acknowledged", "recalled")
 
@@ -166,6 +166,20 @@ def transmission(connection: Connection, transmission_id: int) -> Row[Any]:
     return connection.execute(select(TRANSMISSIONS).where(TRANSMISSIONS.c.transmission_id == transmission_id)).one()
 
 
+def transmissions_named(
+    connection: Connection, agency_code: str, lender: str, names: Sequence[str] | pd.Series
+) -> pd.DataFrame:
+    """What of ours has these names with this agency: name, transmission_id."""
+    return bulk.read(
+        connection,
+        select(TRANSMISSIONS.c.name, TRANSMISSIONS.c.transmission_id).where(
+            TRANSMISSIONS.c.agency == agency_code,
+            TRANSMISSIONS.c.lender == lender,
+            TRANSMISSIONS.c.name.in_(sorted(set(names))),
+        ),
+    )
+
+
 def pending(connection: Connection, agency_code: str) -> list[int]:
     """Transmissions of this agency that are not delivered yet, in the order they must go."""
     order = case(
@@ -259,6 +273,12 @@ def advance(connection: Connection, transmission_id: int, to: str, **columns: An
     connection.execute(
         update(TRANSMISSIONS).where(TRANSMISSIONS.c.transmission_id == transmission_id).values(state=state, **columns)
     )
+
+
+def unseal(connection: Connection, transmission_id: int) -> None:
+    """The transmission is to be sealed anew: what was sealed tells nobody anything. Raises IllegalMove once it left."""
+    advance(connection, transmission_id, "prepared", sealed_path=None, sealed_sha256=None, key_ids=None)
+    connection.execute(delete(DISCLOSURES).where(DISCLOSURES.c.transmission_id == transmission_id))
 
 
 def transmission_to_move(connection: Connection, transmission_id: int) -> Row[Any]:

@@ -7,6 +7,7 @@ integers drawn from `id_counter`.
 
 from models.tables.agencies import Agency, AgencyContract
 from models.tables.audit import AuditEvent, AuditHead, Disclosure, DisclosureAccount
+from models.tables.certification import CertificateWaiver, Certification, CertificationStep, FileRefusal
 from models.tables.exchange import (
     ExceptionComment,
     ExchangeException,
@@ -40,6 +41,7 @@ from models.tables.placements import (
 from models.tables.plans import Plan, PlanExclusion, PlanLine
 from models.tables.portfolios import Account, Debtor, Hold, IdCounter, Identity, IntakeReject, Lender, Portfolio
 from models.tables.scores import Score, ScoreRun
+from models.tables.trust import ClientKeyUse, HostKey, KeyRequest
 
 __all__ = [
     "Account",
@@ -51,6 +53,10 @@ __all__ = [
     "BankReceipt",
     "BankStatement",
     "Break",
+    "CertificateWaiver",
+    "Certification",
+    "CertificationStep",
+    "ClientKeyUse",
     "Complaint",
     "Debtor",
     "Disclosure",
@@ -58,7 +64,9 @@ __all__ = [
     "Erasure",
     "ExceptionComment",
     "ExchangeException",
+    "FileRefusal",
     "Hold",
+    "HostKey",
     "IdCounter",
     "Identity",
     "InboundFile",
@@ -69,6 +77,7 @@ __all__ = [
     "InvoiceLine",
     "JournalEntry",
     "JournalLine",
+    "KeyRequest",
     "Lease",
     "Lender",
     "Match",

@@ -60,16 +60,17 @@ class InboundFile(SQLModel, table=True):
     kind: str | None = None
     sequence: int | None = None
     state: str = Field(default="claimed", index=True)
-    sealed_sha256: str
+    sealed_sha256: str = Field(description="`unread:…` where the file was never fetched")
     sealed_size: int = big()
-    stored_path: str = Field(description="below the inbox folder")
+    stored_path: str = Field(description="below the inbox folder; empty where it was never fetched")
     package_sha256: str | None = None
     previous_sha256: str | None = None
     signer: str | None = None
     rows: int = 0
     rows_refused: int = 0
-    control_minor: int | None = big(None)
-    currency: str | None = None
+    sums: str | None = Field(
+        default=None, description="JSON: by currency, the control column over the lines that count, in minor units"
+    )
     refusal_code: str | None = None
     refusal_fix: str | None = None
     finding: str | None = Field(
@@ -106,7 +107,7 @@ class ExchangeException(SQLModel, table=True):
 
     __tablename__ = "exchange_exception"
     __table_args__ = (UniqueConstraint("code", "subject", "occurrence"),)
-    exception_id: int = big(primary_key=True)
+    exception_id: int | None = serial()
     code: str = Field(description="of models.exceptions.CODES")
     agency: str | None = Field(default=None, index=True)
     lender: str | None = None

@@ -173,6 +173,55 @@ def upgrade() -> None:
     op.create_index(op.f("ix_break_code"), "break", ["code"], unique=False)
     op.create_index(op.f("ix_break_line_id"), "break", ["line_id"], unique=False)
     op.create_table(
+        "certificate_waiver",
+        sa.Column("waiver_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("level", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("granted_by", sa.String(), nullable=True),
+        sa.Column("granted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("valid_until", sa.Date(), nullable=True),
+        sa.PrimaryKeyConstraint("waiver_id"),
+    )
+    op.create_index(op.f("ix_certificate_waiver_agency"), "certificate_waiver", ["agency"], unique=False)
+    op.create_table(
+        "certification",
+        sa.Column("certification_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("level", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("opened_by", sa.String(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("seed", sa.BigInteger(), nullable=False),
+        sa.Column("after_file_id", sa.BigInteger(), nullable=False),
+        sa.Column("told_sha256", sa.String(), nullable=True),
+        sa.Column("certificate_id", sa.String(), nullable=True),
+        sa.Column("certificate", sa.String(), nullable=True),
+        sa.Column("signature", sa.String(), nullable=True),
+        sa.Column("issued_on", sa.Date(), nullable=True),
+        sa.Column("valid_until", sa.Date(), nullable=True),
+        sa.Column("suite", sa.String(), nullable=True),
+        sa.Column("layout", sa.String(), nullable=True),
+        sa.Column("agency_keys", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("certification_id"),
+        sa.UniqueConstraint("certificate_id"),
+    )
+    op.create_index(op.f("ix_certification_agency"), "certification", ["agency"], unique=False)
+    op.create_table(
+        "certification_step",
+        sa.Column("certification_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("level", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=True),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("certification_id", "step"),
+    )
+    op.create_table(
         "complaint",
         sa.Column("complaint_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("agency", sa.String(), nullable=False),
@@ -277,6 +326,18 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_exchange_exception_agency"), "exchange_exception", ["agency"], unique=False)
     op.create_index(op.f("ix_exchange_exception_state"), "exchange_exception", ["state"], unique=False)
+    op.create_table(
+        "file_refusal",
+        sa.Column("refusal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("transmission_id", sa.BigInteger(), nullable=False),
+        sa.Column("file_id", sa.BigInteger(), nullable=False),
+        sa.Column("at_line", sa.BigInteger(), nullable=True),
+        sa.Column("at_column", sa.String(), nullable=True),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("refusal_id"),
+    )
+    op.create_index(op.f("ix_file_refusal_transmission_id"), "file_refusal", ["transmission_id"], unique=False)
     op.create_table(
         "hold",
         sa.Column("hold_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -808,6 +869,8 @@ def downgrade() -> None:
     op.drop_table("id_counter")
     op.drop_index(op.f("ix_hold_debtor_id"), table_name="hold")
     op.drop_table("hold")
+    op.drop_index(op.f("ix_file_refusal_transmission_id"), table_name="file_refusal")
+    op.drop_table("file_refusal")
     op.drop_index(op.f("ix_exchange_exception_state"), table_name="exchange_exception")
     op.drop_index(op.f("ix_exchange_exception_agency"), table_name="exchange_exception")
     op.drop_table("exchange_exception")
@@ -822,6 +885,11 @@ def downgrade() -> None:
     op.drop_table("debtor")
     op.drop_index(op.f("ix_complaint_placement_id"), table_name="complaint")
     op.drop_table("complaint")
+    op.drop_table("certification_step")
+    op.drop_index(op.f("ix_certification_agency"), table_name="certification")
+    op.drop_table("certification")
+    op.drop_index(op.f("ix_certificate_waiver_agency"), table_name="certificate_waiver")
+    op.drop_table("certificate_waiver")
     op.drop_index(op.f("ix_break_line_id"), table_name="break")
     op.drop_index(op.f("ix_break_code"), table_name="break")
     op.drop_table("break")
