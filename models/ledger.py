@@ -49,25 +49,34 @@ def legs(events: pd.DataFrame, **amounts: pd.Series | np.ndarray) -> pd.DataFram
     events: KEYS, `account_id` (Int64) and `currency`, one row per line or receipt. `amounts`: per ledger (named
     `l1200` …) the signed amount of each event.
     """
+    keys = events[[*KEYS, "currency"]]
+    accounts = events["account_id"].to_numpy(dtype=np.int64, na_value=-1)
     parts = []
     for name, amount in amounts.items():
-        ledger = name.removeprefix("l")
-        part = events[[*KEYS, "currency"]].copy(deep=False)
-        part["amount_minor"] = np.asarray(amount, dtype=np.int64)
-        accounts = events["account_id"].to_numpy(dtype=np.int64, na_value=-1)
-        part["account_id"] = accounts if ledger in BY_ACCOUNT else -1
-        part = part[part["amount_minor"] != 0]
-        summed = (
-            part.groupby([*KEYS, "currency", "account_id"], sort=False, dropna=False)["amount_minor"]
-            .sum()
-            .reset_index()
-        )
-        summed["ledger"] = pd.Series(ledger, index=summed.index, dtype="str")
-        parts.append(summed[summed["amount_minor"] != 0])
-    result = pd.concat(parts, ignore_index=True)
-    account = result["account_id"].astype("Int64")
-    result["account_id"] = account.mask(account < 0)
-    return result[list(LEG)]
+        ledger, moved = name.removeprefix("l"), np.asarray(amount, dtype=np.int64)
+        moves = moved != 0
+        if not moves.any():
+            continue
+        part = keys if moves.all() else keys[moves]
+        account = accounts[moves] if ledger in BY_ACCOUNT else np.full(len(part), -1)
+        parts.append(part.assign(ledger=ledger, account_id=account, amount_minor=moved[moves]))
+    if not parts:
+        return _NO_LEGS.copy(deep=False)
+    by = [*KEYS, "ledger", "currency", "account_id"]
+    summed = pd.concat(parts, ignore_index=True).groupby(by, sort=False, dropna=False)["amount_minor"].sum()
+    result = summed[summed != 0].reset_index()
+    account_id = result["account_id"].astype("Int64")
+    return result.assign(account_id=account_id.mask(account_id < 0))[list(LEG)]
+
+
+_NO_LEGS = pd.DataFrame(
+    {
+        **{name: pd.Series(dtype="str") for name in (*KEYS, "ledger", "currency")},
+        "value_date": pd.Series(dtype="datetime64[us]"),
+        "account_id": pd.Series(dtype="Int64"),
+        "amount_minor": pd.Series(dtype="int64"),
+    }
+)[list(LEG)]
 
 
 def balanced(journal: pd.DataFrame) -> pd.DataFrame:

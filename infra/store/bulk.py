@@ -10,7 +10,7 @@ connection, some hundred at a time, and are columns before the next ones are fet
 
 from __future__ import annotations
 
-import uuid
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pandas as pd
@@ -50,6 +50,8 @@ FETCH_ROWS = 500
 """Their cells are still in the processor's cache when they become columns; 100,000 at once take half as long again."""
 APPEND_ROWS = 10_000
 """How many rows are cells of Python's at once."""
+DEPTH = "staged"
+"""Where a connection counts its temporary tables, in `info`: an aborted block leaves its number behind, unused."""
 
 
 def table_of(target: type[SQLModel] | Table) -> Table:
@@ -161,15 +163,12 @@ class staged:  # noqa: N801 - used as a verb in a with statement
     def __init__(self, connection: Connection, like: Table, frame: pd.DataFrame) -> None:
         self.connection = connection
         self.frame = frame
-        self.table = Table(
-            f"stage_{uuid.uuid4().hex[:12]}",
-            MetaData(),
-            *(Column(name, like.c[name].type) for name in frame.columns),
-            prefixes=["TEMPORARY"],
-        )
+        self.like = like
 
     def __enter__(self) -> Table:
         """The temporary table, filled."""
+        depth = self.connection.info[DEPTH] = self.connection.info.get(DEPTH, 0) + 1
+        self.table = _stage(self.like, tuple(self.frame.columns), depth)
         self.table.create(self.connection)
         append(self.connection, self.table, self.frame)
         return self.table
@@ -178,6 +177,14 @@ class staged:  # noqa: N801 - used as a verb in a with statement
         """Drop it; after an error the transaction is undone anyway."""
         if kind is None:
             self.table.drop(self.connection)
+            self.connection.info[DEPTH] -= 1
+
+
+@cache
+def _stage(like: Table, names: tuple[str, ...], depth: int) -> Table:
+    """The same table for the same columns: what is asked of it is compiled once in a process, not once a call."""
+    columns = (Column(name, like.c[name].type) for name in names)
+    return Table(f"stage_{depth}_{like.name}", MetaData(), *columns, prefixes=["TEMPORARY"])
 
 
 def count(connection: Connection, statement: Select[Any]) -> int:

@@ -466,12 +466,16 @@ def _differences(lines: pd.DataFrame, agreed: Agreed) -> list[pd.DataFrame]:
     retains, by_tier = agreed.term("remits", terms) == "net", agreed.term("fees", terms) == "tiers"
     kept = np.where(retains, lines["commission_minor"] + lines["vat_minor"], 0)
     expected, net = lines["gross_minor"] - kept, lines["net_minor"]
-    netted = lines.assign(amount_minor=expected - net)[expected != net]
-    detail = {"expected_minor": expected[netted.index], "found_minor": net[netted.index]}
-    found = [codes.found(netted, "fee_netted", "line_id", **detail)]
+    found = []
+    if (off := expected != net).any():
+        netted = lines.assign(amount_minor=expected - net)[off]
+        detail = {"expected_minor": expected[off], "found_minor": net[off]}
+        found.append(codes.found(netted, "fee_netted", "line_id", **detail))
     for name, code in (("commission_minor", "commission_diff"), ("vat_minor", "vat_diff")):
         due = lines[f"due_{name}"].astype("int64")
         wrong = retains & by_tier & (lines[name] != due).to_numpy()
+        if not wrong.any():
+            continue
         differs = lines.assign(amount_minor=lines[name] - due)[wrong]
         detail = {"expected_minor": due[wrong], "found_minor": differs[name]}
         found.append(codes.found(differs, code, "line_id", **detail))
@@ -488,15 +492,12 @@ def _post_lines(
     fee, vat = (posted[name].astype("int64") for name in ("due_commission_minor", "due_vat_minor"))
     retains = agreed.term("remits", agreed.on(posted["value_date"])) == "net"
     kept = np.where(retains, posted["commission_minor"] + posted["vat_minor"], 0)
-    journal = pd.concat(
-        [
-            legs(_events(posted, "line_accepted", source), l1200=gross, l1100=over - gross, l2200=-over),
-            legs(_events(posted, "commission", source), l5100=fee, l1300=vat, l2100=-fee - vat),
-            legs(_events(posted, "net_retention", source), l2100=kept, l1200=-kept),
-        ],
-        ignore_index=True,
-    )
-    post(connection, journal, now)
+    journal = [legs(_events(posted, "line_accepted", source), l1200=gross, l1100=over - gross, l2200=-over)]
+    if (fee != 0).any() or (vat != 0).any():
+        journal.append(legs(_events(posted, "commission", source), l5100=fee, l1300=vat, l2100=-fee - vat))
+    if kept.any():
+        journal.append(legs(_events(posted, "net_retention", source), l2100=kept, l1200=-kept))
+    post(connection, pd.concat(journal, ignore_index=True), now)
 
 
 def _events(lines: pd.DataFrame, event: str, source: str) -> pd.DataFrame:

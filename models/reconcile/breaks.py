@@ -63,29 +63,42 @@ def found(subjects: pd.DataFrame, code: str, subject: str, **expected_and_found:
 
     `subjects` brings what it has of COLUMNS; the rest is null. `expected_and_found`: int64 columns for `detail`.
     """
-    result = pd.DataFrame(index=subjects.index)
-    result["break_key"] = f"{code}:{subject.removesuffix('_id')}:" + subjects[subject].astype("int64").astype("str")
-    result["code"] = pd.Series(code, index=subjects.index, dtype="str")
+    if subjects.empty:
+        return none()  # nearly always so, and building the columns would cost as much as for a million
+    columns: dict[str, pd.Series] = {
+        "break_key": f"{code}:{subject.removesuffix('_id')}:" + subjects[subject].astype("int64").astype("str"),
+        "code": pd.Series(code, index=subjects.index, dtype="str"),
+        "amount_minor": subjects["amount_minor"].astype("int64"),
+    }
     for name in ("agency", "currency"):
-        result[name] = subjects[name] if name in subjects else pd.Series(None, index=subjects.index, dtype="str")
+        columns[name] = subjects[name] if name in subjects else pd.Series(None, index=subjects.index, dtype="str")
     for name in ("line_id", "receipt_id", "invoice_line_id", "account_id"):
-        result[name] = (subjects[name] if name in subjects else pd.Series(pd.NA, index=subjects.index)).astype("Int64")
-    result["amount_minor"] = subjects["amount_minor"].astype("int64")
+        columns[name] = (subjects[name] if name in subjects else pd.Series(pd.NA, index=subjects.index)).astype("Int64")
     detail = pd.Series("", index=subjects.index, dtype="str")
     for number, (name, values) in enumerate(expected_and_found.items()):
         detail += ("," if number else "") + f'"{name}":' + values.astype("int64").astype("str")
-    result["detail"] = "{" + detail + "}"
-    return result[list(COLUMNS)].reset_index(drop=True)
+    columns["detail"] = "{" + detail + "}"
+    return pd.DataFrame({name: columns[name] for name in COLUMNS}).reset_index(drop=True)
+
+
+def none() -> pd.DataFrame:
+    """No breaks: the columns with their types."""
+    return _NONE.copy(deep=False)
+
+
+_TEXT = ("break_key", "code", "agency", "currency", "detail")
+_NONE = pd.DataFrame(
+    {
+        name: pd.Series(dtype="str" if name in _TEXT else "int64" if name == "amount_minor" else "Int64")
+        for name in COLUMNS
+    }
+)
 
 
 def together(breaks: list[pd.DataFrame]) -> pd.DataFrame:
     """All of them as one frame, with its columns and types where there are none."""
     some = [frame for frame in breaks if len(frame)]
-    if some:
-        return pd.concat(some, ignore_index=True)
-    return found(
-        pd.DataFrame({"line_id": pd.Series(dtype="int64"), "amount_minor": pd.Series(dtype="int64")}), "", "line_id"
-    )
+    return pd.concat(some, ignore_index=True) if some else none()
 
 
 def aged(opened: pd.Series, as_of: date) -> pd.Series:

@@ -23,6 +23,8 @@ def claimed(claims: pd.DataFrame, lines: pd.DataFrame) -> pd.Series:
     for keys, some in ((BY_TRANSACTION, claims[named]), (BY_BASE, claims[~named])):
         free = lines[~lines["line_id"].isin(result.dropna())].dropna(subset=keys)
         some = some.dropna(subset=keys).sort_values("invoice_line_id")  # noqa: PLW2901 - the same claims, in order
+        if some.empty or free.empty:
+            continue
         left = some[keys].assign(nth=some.groupby(keys, sort=False).cumcount(), at=some.index)
         right = free[keys].assign(nth=free.groupby(keys, sort=False).cumcount(), line_id=free["line_id"])
         pairs = left.merge(right, on=[*keys, "nth"])
@@ -39,6 +41,9 @@ def differences(claims: pd.DataFrame) -> pd.DataFrame:
     breaks = []
     for name, code in (("commission_minor", "commission_diff"), ("vat_minor", "vat_diff")):
         due = claims[f"due_{name}"].astype("int64")
-        wrong = claims.assign(amount_minor=claims[name] - due)[claims[name] != due]
+        off = claims[name] != due
+        if not off.any():
+            continue
+        wrong = claims.assign(amount_minor=claims[name] - due)[off]
         breaks.append(found(wrong, code, "invoice_line_id", expected_minor=due[wrong.index], found_minor=wrong[name]))
     return together(breaks)
