@@ -154,8 +154,8 @@ class SandboxHost:
         return SftpSettings(self.host, self.port, user, (self.host_key_line,), private_key_text)
 
     def _start(self) -> None:
-        program = str(SSHD) if SSHD.exists() else shutil.which("sshd")
-        if program is None:
+        sshd = str(SSHD) if SSHD.exists() else shutil.which("sshd")
+        if sshd is None:
             message = "OpenSSH's server is not installed."
             raise ConfigurationError(message, fix="apt-get install openssh-server, or use the host within the process.")
         if os.geteuid() == 0:
@@ -167,27 +167,34 @@ class SandboxHost:
             config.write_text(_CONFIG.format(port=self.port, home=self._home))
             with (self._home / "log").open("ab") as log:
                 self._process = subprocess.Popen(
-                    [program, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                    [sshd, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
                 )
-            if self._answers(self._process):
+            if speaks_ssh(self.host, self.port, self._process):
                 return
         said = (self._home / "log").read_text(errors="replace").strip().splitlines()[-1:]
         message = f"sshd did not start: {said[0] if said else 'it says nothing'}."
         raise ConfigurationError(message, fix=f"See {self._home / 'log'}.")
 
-    def _answers(self, process: subprocess.Popen[bytes]) -> bool:
-        """Whether the server speaks SSH before it ends or the time is up."""
-        until = time.monotonic() + _STARTS_WITHIN
-        while time.monotonic() < until and process.poll() is None:
-            try:
-                with socket.create_connection((self.host, self.port), timeout=1) as caller:
-                    if caller.recv(4) == b"SSH-":
-                        return True
-            except OSError:
-                time.sleep(0.02)
-        process.kill()
-        process.wait()
-        return False
+
+def speaks_ssh(host: str, port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Whether the server speaks SSH before it ends or the time is up; if not, it is ended."""
+    until = time.monotonic() + _STARTS_WITHIN
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            with socket.create_connection((host, port), timeout=1) as caller:
+                if caller.recv(4) == b"SSH-":
+                    return True
+        except OSError:
+            time.sleep(0.02)
+    process.kill()
+    process.wait()
+    return False
+
+
+def program(name: str) -> Path | None:
+    """Where a program lies, looking where Debian puts servers too."""
+    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin")))
+    return Path(found) if found else None
 
 
 def sandbox_host(root: Path, agencies: list[str], port: int = 0) -> Host:

@@ -9,6 +9,9 @@ export PATH="$PATH:/usr/sbin:/sbin"
 # What the tests call -> the package that brings it -> what is not tested without it.
 needs=(
     "sshd|openssh-server|delivery to a real SSH server"
+    "proftpd|proftpd-core|delivery to ProFTPD"
+    "mod_sftp.so|proftpd-mod-crypto|delivery to ProFTPD"
+    "dropbear|dropbear-bin|delivery to Dropbear"
     "sftp|openssh-client|the sftp floor of the benchmarks"
     "ssh-keygen|openssh-client|signatures as an agency checks them"
     "gpg|gnupg|the openpgp suite"
@@ -21,6 +24,7 @@ needs=(
 present() {
     command -v "$1" >/dev/null 2>&1 && return 0
     # Debian keeps the server's programs out of PATH, one folder per version.
+    [ "$1" = mod_sftp.so ] && compgen -G '/usr/lib*/proftpd/mod_sftp.so' >/dev/null && return 0
     [ "$1" = initdb ] && compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
 }
 
@@ -59,7 +63,7 @@ install_quietly() {
     # Not at the next boot either.
     local unit
     if command -v systemctl >/dev/null 2>&1; then
-        for unit in ssh.service ssh.socket:openssh-server postgresql.service:postgresql; do
+        for unit in ssh.service ssh.socket:openssh-server postgresql.service:postgresql proftpd.service:proftpd-core; do
             case " $* " in *" ${unit##*:} "*) $as_root systemctl disable "${unit%%:*}" >/dev/null 2>&1 || true ;; esac
         done
     fi

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import pwd
 import random
+import shutil
 import socket
 import struct
 import threading
@@ -19,6 +22,7 @@ import pytest
 from connectors.drops import Drop, DropSettings, FolderSettings, Pushed, SftpSettings, open_drop
 from infra.sandbox.host import SandboxHost, make_directories
 from infra.sandbox.paramiko_host import Faults, ParamikoHost
+from infra.sandbox.servers import ChrootedHost, DropbearHost, ProftpdHost, Server
 
 if TYPE_CHECKING:
     from tests.conftest import Needs
@@ -32,6 +36,18 @@ class Place:
 
     settings: DropSettings
     directory: Path
+    owner: str | None = None
+    """the system user as whom we write there, where it is not the one who runs the tests"""
+
+    def emptied(self) -> Place:
+        """The same place as if nothing had ever been in it."""
+        shutil.rmtree(self.directory / "taken", ignore_errors=True)
+        for directory in (self.outgoing, self.incoming):
+            shutil.rmtree(directory)
+            directory.mkdir()
+            if self.owner in {one.pw_name for one in pwd.getpwall()}:
+                shutil.chown(directory, self.owner)
+        return self
 
     @property
     def outgoing(self) -> Path:
@@ -179,11 +195,55 @@ def folder(tmp_path: Path) -> Place:
     return Place(FolderSettings(root, settle_seconds=0.2), root)
 
 
-@pytest.fixture(params=["folder", "openssh", "paramiko"])
+def _serving(server: Server) -> Iterator[Place]:
+    """A place on a real server, started once for all tests; skipped where this machine cannot, a failure under CI."""
+    if lacking := server.missing():
+        if os.environ.get("CI") == "true" and "root" not in lacking:
+            pytest.fail(lacking)
+        pytest.skip(f"{type(server).__name__}: {lacking}")
+    with server:
+        yield Place(
+            _quick(server.settings_for(AGENCY, server.client_key(AGENCY))), server.directory(AGENCY), server.username
+        )
+
+
+@pytest.fixture(scope="session")
+def _chrooted() -> Iterator[Place]:
+    yield from _serving(ChrootedHost(AGENCY))
+
+
+@pytest.fixture(scope="session")
+def _proftpd() -> Iterator[Place]:
+    yield from _serving(ProftpdHost(AGENCY))
+
+
+@pytest.fixture(scope="session")
+def _dropbear() -> Iterator[Place]:
+    yield from _serving(DropbearHost(AGENCY))
+
+
+@pytest.fixture
+def chrooted(_chrooted: Place) -> Place:
+    """OpenSSH, our user confined to a directory; the agency is another user."""
+    return _chrooted.emptied()
+
+
+@pytest.fixture
+def proftpd(_proftpd: Place) -> Place:
+    """ProFTPD's mod_sftp."""
+    return _proftpd.emptied()
+
+
+@pytest.fixture
+def dropbear(_dropbear: Place) -> Place:
+    """Dropbear with OpenSSH's sftp-server."""
+    return _dropbear.emptied()
+
+
+@pytest.fixture(params=["folder", "openssh", "chrooted", "proftpd", "dropbear", "paramiko"])
 def place(request: pytest.FixtureRequest) -> Place:
     """Every kind of drop in turn."""
-    fixture = {"folder": "folder", "openssh": "openssh", "paramiko": "misbehaving"}[request.param]
-    found = request.getfixturevalue(fixture)
+    found = request.getfixturevalue("misbehaving" if request.param == "paramiko" else request.param)
     assert isinstance(found, Place)
     return found
 
