@@ -56,6 +56,7 @@ class Faults:
     end_reads_at: files end here, whatever their attributes say. grow_reads: files grow while they are read.
     short_reads, overlong_reads, reversed_answers: answers that the protocol allows, forbids, allows.
     garbled: seeds what answers are cut short and overwritten with noise.
+    refuse_renames: no rename is carried out.
     extra_names: names that every listing shows besides the real ones.
     """
 
@@ -71,6 +72,7 @@ class Faults:
     overlong_reads: bool = False
     reversed_answers: bool = False
     rename_replaces: bool = False
+    refuse_renames: bool = False
     refuse_fsync: bool = False
     partial_auth: bool = False
     garbled: int | None = None
@@ -367,6 +369,8 @@ class _Files(paramiko.SFTPServerInterface):
     def rename(self, oldpath: str, newpath: str) -> int:
         """Rename as OpenSSH does: by a link, which never replaces, and an unlink."""
         source, target = self._real(oldpath), self._real(newpath)
+        if self._faults.refuse_renames:
+            return wire.SFTP_FAILURE
         if self._faults.rename_replaces:
             return self.posix_rename(oldpath, newpath)
         code = _tried(lambda: os.link(source, target, follow_symlinks=False)) or _tried(source.unlink)
