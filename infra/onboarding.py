@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from infra import audit
+from infra import audit, hostkeys
 from infra.store import bulk, exchange
 from keys.sealing import suite_named
 from models.contract import Contract
@@ -57,7 +57,7 @@ def add(  # noqa: PLR0913 - an agency's columns
         now = desk.now()
         if not desk.keyring.pseudonym_keys(code):
             desk.keyring.new_pseudonym_key(code, now)
-        desk.keyring.ssh_client_key(code, now)
+        desk.keyring.ssh_client_key(code, now, desk.settings.credential_days)
         connection.execute(
             insert(exchange.AGENCIES).values(
                 agency=code, name=name, state="prospect", suite=suite,
@@ -71,17 +71,23 @@ def add(  # noqa: PLR0913 - an agency's columns
 
 
 def set_drop(desk: Desk, code: str, drop: Mapping[str, Any]) -> None:
-    """The agency is reached by this drop: kind sftp (host, port, username, host_keys) or folder (root)."""
+    """The agency is reached by this drop: kind sftp (host, port, username, host_keys) or folder (root).
+
+    Exactly these host keys are pinned from now on. Raises RefusedByPolicy for a new one of a live agency, which a
+    second person approves (infra/hostkeys.py).
+    """
     if drop.get("kind") not in {"sftp", "folder"}:
         message = f"agency {code}: a drop is of kind sftp or folder"
         raise UsageError(message, fix="see docs/reference/drops.md")
     with desk.database.write() as connection:
-        exchange.agency(connection, code)
+        host_keys = drop.get("host_keys") or ()
+        hostkeys.refuse_unapproved(connection, desk, exchange.agency(connection, code), host_keys)
         connection.execute(
             update(exchange.AGENCIES)
             .where(exchange.AGENCIES.c.agency == code)
             .values(drop=json.dumps(dict(drop), sort_keys=True))
         )
+        hostkeys.replace_all(connection, desk, code, host_keys)
         audit.record(connection, desk.actor, "agency.drop", code, {"kind": str(drop["kind"])}, desk.now())
 
 

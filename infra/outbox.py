@@ -22,10 +22,11 @@ from connectors.drops import Drop, FolderSettings, Pushed, SftpSettings, open_dr
 from connectors.drops.errors import ExistsButDifferent
 from connectors.drops.patience import attempts
 from connectors.layouts.package import PackageWriter
-from infra import audit, workers
+from infra import audit, credentials, hostkeys, workers
 from infra.packages import Composing, Contents, contents_of
 from infra.store import bulk, exchange
 from keys.files import remove_leftovers
+from keys.keyring import ssh_private
 from keys.sealing import seal_for, suite_named
 from models.errors import ConfigurationError, ConsignError, RemoteError
 from models.kinds import KINDS
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from connectors.layouts.package import Written
     from infra.wiring import Desk
     from infra.workers import Held
+    from keys.entries import Entry
     from keys.sealing import SealedBy
 
 
@@ -59,8 +61,11 @@ def suffix_of(suite: str) -> str:
     return suite_named(suite).suffix
 
 
-def drop_settings(desk: Desk, agency: Row[Any]) -> SftpSettings | FolderSettings:
-    """How to reach the agency. Raises ConfigurationError where its row does not say."""
+def drop_settings(desk: Desk, agency: Row[Any], only: Entry | None = None) -> SftpSettings | FolderSettings:
+    """How to reach the agency, with the host keys and client keys that are in force; with that client key `only`.
+
+    Raises ConfigurationError where its row does not say, or no key of the one or the other sort is in force.
+    """
     stated: Mapping[str, Any] = json.loads(agency.drop)
     limits: dict[str, Any] = {
         "max_bytes": desk.settings.max_inbound_bytes,
@@ -70,17 +75,16 @@ def drop_settings(desk: Desk, agency: Row[Any]) -> SftpSettings | FolderSettings
     if stated.get("kind") == "folder":
         return FolderSettings(root=Path(stated["root"]), **places, **limits)
     if stated.get("kind") == "sftp":
-        if not stated.get("host_keys"):
-            message = f"no host key is pinned for agency {agency.agency}"
-            raise ConfigurationError(
-                message, fix="compare its fingerprint with the agency, then `consign agency drop --host-key`"
-            )
+        with desk.database.read() as connection:
+            host_keys = hostkeys.accepted(connection, agency, desk.now())
+        newest, *older = (ssh_private(only),) if only else credentials.offered(desk, agency)
         return SftpSettings(
             host=stated["host"],
             port=int(stated.get("port", 22)),
             username=stated["username"],
-            host_keys=tuple(stated["host_keys"]),
-            private_key=desk.keyring.ssh_client_key(stated.get("client_key", agency.agency)),
+            host_keys=host_keys,
+            private_key=newest,
+            older_keys=tuple(older),
             connect_timeout=desk.settings.connect_timeout,
             stall_timeout=desk.settings.stall_timeout,
             **places,
@@ -88,6 +92,14 @@ def drop_settings(desk: Desk, agency: Row[Any]) -> SftpSettings | FolderSettings
         )
     message = f"agency {agency.agency} has no drop"
     raise ConfigurationError(message, fix="set one with `consign agency drop`: sftp or folder")
+
+
+@contextmanager
+def reached(desk: Desk, agency: Row[Any]) -> Iterator[Drop]:
+    """The agency's drop, open for the block; how we came in is noted. Raises what `drop_settings` and drops raise."""
+    with open_drop(drop_settings(desk, agency)) as drop:
+        credentials.came_in(desk, agency.agency, drop.login)
+        yield drop
 
 
 @contextmanager
@@ -169,7 +181,7 @@ def _send_all(desk: Desk, agency: Row[Any], held: Held, waiting: list[int]) -> S
             try:
                 sealed = seal(desk, agency, transmission_id)
                 if drop is None:
-                    drop = stack.enter_context(open_drop(drop_settings(desk, agency)))
+                    drop = stack.enter_context(reached(desk, agency))
                 row, state = deliver(desk, drop, transmission_id, held)
             except ConsignError as error:
                 if isinstance(error, RemoteError) and not isinstance(error, ExistsButDifferent):
@@ -201,15 +213,39 @@ class Packed:
 
 
 def seal(desk: Desk, agency: Row[Any], transmission_id: int) -> bool:
-    """The transmission's package is written, sealed and recorded; True where this call did it, False where it was."""
+    """The transmission's package is written, sealed and recorded; True where this call did it, False where it was.
+
+    What was sealed under a key that counts no more is sealed anew, as long as nothing of it can have been published:
+    the agency would refuse it, or somebody else could read it.
+    """
     with desk.database.read() as connection:
         row = exchange.transmission(connection, transmission_id)
-        if row.state != "prepared":
+        unfit = _unfit(desk, connection, row) if row.state == "sealed" and row.intent_at is None else None
+        if row.state != "prepared" and unfit is None:
             return False
         packed = _pack(desk, connection, agency, row)
     with desk.database.write() as connection:
+        if unfit is not None:
+            exchange.unseal(connection, transmission_id)
+            audit.record(connection, desk.actor, "transmission.unsealed", row.name, {"reason": unfit}, desk.now())
         _record_sealed(connection, desk, row, packed)
     return True
+
+
+def _unfit(desk: Desk, connection: Connection, row: Row[Any]) -> str | None:
+    """Why the sealed bytes may not leave as they are: a key that counts no more, a file before them sealed anew."""
+    used, now = json.loads(row.key_ids or "{}"), desk.now()
+    for purpose, role, name in (("own", "signer", "fingerprint"), ("trusted", "recipient", "encrypt_fingerprint")):
+        states = {
+            entry.state(now)
+            for entry in desk.keyring.entries()
+            if entry.purpose == purpose
+            and entry.public.get(name) == used.get(role)
+            and (purpose == "own" or entry.owner == row.agency)
+        }
+        if used and "valid" not in states:
+            return f"{role}_{min(states, default='unknown')}"
+    return None if exchange.previous_sha256(connection, row) == row.previous_sha256 else "previous"
 
 
 def _pack(desk: Desk, connection: Connection, agency: Row[Any], row: Row[Any]) -> Packed:
@@ -247,7 +283,7 @@ def _pack(desk: Desk, connection: Connection, agency: Row[Any], row: Row[Any]) -
                 writer.write(frame)
         written = writer.written
         assert written is not None  # noqa: S101 - the block above has ended without an error
-        by = seal_for(desk.keyring, agency.agency, agency.suite, plain, target, desk.now())
+        by = seal_for(desk.keyring, agency.agency, agency.suite, plain, target, desk.now(), lender=row.lender)
     return Packed(contents, written, by, target, previous, head)
 
 

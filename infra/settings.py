@@ -83,6 +83,28 @@ class Settings(BaseSettings):
     )
     calendars: Path | None = Field(default=None, description="TOML file with calendars of one's own")
     own_key_days: int = Field(default=365, ge=1, description="how long our own sealing keys are valid")
+    credential_days: int = Field(default=365, ge=1, description="how long a new SSH client key of ours is valid")
+    credential_retry_minutes: int = Field(
+        default=15, ge=0, description="how long a client key that a server refused is offered after the one it takes"
+    )
+    key_overlap_days: int = Field(
+        default=14, ge=0, description="days from announcing a new key of ours until it signs, where agencies know one"
+    )
+    key_warn_days: tuple[int, ...] = Field(
+        default=(30, 14, 3), description="so many days before a key ends it is said, and said again"
+    )
+    clock_skew_minutes: int = Field(
+        default=5, ge=0, le=60, description="how far an agency's clock may be off at the ends of a key's time"
+    )
+    require_certificate: bool = Field(
+        default=True,
+        description="an agency needs a certificate, or a waiver by two persons, to become certified or live",
+    )
+    certificate_days: int = Field(default=365, ge=1, description="how long an agency's certificate counts")
+    waiver_days: int = Field(default=30, ge=1, description="how long a waiver of a certificate counts")
+    two_people: bool = Field(
+        default=True, description="a second person approves the keys that are pinned of an agency that is live"
+    )
 
     @classmethod
     def settings_customise_sources(

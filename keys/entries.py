@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Purpose = Literal["pseudonym", "own", "trusted", "data", "secret", "audit", "ssh_client"]
 State = Literal["pending", "valid", "expired", "revoked", "destroyed"]
 
-_INSTANTS: Final = ("created_at", "valid_from", "valid_until", "revoked_at", "destroyed_at", "confirmed_at")
+_INSTANTS: Final = ("created_at", "valid_from", "valid_until", "revoked_at", "destroyed_at")
 NO_SKEW: Final = timedelta(0)
 
 
@@ -36,8 +36,6 @@ class Entry:
     valid_until: datetime | None = None
     revoked_at: datetime | None = None
     destroyed_at: datetime | None = None
-    confirmed_at: datetime | None = None
-    """when the other side was first seen to accept it (`ssh_client`)"""
     destroyed: bool = False
     fingerprint: str = ""
     public: Mapping[str, str] = field(default_factory=dict)
@@ -71,7 +69,7 @@ class Entry:
         """Return the entry that `as_json` wrote."""
         read = dict(written)
         for name in _INSTANTS:
-            read[name] = datetime.fromisoformat(read[name]) if read.get(name) else None
+            read[name] = datetime.fromisoformat(read[name]) if read[name] else None
         return cls(**read)
 
     def __str__(self) -> str:

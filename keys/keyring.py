@@ -445,20 +445,6 @@ class Keyring:
         """Return every key for an SFTP account, newest first, expired and revoked ones too."""
         return self._of("ssh_client", name)
 
-    def confirm_client(self, name: str, fingerprint: str, now: datetime) -> Entry | None:
-        """Remember that a server let us in with this key; return its entry if that is news, else None."""
-        known = [entry for entry in self.ssh_clients(name) if entry.fingerprint == fingerprint]
-        if not known or known[0].confirmed_at is not None:
-            return None
-        with self._changing() as entries:
-            for at, entry in enumerate(entries):
-                if (entry.purpose, entry.owner, entry.fingerprint) == ("ssh_client", name, fingerprint):
-                    if entry.confirmed_at is not None:
-                        return None
-                    entries[at] = replace(entry, confirmed_at=_aware(now))
-                    return entries[at]
-        return None
-
     def _named(
         self,
         purpose: Purpose,

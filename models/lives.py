@@ -31,7 +31,7 @@ PLACEMENT = _life(
 )
 TRANSMISSION = _life(
     prepared="sealed cancelled",
-    sealed="delivered presumed cancelled",
+    sealed="delivered presumed cancelled prepared",
     presumed="delivered acknowledged",
     delivered="acknowledged",
     acknowledged="",
@@ -49,6 +49,12 @@ AGENCY = _life(
     live="suspended closed",
     suspended="live closed",
     closed="",
+)
+PIN = _life(
+    waiting="pinned withdrawn",
+    pinned="retired",
+    withdrawn="",
+    retired="",
 )
 EXCEPTION = _life(
     open="taken resolved",

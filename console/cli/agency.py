@@ -118,14 +118,13 @@ def drop(
 @app.command()
 def probe(code: Code, json: Json = False) -> None:  # noqa: ARG001 - read by emit
     """Reach the agency's drop and say what it can do."""
-    from connectors.drops import open_drop
     from infra import outbox
     from infra.store import exchange
     from infra.wiring import desk
 
     with desk().database.read() as connection:
         row = exchange.agency(connection, code)
-    with open_drop(outbox.drop_settings(desk(), row)) as reached:
+    with outbox.reached(desk(), row) as reached:
         emit(reached.probe(), title=f"Drop of {code}")
 
 

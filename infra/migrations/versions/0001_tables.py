@@ -222,6 +222,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("certification_id", "step"),
     )
     op.create_table(
+        "client_key_use",
+        sa.Column("use_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("first_accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("use_id"),
+        sa.UniqueConstraint("agency", "fingerprint"),
+    )
+    op.create_table(
         "complaint",
         sa.Column("complaint_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("agency", sa.String(), nullable=False),
@@ -352,6 +363,27 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_hold_debtor_id"), "hold", ["debtor_id"], unique=False)
     op.create_table(
+        "host_key",
+        sa.Column("host_key_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("line", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("valid_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("others_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("added_by", sa.String(), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.String(), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("retired_by", sa.String(), nullable=True),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("shown_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("host_key_id"),
+    )
+    op.create_index(op.f("ix_host_key_agency"), "host_key", ["agency"], unique=False)
+    op.create_table(
         "id_counter",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("next_id", sa.BigInteger(), nullable=False),
@@ -392,8 +424,7 @@ def upgrade() -> None:
         sa.Column("signer", sa.String(), nullable=True),
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column("rows_refused", sa.Integer(), nullable=False),
-        sa.Column("control_minor", sa.BigInteger(), nullable=True),
-        sa.Column("currency", sa.String(), nullable=True),
+        sa.Column("sums", sa.String(), nullable=True),
         sa.Column("refusal_code", sa.String(), nullable=True),
         sa.Column("refusal_fix", sa.String(), nullable=True),
         sa.Column("finding", sa.String(), nullable=True),
@@ -504,6 +535,26 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_journal_line_account_id"), "journal_line", ["account_id"], unique=False)
     op.create_index(op.f("ix_journal_line_entry_id"), "journal_line", ["entry_id"], unique=False)
+    op.create_table(
+        "key_request",
+        sa.Column("request_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("suite", sa.String(), nullable=False),
+        sa.Column("encrypt", sa.String(), nullable=False),
+        sa.Column("verify", sa.String(), nullable=False),
+        sa.Column("encrypt_fingerprint", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("valid_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("generation", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("request_id"),
+    )
+    op.create_index(op.f("ix_key_request_agency"), "key_request", ["agency"], unique=False)
     op.create_table(
         "lease",
         sa.Column("name", sa.String(), nullable=False),
@@ -848,6 +899,8 @@ def downgrade() -> None:
     op.drop_table("match")
     op.drop_table("lender")
     op.drop_table("lease")
+    op.drop_index(op.f("ix_key_request_agency"), table_name="key_request")
+    op.drop_table("key_request")
     op.drop_index(op.f("ix_journal_line_entry_id"), table_name="journal_line")
     op.drop_index(op.f("ix_journal_line_account_id"), table_name="journal_line")
     op.drop_table("journal_line")
@@ -867,6 +920,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_identity_portfolio_id"), table_name="identity")
     op.drop_table("identity")
     op.drop_table("id_counter")
+    op.drop_index(op.f("ix_host_key_agency"), table_name="host_key")
+    op.drop_table("host_key")
     op.drop_index(op.f("ix_hold_debtor_id"), table_name="hold")
     op.drop_table("hold")
     op.drop_index(op.f("ix_file_refusal_transmission_id"), table_name="file_refusal")
@@ -885,6 +940,7 @@ def downgrade() -> None:
     op.drop_table("debtor")
     op.drop_index(op.f("ix_complaint_placement_id"), table_name="complaint")
     op.drop_table("complaint")
+    op.drop_table("client_key_use")
     op.drop_table("certification_step")
     op.drop_index(op.f("ix_certification_agency"), table_name="certification")
     op.drop_table("certification")
