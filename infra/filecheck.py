@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from connectors.layouts.package import PackageRefused, control_holds, read_csv, read_package
+from connectors.layouts.delimited import FileRefused, read_delimited
+from connectors.layouts.package import MAX_TABLE, control_holds, read_package
 from models.checking import CODES, check, header_rejects
 from models.errors import UsageError
 from models.kinds import INBOUND, KINDS
@@ -36,19 +37,19 @@ def check_file(path: Path, kind: str = "", today: date | None = None) -> FileChe
         if path.suffix.lower() == ".zip":
             package = read_package(path)
             kind = str(package.manifest.get("kind", kind))
-            header, table, manifest = package.header, package.table, package.manifest
+            read, manifest = package.read, package.manifest
         else:
-            header, table = read_csv(path.read_bytes())
-            manifest = None
-    except PackageRefused as refused:
+            read, manifest = read_delimited(path, max_bytes=MAX_TABLE), None
+    except FileRefused as refused:
         return _whole(refused.code)
     if kind not in INBOUND:
         message = f"agencies do not send files of kind {kind or '(none given)'}"
         raise UsageError(message, fix=f"give --kind, one of {', '.join(sorted(INBOUND))}")
-    rejects = header_rejects(KINDS[kind], header)
+    rejects = header_rejects(KINDS[kind], read.header)
     if len(rejects):
-        return FileCheck(table.num_rows, max(1, table.num_rows), rejects)
-    checked = check(KINDS[kind], table, None if today is None else today + timedelta(days=1))
+        return FileCheck(read.count, max(1, read.count), rejects)
+    latest = None if today is None else today + timedelta(days=1)
+    checked = check(KINDS[kind], read.table, latest, lines=read.records, unread=read.unread)
     if (
         manifest is not None
         and KINDS[kind].control
@@ -56,7 +57,7 @@ def check_file(path: Path, kind: str = "", today: date | None = None) -> FileChe
         and not control_holds(manifest, checked.sums)
     ):
         return _whole("control_sum")
-    return FileCheck(table.num_rows, checked.refused, checked.rejects)
+    return FileCheck(read.count, checked.refused, checked.rejects)
 
 
 def _whole(code: str) -> FileCheck:

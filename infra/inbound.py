@@ -298,14 +298,14 @@ def _note_opened(case: Case, row: Row[Any], package: Package, signer: str) -> No
             package_sha256=package.sha256,
             previous_sha256=previous if isinstance(previous, str) and SHA256.fullmatch(previous) else None,
             signer=signer,
-            rows=package.table.num_rows,
+            rows=package.rows,
         )
 
 
 def _accept(case: Case, package: Package) -> Collected:
     kind, agency = KINDS[str(case.kind)], case.agency.agency
     header = header_rejects(kind, package.header)
-    checked = None if len(header) else check(kind, package.table, _latest(case))
+    checked = None if len(header) else _checked(case, package)
     if (
         checked is not None
         and kind.control
@@ -321,11 +321,16 @@ def _accept(case: Case, package: Package) -> Collected:
         if checked is None:
             _save_rejects(connection, case, header)
             _end(
-                connection, case, state="refused", code=str(header["code"].iloc[0]), rows_refused=package.table.num_rows
+                connection, case, state="refused", code=str(header["code"].iloc[0]), rows_refused=package.rows
             )
             return Collected(agency, refused=1)
         refused = _take_effect(connection, case, checked, finding)
-    return Collected(agency, accepted=1, lines=package.table.num_rows, lines_refused=refused)
+    return Collected(agency, accepted=1, lines=package.rows, lines_refused=refused)
+
+
+def _checked(case: Case, package: Package) -> Checked:
+    """The package's lines, the unreadable ones refused."""
+    return check(KINDS[str(case.kind)], package.table, _latest(case), lines=package.lines, unread=package.unread)
 
 
 def _take_effect(connection: Connection, case: Case, checked: Checked, finding: str | None) -> int:

@@ -45,6 +45,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "not_one_of": "Use one of the values that the schema lists for this column.",
         "too_long": f"Keep the text under {MAX_TEXT} characters.",
         "control_character": "Take the control characters out of this value.",
+        "bidi_override": "Take out the characters that turn the direction of writing: a reader sees another text.",
         "spreadsheet_number": "A spreadsheet made a number of it, and digits are lost. Send the column as text.",
         "repeated": "This account already has a line in the file. Send one line per account.",
         "unknown_account": "No account of ours has this pseudonym with you. Copy it from the placement file unchanged.",
@@ -70,6 +71,9 @@ CODES: Mapping[str, str] = MappingProxyType(
         ),
         "nul": "The line holds a NUL byte. Write the file anew; it may have been damaged, or be UTF-16.",
         "line_too_long": "The line is longer than 1 MiB. Split it, or close the quotation mark that is open before it.",
+        "record_length": "The record has another length than the layout says. Count bytes of the encoding, if it does.",
+        "cut_character": "A character is cut in two where the value ends. Shorten the text; fill it up with blanks.",
+        "spreadsheet_error": "The cell holds an error or a truth value. Write the value itself.",
         # the envelope: these refuse the whole file
         "bad_name": "Name the file {lender}.{agency}.{kind}.{yyyymmdd}.{sequence:06d}.zip plus the suite's suffix.",
         "wrong_agency": "The file's name or manifest names another agency.",
@@ -92,6 +96,10 @@ CODES: Mapping[str, str] = MappingProxyType(
         "replayed": "The same package was already accepted under another name or seal.",
         "encoding": "The text is not in the encoding of the contract (UTF-8, where none is agreed). Write it in that.",
         "malformed_csv": "The table has no header that can be read, or too many lines that cannot. Write RFC 4180 CSV.",
+        "wrong_format": "This is not the kind of file that was agreed. Save an old or protected .xls as a plain .xlsx.",
+        "missing_sheet": "The workbook lacks the sheet that was agreed. Name it so.",
+        "header_record": "The header record is missing, or does not say what the file's name says.",
+        "trailer_record": "The trailer record is missing, or does not say what the file's name says.",
         "too_large": "The file is larger than the contract allows. Split it.",
         "not_as_declared": "The file is not the one that its .done declares. Send the file again, and its .done last.",
         "not_a_file": "This is a link, a folder or a device. Take it away, and send a file.",
@@ -149,17 +157,27 @@ def header_rejects(kind: Kind, header: list[str]) -> pd.DataFrame:
     return pd.concat([rejects_at(np.zeros(1), name, code) for code, name in found], ignore_index=True)
 
 
-def check(kind: Kind, table: pa.Table, latest: date | None = None) -> Checked:
+def check(
+    kind: Kind,
+    table: pa.Table,
+    latest: date | None = None,
+    *,
+    lines: np.ndarray | None = None,
+    unread: pd.DataFrame | None = None,
+) -> Checked:
     """The table's lines, all text as they came, typed by the kind's schema or refused.
 
-    table: one text column per field present (header already checked). Empty text is no value. Line 1 is the
-    first after the header. latest: the last day that a line may speak of; None where any will do.
+    table: one text column per field present (header already checked). Empty text is no value. latest: the last day that
+    a line may speak of; None where any will do. lines: which line each row is; from 1 where not given, and that is the
+    first after the header. unread: `line`, `column` and `code` of the lines that never became rows; with any of them
+    no sum is known.
     """
-    lines = np.arange(1, table.num_rows + 1, dtype=np.int64)
+    lines = np.arange(1, table.num_rows + 1, dtype=np.int64) if lines is None else lines
     texts = {name: _text(table[name]) for name in table.column_names}
     currencies = texts.get("currency")
     frame: dict[str, pd.Series] = {"line": pd.Series(lines)}
-    refusals: list[pd.DataFrame] = []
+    refusals: list[pd.DataFrame] = [] if unread is None else _unread(unread)
+    whole = not refusals
     for field in kind.fields:
         cells = texts.get(field.name)
         if cells is None:
@@ -171,20 +189,35 @@ def check(kind: Kind, table: pa.Table, latest: date | None = None) -> Checked:
                 refusals.append(rejects_at(lines[hit], field.name, code))
         frame[field.column] = values
     typed = pd.DataFrame(frame)
-    for field in kind.fields:
-        if field.unique:
-            again = typed[field.column].duplicated(keep="first").to_numpy() & typed[field.column].notna().to_numpy()
-            if again.any():
-                refusals.append(rejects_at(lines[again], field.name, "repeated"))
+    refusals += _repeated(kind, typed, lines)
     refusals += _kind_rules(kind, typed, lines)
     if latest is not None:
         refusals += _future(kind, typed, lines, latest)
     rejects = pd.concat(refusals, ignore_index=True) if refusals else no_rejects()
     if kind.name == "plan":
-        rejects = pd.concat([rejects, rest_of_plans(typed, rejects)], ignore_index=True)
+        # a line that could not be read may have been any plan's
+        broken = rest_of_plans(typed, rejects) if whole else rejects_at(lines, "plan_ref", "plan_broken")
+        rejects = pd.concat([rejects, broken], ignore_index=True)
     rejects = rejects.sort_values(["line", "column", "code"], kind="stable", ignore_index=True)
     good = typed[~typed["line"].isin(rejects["line"])].reset_index(drop=True)
-    return Checked(good, rejects, _sums(kind, typed))
+    return Checked(good, rejects, _sums(kind, typed) if whole else None)
+
+
+def _repeated(kind: Kind, typed: pd.DataFrame, lines: np.ndarray) -> list[pd.DataFrame]:
+    """Values that may stand in a file once, and stand there again."""
+    found = []
+    for field in kind.fields:
+        if field.unique:
+            again = typed[field.column].duplicated(keep="first").to_numpy() & typed[field.column].notna().to_numpy()
+            if again.any():
+                found.append(rejects_at(lines[again], field.name, "repeated"))
+    return found
+
+
+def _unread(unread: pd.DataFrame) -> list[pd.DataFrame]:
+    """Refusals of the lines that could not be read, fixes and all."""
+    told = unread[["line", "column", "code"]]
+    return [told.assign(fix=told["code"].map(dict(CODES)).astype("str"))] if len(told) else []
 
 
 def rest_of_plans(lines: pd.DataFrame, rejects: pd.DataFrame) -> pd.DataFrame:
@@ -282,6 +315,10 @@ def _text(cells: pa.ChunkedArray) -> pa.Array:
     return pc.if_else(pc.equal(flat, ""), pa.scalar(None, pa.string()), flat)
 
 
+_CONTROL_BEYOND_ASCII = r"[\x{80}-\x{9f}\x{2028}\x{2029}]"
+_BIDI = r"[\x{202a}-\x{202e}\x{2066}-\x{2069}]"
+
+
 def _typed(field: Field, cells: pa.Array, currencies: pa.Array | None) -> tuple[pd.Series, list[tuple[str, pa.Array]]]:
     """The column typed, with what is wrong where."""
     empty = cells.is_null()
@@ -295,6 +332,9 @@ def _typed(field: Field, cells: pa.Array, currencies: pa.Array | None) -> tuple[
     if field.type == "string":
         wrong.append(("too_long", _true(pc.greater(pc.utf8_length(cells), MAX_TEXT))))
         wrong.append(("control_character", _true(pc.match_substring_regex(cells, r"[\x00-\x1f\x7f]"))))
+        if not pc.all(pc.string_is_ascii(cells)).as_py():
+            wrong.append(("control_character", _true(pc.match_substring_regex(cells, _CONTROL_BEYOND_ASCII))))
+            wrong.append(("bidi_override", _true(pc.match_substring_regex(cells, _BIDI))))
         if field.name in {"account", "agency_txn_id", "original_txn_id"}:
             wrong.append(("spreadsheet_number", _true(pc.match_substring_regex(cells, r"^[0-9.]+[Ee]\+?[0-9]+$"))))
         if field.name == "currency":

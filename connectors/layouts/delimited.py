@@ -17,7 +17,7 @@ import io
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -49,6 +49,9 @@ _MARK = "\udcff"  # no text holds a lone surrogate, and its bytes are no UTF-8: 
 _LINE_CODES = ("", "bad_quote", "line_too_long", "nul", "ragged_line", "encoding")
 _GOOD = 0
 _NO_ROWS = np.zeros(0, dtype=np.int64)
+
+
+Stream: TypeAlias = IO[bytes] | io.RawIOBase
 
 
 class FileRefused(ConnectorError):
@@ -114,13 +117,18 @@ class Read:
     """the cells of the trailer, where the dialect has one and the file too"""
 
     @property
+    def unread(self) -> pd.DataFrame:
+        """The lines that could not be read, numbered as records: `line`, `column`, `code`."""
+        return self.rejects.drop(columns="line").rename(columns={"record": "line"})
+
+    @property
     def count(self) -> int:
         """How many records the file holds, readable or not."""
         return int(self.table.num_rows + self.rejects["record"].nunique())
 
 
 def read_delimited(
-    source: Path | IO[bytes] | bytes, dialect: Dialect = CSV, *, max_bytes: int, max_line_bytes: int = MAX_LINE
+    source: Path | Stream | bytes, dialect: Dialect = CSV, *, max_bytes: int, max_line_bytes: int = MAX_LINE
 ) -> Read:
     """Header, rows and what could not be read, line by line. Raises FileRefused where the whole file cannot be.
 
@@ -134,7 +142,7 @@ def read_delimited(
 
 
 @contextmanager
-def _opened(source: Path | IO[bytes] | bytes) -> Iterator[IO[bytes]]:
+def _opened(source: Path | Stream | bytes) -> Iterator[Stream]:
     if isinstance(source, Path):
         with source.open("rb") as stream:
             yield stream
@@ -157,7 +165,7 @@ def _marked(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("consign.mark", _marked)
 
 
-def _decoded(stream: IO[bytes], encoding: str) -> Iterator[bytes]:
+def _decoded(stream: Stream, encoding: str) -> Iterator[bytes]:
     """The text as UTF-8, in blocks; what is no text of that encoding becomes bytes that are no UTF-8."""
     first = stream.read(_BLOCK)
     if encoding == "utf-16":

@@ -6,13 +6,11 @@ line is believed.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
 import re
 import zipfile
-import zlib
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -22,40 +20,34 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from isal import isal_zlib
 
-from connectors.errors import ConnectorError
-from models.checking import CODES
+from connectors.layouts.archive import content, members
+from connectors.layouts.delimited import FileRefused, Read, read_delimited
 from models.money import exponent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
+    from typing import BinaryIO
 
+    import numpy as np
+
+    from connectors.layouts.archive import Member
     from models.kinds import Field
 
 MANIFEST = "datapackage.json"
 MAX_MANIFEST = 1 << 20
 MAX_TABLE = 4 << 30
-MAX_RATIO = 200
-"""a CSV of ours deflates 4 to 20 times; far beyond that it is a bomb"""
 DEFLATE_LEVEL = 2
 """Intel's ISA-L takes a sixth of zlib's time at its level 1, and makes the file smaller."""
+_STEP = 1 << 20
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # no clock in the bytes: the same rows make the same package
-
-_DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, RuntimeError, ValueError)
-"""What zipfile raises for an archive that is none, or no longer one."""
 
 _FRICTIONLESS = {"amount": "number", "rate": "number", "yearmonth": "yearmonth"}
 
 
-class PackageRefused(ConnectorError):
-    """A package that cannot be believed; `code` is one of models.checking.CODES."""
-
-    exit_code = 3
-
-    def __init__(self, code: str, where: str = "") -> None:
-        super().__init__(f"{code}{f' in {where}' if where else ''}", fix=CODES[code])
-        self.code = code
+PackageRefused = FileRefused
+"""A package is a file, and is refused like one."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +91,7 @@ class PackageWriter:
         """Add a frame that has every field's column (`Field.column`)."""
         if frame.empty:
             return
-        arrow = pa.table([_to_text(one, frame) for one in self.fields], names=[one.name for one in self.fields])
+        arrow = pa.table([text_of(one, frame) for one in self.fields], names=[one.name for one in self.fields])
         pacsv.write_csv(arrow, self._csv, pacsv.WriteOptions(include_header=False, quoting_style="needed"))
         self._rows += len(frame)
         if self.control:
@@ -199,66 +191,84 @@ class Package:
     manifest: Mapping[str, Any]
     """the `consign` part"""
     table_name: str
-    table: pa.Table
-    header: list[str]
+    read: Read
     sha256: str
+
+    @property
+    def header(self) -> list[str]:
+        """The names of the columns, as they stand in the file."""
+        return self.read.header
+
+    @property
+    def table(self) -> pa.Table:
+        """The lines that could be read."""
+        return self.read.table
+
+    @property
+    def lines(self) -> np.ndarray:
+        """Per row of the table, which line after the header it is."""
+        return self.read.records
+
+    @property
+    def unread(self) -> pd.DataFrame:
+        """The other lines: `line` (1 is the first after the header), `column`, `code`."""
+        return self.read.unread
+
+    @property
+    def rows(self) -> int:
+        """How many lines the file holds, readable or not."""
+        return self.read.count
 
 
 def read_package(path: Path, *, max_bytes: int = MAX_TABLE) -> Package:
-    """The package at `path`, every claim of its manifest checked. Raises PackageRefused with the code.
+    """The package at `path`, every claim of its manifest checked. Raises FileRefused with the code.
 
-    The control sum is checked by the caller once amounts are typed (`control_holds`).
+    The table goes into columns while it is inflated; besides them, memory for a few blocks is held. The control sum is
+    checked by the caller once amounts are typed (`control_holds`).
     """
-    with path.open("rb") as whole:
-        digest = hashlib.file_digest(whole, "sha256").hexdigest()
+    with path.open("rb") as source:
+        digest = hashlib.file_digest(source, "sha256").hexdigest()
+        inside = {member.name: member for member in members(source, at_most=2)}
+        if MANIFEST not in inside or len(inside) != 2:  # noqa: PLR2004 - the manifest and one table
+            raise FileRefused("not_a_package")
+        raw = content(source, inside.pop(MANIFEST), max_bytes=min(MAX_MANIFEST, max_bytes)).readall()
+        consign, resource = _described(raw)
+        (table,) = inside.values()
+        if resource["path"] != table.name:
+            raise FileRefused("manifest")
+        read = _table(source, table, resource, max_bytes)
+    where = str(resource["name"])
+    if type(consign.get("rows")) is not int or consign["rows"] != read.count:
+        raise FileRefused("rows", where)
+    if _columns_of(resource) not in {None, tuple(read.header)}:
+        raise FileRefused("manifest", where)
+    return Package(consign, where, read, digest)
+
+
+def _table(source: BinaryIO, member: Member, resource: Mapping[str, Any], max_bytes: int) -> Read:
+    """The table, which is the one that the manifest speaks of. Raises FileRefused."""
+    stream = _Hashed(content(source, member, max_bytes=max_bytes))
+    if resource.get("bytes", member.size) != member.size:
+        raise FileRefused("hash", str(resource["name"]))
+    refused, read = None, None
     try:
-        with zipfile.ZipFile(path) as archive:
-            described, resource = _manifest_of(archive, max_bytes)
-            raw = _member(archive, resource["path"], max_bytes)
-    except _DAMAGED as error:
-        if isinstance(error, PackageRefused):
-            raise
-        raise PackageRefused("not_a_package") from None
-    except OSError as error:
-        # zipfile seeks to where the archive says, be it before the file's start
-        if error.errno != errno.EINVAL:
-            raise
-        raise PackageRefused("not_a_package") from None
-    if resource.get("hash", "") != f"sha256:{hashlib.sha256(raw).hexdigest()}":
-        raise PackageRefused("hash", str(resource["name"]))
-    header, table = read_csv(raw)
-    consign = described["consign"]
-    if consign.get("rows") != table.num_rows:
-        raise PackageRefused("rows", str(resource["name"]))
-    return Package(consign, str(resource["name"]), table, header, digest)
+        read = read_delimited(stream, max_bytes=max_bytes)
+    except FileRefused as error:
+        refused = error
+    # whatever is wrong with it, it is to be the file that was meant
+    if resource.get("hash") != f"sha256:{stream.whole()}":
+        raise FileRefused("hash", str(resource["name"]))
+    if read is None:
+        raise refused or FileRefused("malformed_csv")
+    return read
 
 
 def read_csv(raw: bytes) -> tuple[list[str], pa.Table]:
-    """Header and rows, all text, nothing guessed. A byte order mark is let pass. Raises PackageRefused."""
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
-    first = raw.split(b"\n", 1)[0].rstrip(b"\r")
-    try:
-        header = next(iter(_csv_header(first.decode("utf-8"))), [])
-    except UnicodeDecodeError:
-        raise PackageRefused("encoding") from None
-    if not header:
-        raise PackageRefused("malformed_csv")
-    # a repeated name must reach the header check, so columns are read by position
-    names = [f"c{index}" for index in range(len(header))]
-    try:
-        table = pacsv.read_csv(
-            io.BytesIO(raw),
-            pacsv.ReadOptions(column_names=names, skip_rows=1, encoding="utf8"),
-            pacsv.ParseOptions(newlines_in_values=True),
-            pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
-        )
-    except pa.ArrowInvalid as error:
-        if "UTF8" in str(error):
-            raise PackageRefused("encoding") from None
-        if "Empty CSV" in str(error):
-            return header, pa.table({name: pa.array([], pa.string()) for name in names}).rename_columns(header)
-        raise PackageRefused("malformed_csv") from None
-    return header, table.rename_columns(header)
+    """Header and rows, all text, nothing guessed. A byte order mark is let pass. Raises FileRefused."""
+    read = read_delimited(raw, max_bytes=MAX_TABLE)
+    if len(read.rejects):
+        raise FileRefused(str(read.rejects["code"].iloc[0]))
+    return read.header, read.table
 
 
 def control_holds(manifest: Mapping[str, Any], sums: Mapping[str, int]) -> bool:
@@ -271,47 +281,77 @@ def control_holds(manifest: Mapping[str, Any], sums: Mapping[str, int]) -> bool:
     return {k: v for k, v in exact.items() if v != 0} == {k: v for k, v in sums.items() if v != 0}
 
 
-def _csv_header(line: str) -> list[list[str]]:
-    import csv  # noqa: PLC0415 - one header line only
-
-    return list(csv.reader([line]))
+_CLAIMS: Mapping[str, type] = {"kind": str, "lender": str, "agency": str, "sequence": int}
 
 
-def _manifest_of(archive: zipfile.ZipFile, max_bytes: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    names = [info.filename for info in archive.infolist()]
-    if len(names) != len(set(names)) or MANIFEST not in names or len(names) > 2:  # noqa: PLR2004 - manifest and one table
-        raise PackageRefused("not_a_package")
+def _described(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The `consign` part of a manifest and its one resource. Raises FileRefused where they are not sound."""
     try:
-        described = json.loads(_member(archive, MANIFEST, min(MAX_MANIFEST, max_bytes)))
+        described = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_never)
         (resource,) = described["resources"]
         consign = described["consign"]
-        if not (isinstance(consign, dict) and isinstance(resource["name"], str)):
-            raise PackageRefused("manifest")
-        if resource["path"] != f"{resource['name']}.csv" or {resource["path"], MANIFEST} != set(names):
-            raise PackageRefused("manifest")
-    except (KeyError, TypeError, ValueError, UnicodeDecodeError, RecursionError) as error:
-        if isinstance(error, PackageRefused):
-            raise
-        raise PackageRefused("manifest") from None
-    return described, resource
+        json.dumps([consign, resource], ensure_ascii=False).encode()  # half a surrogate can be written nowhere
+        sound = (
+            isinstance(consign, dict)
+            and isinstance(resource["name"], str)
+            and resource["path"] == f"{resource['name']}.csv"
+            and all(type(consign[name]) is kind for name, kind in _CLAIMS.items() if name in consign)
+        )
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise FileRefused("manifest") from None
+    if not sound:
+        raise FileRefused("manifest")
+    return consign, resource
 
 
-def _member(archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
-    info = archive.getinfo(name)
-    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        raise PackageRefused("not_a_package")
-    if info.file_size > max_bytes:
-        raise PackageRefused("too_large")
-    if info.file_size > MAX_RATIO * max(info.compress_size, 1024):
-        raise PackageRefused("too_large")
-    with archive.open(info) as member:
-        content = member.read(info.file_size + 1)
-    if len(content) != info.file_size:
-        raise PackageRefused("truncated")
-    return content
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object; one that says a thing twice says nothing."""
+    said = dict(pairs)
+    if len(said) < len(pairs):
+        raise ValueError("said twice")
+    return said
 
 
-def _to_text(one: Field, frame: pd.DataFrame) -> pa.Array:
+def _never(constant: str) -> float:
+    raise ValueError(constant)  # NaN and Infinity are no JSON
+
+
+def _columns_of(resource: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """The columns that the manifest's schema names; None where it has none."""
+    schema = resource.get("schema")
+    if schema is None:
+        return None
+    fields = schema.get("fields") if isinstance(schema, dict) else None
+    return (
+        tuple(one.get("name") if isinstance(one, dict) else None for one in fields) if isinstance(fields, list) else ()
+    )
+
+
+class _Hashed(io.RawIOBase):
+    """A stream that is hashed while it is read."""
+
+    def __init__(self, inner: io.RawIOBase) -> None:
+        super().__init__()
+        self._inner, self._digest = inner, hashlib.sha256()
+
+    def readable(self) -> bool:
+        """It is read, from front to back."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """As the stream beneath reads."""
+        block = self._inner.read(size) or b""
+        self._digest.update(block)
+        return block
+
+    def whole(self) -> str:
+        """The SHA-256 of all of it; what was not read yet is."""
+        while self.read(_STEP):
+            pass
+        return self._digest.hexdigest()
+
+
+def text_of(one: Field, frame: pd.DataFrame) -> pa.Array:
     """A column as it stands in the file, or in a type that is written so: numbers and days need no quotes."""
     cells = frame[one.column]
     if one.type == "amount" and pd.api.types.is_integer_dtype(cells.dtype):

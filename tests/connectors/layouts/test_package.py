@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from connectors.layouts.package import (
     MANIFEST,
+    Package,
     PackageRefused,
     PackageWriter,
     control_holds,
@@ -93,11 +94,17 @@ def rewritten(path: Path, change: Callable[[dict[str, bytes]], None], *, honest:
     if honest and MANIFEST in members and "accounts.csv" in members:
         described = json.loads(members[MANIFEST])
         described["resources"][0]["hash"] = "sha256:" + hashlib.sha256(members["accounts.csv"]).hexdigest()
+        described["resources"][0]["bytes"] = len(members["accounts.csv"])
         members[MANIFEST] = json.dumps(described).encode()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
     return path
+
+
+def unread(package: Package) -> list[tuple[int, str, str]]:
+    found = package.unread
+    return list(zip(found["line"], found["column"], found["code"], strict=True))
 
 
 def code_of(path: Path, **limits: int) -> str:
@@ -312,11 +319,13 @@ def test_a_table_larger_than_allowed_is_refused(package: Path) -> None:
     assert code_of(package, max_bytes=64) == "too_large"
 
 
-def test_bytes_that_are_no_utf8_are_refused(package: Path) -> None:
+def test_a_line_that_is_no_utf8_is_refused_by_its_number(package: Path) -> None:
     def gb18030(members: dict[str, bytes]) -> None:
         members["accounts.csv"] = members["accounts.csv"].replace("王伟".encode(), "王伟".encode("gb18030"))
 
-    assert code_of(rewritten(package, gb18030)) == "encoding"
+    found = read_package(rewritten(package, gb18030))
+    assert unread(found) == [(1, "", "encoding")]
+    assert found.lines.tolist() == [2]
 
 
 def test_a_header_that_is_no_utf8_is_refused(package: Path) -> None:
@@ -327,11 +336,20 @@ def test_a_header_that_is_no_utf8_is_refused(package: Path) -> None:
 
 
 @pytest.mark.parametrize("line", [b"one,two\n", b",".join([b"x"] * 11) + b"\n"], ids=["short", "long"])
-def test_a_ragged_row_is_refused(package: Path, line: bytes) -> None:
+def test_a_ragged_line_is_refused_and_no_other(package: Path, line: bytes) -> None:
     def add(members: dict[str, bytes]) -> None:
-        members["accounts.csv"] += line
+        header, first, rest = members["accounts.csv"].split(b"\n", 2)
+        members["accounts.csv"] = b"\n".join([header, first, line.rstrip(), rest])
+        described = json.loads(members[MANIFEST])
+        described["consign"]["rows"] += 1
+        members[MANIFEST] = json.dumps(described).encode()
 
-    assert code_of(rewritten(package, add)) == "malformed_csv"
+    before = read_package(package).table
+    found = read_package(rewritten(package, add))
+    assert unread(found) == [(2, "", "ragged_line")]
+    assert found.lines.tolist() == [1, 3]
+    assert found.rows == 3
+    assert found.table.equals(before)
 
 
 def test_no_table_at_all_is_malformed() -> None:
