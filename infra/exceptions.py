@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, Row, and_, case, func, insert, select, update
 
 from infra import audit, clocks
-from infra.store import bulk, exchange
+from infra.store import bulk, exchange, trail
 from models.errors import UsageError
 from models.exceptions import CODES, ROLES, SEVERITIES
 from models.lives import EXCEPTION, moved
@@ -85,11 +85,10 @@ def open_exception(  # noqa: PLR0913 - an exception's columns
             _set(connection, last.exception_id, detail=told)
         return None
     now = desk.now()
-    exception_id = bulk.reserve(connection, "exchange_exception", 1)
+    trail.hold(connection)  # before any row: who holds the trail may be waiting for this very row
     added = connection.execute(
         exchange._inserting(connection)(EXCEPTIONS)  # noqa: SLF001 - the dialect's own INSERT … ON CONFLICT
         .values(
-            exception_id=exception_id,
             code=code,
             agency=agency,
             lender=lender,
@@ -108,6 +107,7 @@ def open_exception(  # noqa: PLR0913 - an exception's columns
     ).first()
     if added is None:  # another worker opened it meanwhile
         return None
+    exception_id = int(added.exception_id)
     audit.record(
         connection,
         desk.actor,
@@ -169,6 +169,9 @@ class _Changed:
 def _end(connection: Connection, desk: Desk, where: Any, code: str, reason: str) -> int:
     now = desk.now()
     going_on = and_(EXCEPTIONS.c.code == code, EXCEPTIONS.c.ended_at.is_(None), where)
+    if connection.execute(select(EXCEPTIONS.c.exception_id).where(going_on).limit(1)).first() is None:
+        return 0
+    trail.hold(connection)
     unresolved = connection.execute(
         update(EXCEPTIONS)
         .where(going_on, EXCEPTIONS.c.state.in_(UNRESOLVED))
@@ -203,7 +206,7 @@ def assign(desk: Desk, exception_id: int, owner: str) -> None:
         raise UsageError("an owner is a person's login name or a role", fix=f"roles: {', '.join(ROLES)}")
     to = "open" if owner in ROLES else "taken"
     with desk.database.write() as connection:
-        row = found(connection, exception_id)
+        row = _to_change(connection, exception_id)
         if row.state != to or row.state == "resolved":
             moved(f"exception {exception_id}", row.state, to, EXCEPTION)
         _set(connection, exception_id, owner=owner, state=to)
@@ -214,7 +217,7 @@ def comment(desk: Desk, exception_id: int, text: str) -> None:
     """A note stands beside it; the audit trail keeps its hash."""
     _check_text(text)
     with desk.database.write() as connection:
-        row = found(connection, exception_id)
+        row = _to_change(connection, exception_id)
         connection.execute(insert(COMMENTS).values(exception_id=exception_id, at=desk.now(), by=desk.actor, text=text))
         _told(connection, desk, "exception.commented", row, {"sha256": _sha256(text)})
 
@@ -223,7 +226,7 @@ def resolve(desk: Desk, exception_id: int, reason: str) -> None:
     """A person has resolved it, and says how. Raises UsageError without a reason, IllegalMove where it was."""
     _check_text(reason)
     with desk.database.write() as connection:
-        row = found(connection, exception_id)
+        row = _to_change(connection, exception_id)
         state = moved(f"exception {exception_id}", row.state, "resolved", EXCEPTION)
         _set(
             connection,
@@ -312,6 +315,11 @@ def _code(code: str) -> Any:
     if code not in CODES:
         raise UsageError(f"no exception is called {code!r}", fix="add it to models.exceptions.CODES first")
     return CODES[code]
+
+
+def _to_change(connection: Connection, exception_id: int) -> Row[Any]:
+    trail.hold(connection)
+    return found(connection, exception_id)
 
 
 def _set(connection: Connection, exception_id: int, **columns: Any) -> None:

@@ -6,37 +6,43 @@ transaction; a killed run is resumed from the sealed bytes that were fetched fir
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from sqlalchemy import Connection, Row, insert
 
-from connectors.drops import Claimed, Drop, Fetched
 from connectors.drops.errors import NotAsDeclared, TakenByAnother, TooLarge
 from connectors.layouts.package import Package, PackageRefused, control_holds, read_package
-from infra import acceptance, audit, workers
+from infra import acceptance, audit, exceptions, sequence, workers
 from infra.outbox import reached, record_delivered, scratch, suffix_of
 from infra.store import bulk, exchange
 from keys.errors import OpenRefused
 from keys.reidentify import Reidentifier
 from keys.sealing import open_from
 from models.checking import CODES, Checked, check, header_rejects
-from models.kinds import FILE_NAME, INBOUND, KINDS
+from models.kinds import FILE_NAME, INBOUND, KINDS, Kind
 from models.lives import INBOUND as LIFE
 from models.lives import moved
 from models.tables import InboundReject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import date
     from pathlib import Path
 
+    from connectors.drops import Claimed, Drop, Fetched, Ignored
     from infra.wiring import Desk
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
+IGNORED_ANSWERED = 20
+"""names in a drop that are no files for us: so many have a receipt of their own, however many there are"""
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,10 @@ class Refusal(Exception):
         self.code = code
 
 
-def collect(desk: Desk, agency: str) -> Collected:
+def collect(desk: Desk, agency: str, mine: Callable[[str], bool] = lambda _: True) -> Collected:
     """Every file the agency has left is taken in; running again takes nothing twice.
+
+    mine: of which names; the others stay where they are (infra/certification.py takes in its own).
 
     A file that we fail to judge (a fault of ours, not a refusal) stays claimed for the next run and does not hold up
     the others; the first such fault is raised when they are in. Raises AgencyBusy where another worker is at it, and
@@ -78,11 +86,13 @@ def collect(desk: Desk, agency: str) -> Collected:
         for file_id in _unfinished(desk, agency):
             round_.finish(file_id)
         for claimed in drop.claimed(sidecar):
-            round_.take(claimed)
+            if mine(claimed.name):
+                round_.take(claimed)
         seen = drop.look(sidecar_suffix=sidecar)
-        for entry in sorted(seen.entries, key=lambda entry: _order(entry.name)):
+        for entry in sorted((one for one in seen.entries if mine(one.name)), key=lambda entry: _order(entry.name)):
             with suppress(TakenByAnother):
                 round_.take(drop.claim(entry))
+        _note_ignored(desk, row, [one for one in seen.ignored if mine(one.name)])
     if round_.faults:
         raise round_.faults[0]
     return replace(round_.total, ignored=len(seen.ignored))
@@ -103,8 +113,9 @@ class _Round:
         try:
             fetched = self.drop.fetch(claimed, _arriving(self.desk, self.agency))
         except (NotAsDeclared, TooLarge) as error:
+            code = "too_large" if isinstance(error, TooLarge) else "not_as_declared"
+            _refuse_unread(self.desk, self.agency, claimed.name, claimed.held_as, claimed.size, code)
             self.drop.archive(claimed, "refused")
-            _note_unfit(self.desk, self.agency, error)
             self._add(Collected(self.agency.agency, refused=1))
             return
         file_id, state = _recorded(self.desk, self.agency, claimed, fetched)
@@ -122,6 +133,7 @@ class _Round:
             done = judge(self.desk, self.agency, file_id)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other files are not to wait for it
             self.faults.append(error)
+            _note_fault(self.desk, self.agency.agency, file_id, error)
             return None
         self._add(done)
         return done
@@ -138,11 +150,65 @@ def _arriving(desk: Desk, agency: Row[Any]) -> Path:
     return arriving
 
 
-def _note_unfit(desk: Desk, agency: Row[Any], error: Exception) -> None:
+def _refuse_unread(desk: Desk, agency: Row[Any], name: str, identity: str, size: int, code: str) -> bool:
+    """A file that was never fetched is refused, and its receipt prepared, once; True where this call did it.
+
+    identity: what tells it from other files, for nobody has its hash.
+    """
+    key = f"unread:{sha256(identity.encode(errors='surrogatepass')).hexdigest()}"
     with desk.database.write() as connection:
-        audit.record(
-            connection, desk.actor, "inbound.unfit", agency.agency, {"reason": type(error).__name__}, desk.now()
+        exchange.take_turn(connection)
+        if exchange.inbound_by_hash(connection, agency.agency, key) is not None:
+            return False
+        file_id = bulk.reserve(connection, "inbound_file", 1)
+        connection.execute(
+            insert(exchange.FILES).values(
+                file_id=file_id,
+                agency=agency.agency,
+                name=_shown(name),
+                state="claimed",
+                sealed_sha256=key,
+                sealed_size=size,
+                stored_path="",
+                rows=0,
+                rows_refused=0,
+                received_at=desk.now(),
+            )
         )
+        _end(connection, _case(desk, agency, exchange.inbound(connection, file_id)), state="refused", code=code)
+    return True
+
+
+def _note_ignored(desk: Desk, agency: Row[Any], ignored: list[Ignored]) -> None:
+    """What lies in the drop and is no file for us has a receipt each, for the first few, and an exception for all."""
+    for one in sorted(ignored, key=lambda one: one.name)[:IGNORED_ANSWERED]:
+        _refuse_unread(desk, agency, one.name, f"ignored {one.name} {one.why}", 0, _why_ignored(one.why))
+    subject = f"drop:{agency.agency}"
+    with desk.database.write() as connection:
+        if not ignored:
+            exceptions.ended(connection, desk, "names_ignored", subject, "nothing of the kind is in the drop any more")
+            return
+        why = Counter(_why_ignored(one.why) for one in ignored)
+        exceptions.open_exception(
+            connection, desk, "names_ignored", agency=agency.agency, subject=subject,
+            detail={"codes": [f"{code}:{number}" for code, number in sorted(why.items())]},
+        )  # fmt: skip
+
+
+def _why_ignored(why: str) -> str:
+    """The receipt's code for why the drop passed a name over."""
+    if "larger than" in why:
+        return "too_large"
+    return "not_a_file" if "not a regular file" in why else "bad_name"
+
+
+def _note_fault(desk: Desk, agency: str, file_id: int, error: Exception) -> None:
+    """That we failed to judge a file is somebody's to mend; the store that caused it may not take this either."""
+    with suppress(Exception), desk.database.write() as connection:
+        exceptions.open_exception(
+            connection, desk, "file_unjudged", agency=agency, subject=f"file:{file_id}",
+            detail={"file_id": file_id, "reason": type(error).__name__},
+        )  # fmt: skip
 
 
 def _order(name: str) -> tuple[int, str]:
@@ -263,8 +329,13 @@ def _opened(case: Case, stored: Path, plain: Path) -> tuple[Package, str]:
             desk.keyring, agency.agency, agency.suite, stored, plain, desk.now(),
             lender=case.lender or "", skew=timedelta(minutes=desk.settings.clock_skew_minutes),
         )  # fmt: skip
+    except OpenRefused as error:
+        raise Refusal(error.code) from None
+    try:
         return read_package(plain, max_bytes=desk.settings.max_inbound_bytes), opened.signer_fingerprint
-    except (OpenRefused, PackageRefused) as error:
+    except PackageRefused as error:
+        with desk.database.write() as connection:  # the agency has signed it: its number is used up
+            exchange.note_inbound(connection, case.file_id, signer=opened.signer_fingerprint)
         raise Refusal(error.code) from None
 
 
@@ -320,9 +391,8 @@ def _accept(case: Case, package: Package) -> Collected:
         finding = _in_sequence(connection, case, package)
         if checked is None:
             _save_rejects(connection, case, header)
-            _end(
-                connection, case, state="refused", code=str(header["code"].iloc[0]), rows_refused=package.rows
-            )
+            code = str(header["code"].iloc[0])
+            _end(connection, case, state="refused", code=code, rows_refused=package.rows, finding=finding)
             return Collected(agency, refused=1)
         refused = _take_effect(connection, case, checked, finding)
     return Collected(agency, accepted=1, lines=package.rows, lines_refused=refused)
@@ -359,9 +429,19 @@ def _take_effect(connection: Connection, case: Case, checked: Checked, finding: 
     _save_rejects(connection, case, rejects)
     refused = int(rejects["line"].nunique())
     told = ";".join(one for one in (finding, outcome.finding) if one) or None
-    _end(connection, case, state="accepted", code=None, rows_refused=refused, finding=told)
+    counted = checked.good[~checked.good["line"].isin(outcome.rejects["line"])]
+    sums = _sums(KINDS[str(case.kind)], counted)
+    _end(connection, case, state="accepted", code=None, rows_refused=refused, finding=told, sums=sums)
     exchange.settle_acknowledged(connection, agency.agency, desk.now())
     return refused
+
+
+def _sums(kind: Kind, lines: pd.DataFrame) -> str | None:
+    """The control column of the lines by currency, as JSON; None for a kind without one."""
+    if kind.control is None:
+        return None
+    totals = lines.groupby("currency", sort=True)[kind.field(kind.control).column].sum()
+    return json.dumps({str(currency): int(total) for currency, total in totals.items()})
 
 
 def _today(case: Case, connection: Connection) -> date:
@@ -379,16 +459,14 @@ def _account_column(frame: pd.DataFrame) -> pd.Series:
 
 
 def _in_sequence(connection: Connection, case: Case, package: Package) -> str | None:
-    """None where the number is the next; a finding where one is missing; a refusal where it was used."""
-    agency, lender, kind, sequence = case.agency.agency, str(case.lender), str(case.kind), int(case.sequence or 0)
+    """None where the number is the next and follows from the one before; findings where not; a refusal of a repeat."""
+    agency, lender, kind, number = case.agency.agency, str(case.lender), str(case.kind), int(case.sequence or 0)
     if exchange.package_taken(connection, agency, package.sha256):
         raise Refusal("replayed")
-    if exchange.sequence_taken(connection, lender, agency, kind, sequence):
+    if exchange.sequence_taken(connection, lender, agency, kind, number):
         raise Refusal("sequence_repeat")
-    last = exchange.last_sequence(connection, lender, agency, kind)
-    if sequence > last + 1:
-        return "sequence_gap"
-    return "sequence_late" if sequence < last else None
+    found = sequence.findings(connection, sequence.Line(agency, lender, kind), case.file_id, number)
+    return ";".join(found) or None
 
 
 def _refuse(case: Case, code: str) -> Collected:
@@ -402,9 +480,16 @@ def _refuse(case: Case, code: str) -> Collected:
 
 
 def _end(
-    connection: Connection, case: Case, *, state: str, code: str | None, rows_refused: int, finding: str | None = None
+    connection: Connection,
+    case: Case,
+    *,
+    state: str,
+    code: str | None,
+    rows_refused: int = 0,
+    finding: str | None = None,
+    sums: str | None = None,
 ) -> None:
-    """The file's fate, its receipt and its audit event, in the caller's transaction."""
+    """The file's fate, its receipt, its exceptions and its audit event, in the caller's transaction."""
     row = exchange.inbound(connection, case.file_id)
     now = case.desk.now()
     exchange.note_inbound(
@@ -416,9 +501,11 @@ def _end(
         refusal_code=code,
         refusal_fix=CODES[code] if code else None,
         finding=finding,
+        sums=sums,
         accepted_at=now if state == "accepted" else None,
         receipt_transmission_id=_receipt(connection, case),
     )
+    _watch(connection, case, row, code, finding)
     audit.record(
         connection,
         case.desk.actor,
@@ -429,13 +516,39 @@ def _end(
     )
 
 
+def _watch(connection: Connection, case: Case, row: Row[Any], code: str | None, finding: str | None) -> None:
+    """What of the file a person must look at is an exception; what it mends is none any more."""
+    desk, subject = case.desk, f"file:{case.file_id}"
+    exceptions.ended(connection, desk, "file_unjudged", subject, "the file was judged")
+    if code is not None:
+        name = (
+            "file_unfit" if not row.stored_path else "sequence_repeat" if code == "sequence_repeat" else "file_refused"
+        )
+        exceptions.open_exception(
+            connection,
+            desk,
+            name,
+            agency=case.agency.agency,
+            lender=case.lender,
+            kind=case.kind,
+            subject=subject,
+            detail={"file_id": case.file_id, "code": code},
+        )
+    if case.kind is not None and row.signer is not None:
+        line = sequence.Line(case.agency.agency, str(case.lender), case.kind)
+        sequence.watch(connection, desk, line, case.file_id, finding)
+
+
 def _receipt(connection: Connection, case: Case) -> int | None:
     """The receipt is prepared, from the lender that the file names, else from one under contract with the agency."""
     lender = case.lender
     if lender is None or not exchange.lender_exists(connection, lender):
         lender = exchange.lender_under_contract(connection, case.agency.agency)
-    if lender is None:
-        return None
+    if lender is None:  # a newcomer whose file names nobody: who but the only lender would answer
+        only = exchange.lenders(connection)
+        if len(only) != 1:
+            return None
+        lender = only[0][0]
     transmission_id, _ = exchange.prepare(
         connection,
         exchange.Work(

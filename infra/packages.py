@@ -6,6 +6,8 @@ import json
 import re
 import threading
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from keys.vault import open_cells
 from models import release as releases
 from models.errors import RefusedByPolicy
 from models.kinds import KINDS, Field
+from models.money import exponent
 from models.tables import Account, Erasure, Identity, InboundFile, InboundReject, Placement, Plan, Recall
 
 if TYPE_CHECKING:
@@ -29,9 +32,7 @@ if TYPE_CHECKING:
     from keys.vault import DataKey
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-RECEIPT_TYPES = {
-    field.column: "Int64" if field.type == "integer" else "str" for field in KINDS["receipt"].fields
-}
+RECEIPT_TYPES = {field.column: "Int64" if field.type == "integer" else "str" for field in KINDS["receipt"].fields}
 
 ACCOUNTS = bulk.table_of(Account)
 IDENTITIES = bulk.table_of(Identity)
@@ -297,7 +298,7 @@ def _receipt(work: Composing) -> Contents:
         whole = pd.DataFrame({
             "currency": [currency for currency, _ in totals],
             # text: a file without a control column has no currency to write an amount in
-            "total_minor": [None if total is None else in_units(total, currency) for currency, total in totals],
+            "total_minor": [None if total is None else _in_units(total, currency) for currency, total in totals],
         }).assign(**head, table=None, line=None, column=None)  # fmt: skip
         first = whole.index == 0
         for name, value in (
@@ -321,18 +322,71 @@ def _receipt(work: Composing) -> Contents:
     return Contents(fields, frames(), "receipt", "contract with the agency", "exchange", "1", [])
 
 
+def _in_units(minor: int, currency: str) -> str:
+    return f"{Decimal(minor).scaleb(-exponent(currency)):f}"
+
+
 def _statement(work: Composing) -> Contents:
     from infra.store.recon import statement_lines
 
+    statement_id = json.loads(work.row.spec)["statement_id"]
+
     def frames() -> Iterator[pd.DataFrame]:
-        for shard in statement_lines(work.connection, json.loads(work.row.spec)["statement_id"], work.shard_rows):
-            known = shard["account_id"].notna()
+        generations = _generations_stated(work, statement_id)
+        for shard in statement_lines(work.connection, statement_id, work.shard_rows):
             names = pd.Series(None, index=shard.index, dtype="str")
-            key = work.keyring.pseudonym_key(work.row.agency)
-            names[known] = account_pseudonyms(key, shard.loc[known, "account_id"].astype("int64")).to_numpy()
+            known = shard.loc[shard["account_id"].notna(), "account_id"].astype("int64")
+            newest = work.keyring.pseudonym_key(work.row.agency).generation
+            for generation, ids in known.groupby(known.map(generations).fillna(newest)):
+                key = work.keyring.pseudonym_key(work.row.agency, str(generation))
+                names[ids.index] = account_pseudonyms(key, ids).to_numpy()
             yield shard.assign(account=names)
 
     return _plain(work, frames(), "statement", {"gross": "financial", "commission": "financial"})
+
+
+def _generations_stated(work: Composing, statement_id: int) -> pd.Series:
+    """Under which generation of its pseudonym key the agency knows each account of the statement, by account id.
+
+    The one of its newest placement there; empty where the agency has had one generation only.
+    """
+    if len(work.keyring.pseudonym_keys(work.row.agency)) == 1:
+        return pd.Series(dtype="str")
+    lines = bulk.table_of(RemittanceLine)
+    stated = select(lines.c.account_id).where(lines.c.statement_id == statement_id)
+    placed = bulk.read(
+        work.connection,
+        select(PLACEMENTS.c.account_id, PLACEMENTS.c.key_generation)
+        .where(PLACEMENTS.c.agency == work.row.agency, PLACEMENTS.c.account_id.in_(stated))
+        .order_by(PLACEMENTS.c.placement_id),
+    )
+    newest: pd.Series = placed.drop_duplicates("account_id", keep="last").set_index("account_id")["key_generation"]
+    return newest
+
+
+def _key_announcement(work: Composing) -> Contents:
+    """A key of ours that begins to sign on a day, for the agency to have it by then."""
+    told = json.loads(work.row.spec)
+    entry = work.keyring.own_key(told["owner"], told["generation"])
+    before = next(
+        (one for one in work.keyring.announcing_keys(entry.suite, entry.generation, told["lender"]) if one.revoked_at is None),
+        None,
+    )
+    half = "_packets" if entry.suite == "openpgp" else ""
+    frame = pd.DataFrame([{
+        "suite": entry.suite, "generation": int(entry.generation),
+        "encrypt": entry.public[f"encrypt{half}"], "encrypt_fingerprint": entry.public["encrypt_fingerprint"],
+        "verify": entry.public[f"verify{half}"], "fingerprint": entry.fingerprint,
+        "valid_from": _moment(entry.valid_from), "valid_until": _moment(entry.valid_until),
+        "follows": before.fingerprint if before else None, "follows_until": _moment(before.valid_until) if before else None,
+    }])  # fmt: skip
+    fields = KINDS["key_announcement"].fields
+    text = {one.column: "int64" if one.type == "integer" else "str" for one in fields}
+    return Contents(fields, iter([frame.astype(text)]), "keys", "contract with the agency", "exchange", "1", [])
+
+
+def _moment(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
 
 
 def _certification(work: Composing) -> Contents:
@@ -360,4 +414,5 @@ _COMPOSERS: Mapping[str, Callable[[Composing], Contents]] = {
     "receipt": _receipt,
     "statement": _statement,
     "certification": _certification,
+    "key_announcement": _key_announcement,
 }
