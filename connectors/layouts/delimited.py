@@ -16,6 +16,7 @@ import csv
 import io
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias
 
@@ -190,7 +191,7 @@ def _decoded(stream: Stream, encoding: str) -> Iterator[bytes]:
 
 def _with_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
     held = b""
-    for block in blocks:
+    for block in filter(None, blocks):  # a decoder's last word may be empty, and the trailer stands before it
         if held:
             yield held, False
         held = block
@@ -411,15 +412,10 @@ class _Reading:
         blank = (
             (code == _GOOD) & _blank(places.view, starts, ends) if columns > 1 else np.zeros(len(starts), dtype=bool)
         )
-        for name, hit in (
-            ("nul", _among(places.nul, starts, ends)),
-            ("ragged_line", places.delimiters_in(starts, ends, cut.parities) + 1 != columns),
-        ):
-            code = np.where((code == _GOOD) & hit & ~blank, _LINE_CODES.index(name), code)
-        keep = (code == _GOOD) & ~blank
-        table = self._rows(part, starts, ends, keep)
-        if table is None:
-            code = np.where(keep & _undecodable(part, places.view, starts, ends), _LINE_CODES.index("encoding"), code)
+        keep, at = (code == _GOOD) & ~blank, ends
+        table = None if len(places.nul) else self._rows(part, starts, ends, keep)
+        if table is None or table.num_rows != int(keep.sum()):
+            code, at = self._judged(part, places, cut, keep)
             keep = (code == _GOOD) & ~blank
             table = self._rows(part, starts, ends, keep)
         if table is None or table.num_rows != int(keep.sum()):
@@ -429,9 +425,23 @@ class _Reading:
         self._tables.append(table)
         self._lines.append(lines[keep])
         self._records.append(records[keep])
-        self._refuse(lines, records, code, code != _GOOD)
+        if not keep.all():
+            columns_at = np.where(at < ends, places.delimiters_in(starts, at, cut.parities), columns)
+            self._refuse(lines, records, columns_at, code, code != _GOOD)
         self._record += int((~blank).sum())
         self._line += int(np.searchsorted(places.breaks, cut.end))
+
+    def _judged(self, part: bytes, places: _Places, cut: _Cut, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The cut's codes, with those of the records that cannot be kept; and where in these the byte is that says so."""
+        starts, ends, code = cut.starts, cut.ends, cut.codes
+        nul = _first(places.nul, starts, ends)
+        ragged = keep & (nul == ends) & (places.delimiters_in(starts, ends, cut.parities) + 1 != len(self.header or ()))
+        foreign = _first_foreign(
+            part, starts, ends, keep & ~ragged & _among(np.flatnonzero(places.view >= _ASCII), starts, ends)
+        )
+        for name, hit in (("nul", nul < ends), ("ragged_line", ragged), ("encoding", foreign < ends)):
+            code = np.where(keep & (code == _GOOD) & hit, _LINE_CODES.index(name), code)
+        return code, np.where(keep & ~ragged, np.where(nul < ends, nul, foreign), ends)
 
     def _rows(self, part: bytes, starts: np.ndarray, ends: np.ndarray, keep: np.ndarray) -> pa.Table | None:
         if not keep.any():
@@ -447,16 +457,20 @@ class _Reading:
         text[last[text[last] == _CR]] = _LF  # lest it become one with a line feed that was not next to it
         return self._parsed(text[inside].tobytes(), quoted=True)
 
-    def _refuse(self, lines: np.ndarray, records: np.ndarray, code: np.ndarray, hit: np.ndarray) -> None:
+    def _refuse(
+        self, lines: np.ndarray, records: np.ndarray, columns: np.ndarray, code: np.ndarray, hit: np.ndarray
+    ) -> None:
         count = int(hit.sum())
         if not count:
             return
         self._unreadable += count
         if self._unreadable > MAX_UNREADABLE:
             raise FileRefused("malformed_csv")
+        names = np.array([*(self.header or ()), ""], dtype=object)
         self._rejects.append(
             pd.DataFrame({
-                "line": lines[hit], "record": records[hit], "column": pd.array([""] * count, dtype="str"),
+                "line": lines[hit], "record": records[hit],
+                "column": pd.array(names[np.minimum(columns[hit], len(names) - 1)], dtype="str"),
                 "code": pd.array(np.array(_LINE_CODES)[code[hit]], dtype="str"),
             })
         )  # fmt: skip
@@ -472,11 +486,10 @@ class _Places:
     quotes: np.ndarray
     outside: tuple[np.ndarray, np.ndarray]
     """the breaks that are outside of quotes where an even, and where an odd number of quotes is passed over"""
-    delimiters: tuple[np.ndarray, np.ndarray]
-    """likewise"""
     faults: tuple[np.ndarray, np.ndarray]
     """which quotes cannot stand where they do, likewise"""
     nul: np.ndarray
+    delimiter: int
 
     @staticmethod
     def of(part: bytes, dialect: Dialect, *, last: bool) -> _Places:
@@ -489,19 +502,24 @@ class _Places:
         if len(returns):
             alone = returns[view[np.minimum(returns + 1, len(view) - 1)] != _LF]
             breaks = np.sort(np.concatenate([breaks, alone]))
-        delimiters = _at(view, delimiter)
         quotes = _at(view[:whole], quote) if dialect.quote else _NO_ROWS
         odd_breaks = np.searchsorted(quotes, breaks) % 2 == 1
-        odd_delimiters = np.searchsorted(quotes, delimiters) % 2 == 1
         return _Places(
             view,
             breaks,
             quotes,
             (breaks[~odd_breaks], breaks[odd_breaks]),
-            (delimiters[~odd_delimiters], delimiters[odd_delimiters]),
             _faults(view, quotes, delimiter),
             _at(view, 0),
+            delimiter,
         )
+
+    @cached_property
+    def delimiters(self) -> tuple[np.ndarray, np.ndarray]:
+        """Those outside of quotes where an even, and where an odd number of quotes is passed over."""
+        found = _at(self.view, self.delimiter)
+        odd = np.searchsorted(self.quotes, found) % 2 == 1
+        return found[~odd], found[odd]
 
     def delimiters_in(self, starts: np.ndarray, ends: np.ndarray, parities: np.ndarray) -> np.ndarray:
         """How many cells end with a delimiter, per record."""
@@ -517,10 +535,11 @@ def _faults(view: np.ndarray, quotes: np.ndarray, delimiter: int) -> tuple[np.nd
     """Which quotes cannot stand where they do: where even ones open, and where odd ones do."""
     if not len(quotes):
         return _NO_ROWS, _NO_ROWS
-    apart = np.frombuffer(bytes({delimiter, _LF, _CR}), np.uint8)
+    apart = np.zeros(256, dtype=bool)
+    apart[[delimiter, _LF, _CR]] = True
     twin = np.diff(quotes) == 1
-    after_edge = np.isin(view[np.maximum(quotes - 1, 0)], apart) | (quotes == 0)
-    before_edge = np.isin(view[np.minimum(quotes + 1, len(view) - 1)], apart) | (quotes == len(view) - 1)
+    after_edge = apart[view[np.maximum(quotes - 1, 0)]] | (quotes == 0)
+    before_edge = apart[view[np.minimum(quotes + 1, len(view) - 1)]] | (quotes == len(view) - 1)
     cannot_open = ~(after_edge | np.concatenate([[False], twin]))
     cannot_close = ~(before_edge | np.concatenate([twin, [False]]))
     even = np.arange(len(quotes)) % 2 == 0
@@ -638,6 +657,12 @@ def _among(places: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarr
     return np.asarray(np.searchsorted(places, ends) > np.searchsorted(places, starts))
 
 
+def _first(places: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Per record, the first of the places in it; its end where there is none."""
+    found = np.concatenate([places, [np.iinfo(np.int64).max]])[np.searchsorted(places, starts)]
+    return np.asarray(np.minimum(found, ends))
+
+
 def _blank(view: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Which records are nothing but a line's end."""
     text = ends.copy()
@@ -646,16 +671,15 @@ def _blank(view: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray
     return np.asarray(text == starts)
 
 
-def _undecodable(part: bytes, view: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Which records are no UTF-8; only those with a byte beyond ASCII are looked at."""
-    suspect = _among(np.flatnonzero(view >= _ASCII), starts, ends)
-    foreign = np.zeros(len(starts), dtype=bool)
+def _first_foreign(part: bytes, starts: np.ndarray, ends: np.ndarray, suspect: np.ndarray) -> np.ndarray:
+    """Per record, where the first byte stands that is no UTF-8; its end where there is none."""
+    found = ends.copy()
     for place in np.flatnonzero(suspect):
         try:
             part[starts[place] : ends[place]].decode()
-        except UnicodeDecodeError:
-            foreign[place] = True
-    return foreign
+        except UnicodeDecodeError as error:
+            found[place] = starts[place] + error.start
+    return found
 
 
 def _hops(held: bytes, end: int, max_line: int) -> bool:

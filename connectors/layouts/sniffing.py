@@ -1,0 +1,75 @@
+"""What a file is by its first bytes, whatever its name says."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING, Final, Literal
+
+from connectors.layouts.package import MANIFEST
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Content = Literal[
+    "package", "workbook", "old_workbook", "archive", "sealed_age", "sealed_openpgp", "pdf", "html", "empty", "text"
+]
+_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_HEAD: Final = 1024
+_STARTS: Final[tuple[tuple[bytes, Content], ...]] = (
+    (_OLE, "old_workbook"),
+    (b"age-encryption.org/", "sealed_age"),
+    (b"-----BEGIN AGE ENCRYPTED FILE-----", "sealed_age"),
+    (b"-----BEGIN PGP MESSAGE-----", "sealed_openpgp"),
+    (b"%PDF-", "pdf"),
+    (b"\x1f\x8b", "archive"),
+    (b"7z\xbc\xaf\x27\x1c", "archive"),
+    (b"Rar!\x1a\x07", "archive"),
+)
+SAID: Final = {
+    "package": "a package",
+    "workbook": "an XLSX workbook",
+    "old_workbook": "an old or protected workbook (.xls)",
+    "archive": "an archive",
+    "sealed_age": "a sealed file (age)",
+    "sealed_openpgp": "a sealed file (OpenPGP)",
+    "pdf": "a PDF",
+    "html": "a web page",
+    "empty": "empty",
+    "text": "text",
+}
+"""Each content in a person's words."""
+
+
+def content_of(path: Path) -> Content:
+    """What the file at `path` is; whatever is nothing else is text."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if not head:
+        return "empty"
+    for start, content in _STARTS:
+        if head.startswith(start):
+            return content
+    if head.startswith(b"PK"):
+        return _in_zip(path)
+    # binary OpenPGP begins with an encrypted session key or marker packet, which no text does
+    if head[0] in {0x84, 0x85, 0xC1} and not head[:64].isascii() and _packet(head):
+        return "sealed_openpgp"
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:32].lower()
+    return "html" if start.startswith((b"<!doctype html", b"<html", b"<table")) else "text"
+
+
+def _in_zip(path: Path) -> Content:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError):
+        return "archive"
+    if MANIFEST in names:
+        return "package"
+    return "workbook" if "xl/workbook.xml" in names else "archive"
+
+
+def _packet(head: bytes) -> bool:
+    """True where it reads as a public-key encrypted session key of version 3."""
+    sizes = {0x84: 2, 0x85: 3, 0xC1: 2 if head[1] < 192 else 3}  # noqa: PLR2004 - RFC 4880, 4.2.2: longer lengths begin there
+    return len(head) > 4 and head[sizes[head[0]]] in {3, 6}  # noqa: PLR2004 - a length, a version

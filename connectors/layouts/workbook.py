@@ -1,0 +1,379 @@
+"""Workbooks (XLSX), read row by row within bounds, and written so that the same rows make the same bytes.
+
+A workbook is a ZIP of XML that a stranger wrote. Only the parts that hold the one sheet are opened; sizes are counted
+while they are unpacked; entities, external parts and formulas are not followed. A number comes as it is written in
+the XML, so that one that has lost digits shows.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import zipfile
+import zlib
+from array import array
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import numpy as np
+from lxml import etree
+
+from connectors.layouts.delimited import MAX_COLUMNS, FileRefused
+from connectors.layouts.sniffing import content_of
+from connectors.layouts.spelling import DAY, NUMBER, SAFE_DIGITS, WORD, WRONG, plain_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+
+MAX_ROWS: Final = 1 << 20
+"""as many as a sheet can have"""
+MAX_TEXT: Final = 32_767
+"""characters of a cell, likewise"""
+MAX_CELLS: Final = 20_000_000
+MAX_STRINGS: Final = 5_000_000
+MAX_PART: Final = 4 << 20
+"""bytes of the small parts: the workbook's list of sheets, their places, the styles"""
+_RELATIONS: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+_STRICT_RELATIONS: Final = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
+_DAY_FORMATS: Final = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
+"""the built-in number formats that show a day or a time (ECMA-376 18.8.30, the Chinese ones included)"""
+_QUOTED: Final = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
+_OF_TIME: Final = re.compile(r"[ymdhs]", re.IGNORECASE)
+_ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_NUMBER: Final = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][-+]?[0-9]{1,3})?")
+_LAST_SERIAL: Final = 2_958_465
+_LEAP_BUG: Final = 60
+_SECONDS: Final = 86_400
+_CREATED: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - a constant without meaning: no clock in the bytes
+_DAMAGED: Final = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+
+
+@dataclass
+class Row:
+    """A row with anything in it: its number in the sheet, its texts, and what each cell is."""
+
+    number: int
+    texts: list[str] = field(default_factory=list)
+    shapes: list[int] = field(default_factory=list)
+
+
+def rows_of(path: Path, sheet: str, *, max_bytes: int) -> Iterator[Row]:
+    """The sheet's rows that are not blank, in order; `sheet` empty: the first. Raises FileRefused."""
+    if content_of(path) != "workbook":
+        raise FileRefused("wrong_format")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield from _Book(archive, max_bytes).rows(sheet)
+    except _DAMAGED:
+        raise FileRefused("wrong_format") from None
+    except (etree.XMLSyntaxError, etree.LxmlError, ValueError, KeyError, OverflowError):
+        raise FileRefused("wrong_format") from None
+
+
+class _Bounded:
+    """A part of the archive that ends with a refusal where it unpacks to more than it may."""
+
+    def __init__(self, inner: IO[bytes], left: int) -> None:
+        self._inner = inner
+        self._left = left
+
+    def read(self, size: int = -1) -> bytes:
+        """Some more bytes."""
+        block = self._inner.read(size if 0 <= size <= self._left else self._left + 1)
+        self._left -= len(block)
+        if self._left < 0:
+            raise FileRefused("too_large")
+        return block
+
+
+class _Book:
+    """An archive that calls itself a workbook."""
+
+    def __init__(self, archive: zipfile.ZipFile, max_bytes: int) -> None:
+        self.archive = archive
+        self.max_bytes = max_bytes
+        names = archive.namelist()
+        if len(names) != len(set(names)):
+            raise FileRefused("wrong_format")
+        self.since = date(1899, 12, 30)
+
+    def rows(self, sheet: str) -> Iterator[Row]:
+        part = self._part_of(sheet)
+        strings = self._strings()
+        days = self._day_styles()
+        yield from self._rows(part, strings, days)
+
+    # -- the small parts ---
+
+    def _small(self, name: str) -> Any:
+        with self.archive.open(name) as part:
+            raw = _Bounded(part, MAX_PART).read()
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+        root = etree.fromstring(raw, parser)
+        if root.getroottree().docinfo.doctype:
+            raise FileRefused("wrong_format")
+        return root
+
+    def _part_of(self, sheet: str) -> str:
+        """Where the sheet is in the archive."""
+        book = self._small("xl/workbook.xml")
+        if any(one.get("date1904") in {"1", "true"} for one in book.iter("{*}workbookPr")):
+            self.since = date(1904, 1, 1)
+        sheets = list(book.iter("{*}sheet"))
+        chosen = next((one for one in sheets if not sheet or one.get("name") == sheet), None)
+        if chosen is None:
+            raise FileRefused("missing_sheet")
+        wanted = chosen.get(_RELATIONS) or chosen.get(_STRICT_RELATIONS)
+        for relation in self._small("xl/_rels/workbook.xml.rels").iter("{*}Relationship"):
+            if relation.get("Id") == wanted and relation.get("TargetMode") != "External":
+                target = relation.get("Target", "")
+                name = target.lstrip("/") if target.startswith("/") else posixpath.normpath(f"xl/{target}")
+                if name in self.archive.namelist():
+                    return name
+        raise FileRefused("wrong_format")
+
+    def _day_styles(self) -> frozenset[int]:
+        """The styles whose numbers show a day."""
+        if "xl/styles.xml" not in self.archive.namelist():
+            return frozenset()
+        styles = self._small("xl/styles.xml")
+        own = {one.get("numFmtId"): one.get("formatCode", "") for one in styles.iter("{*}numFmt")}
+        found = set()
+        for formats in styles.iter("{*}cellXfs"):
+            for number, style in enumerate(formats.iterchildren("{*}xf")):
+                code = style.get("numFmtId", "0")
+                shown = own.get(code)
+                day = _OF_TIME.search(_QUOTED.sub("", shown)) if shown is not None else int(code) in _DAY_FORMATS
+                if day and shown != "General":
+                    found.add(number)
+        return frozenset(found)
+
+    def _strings(self) -> list[str]:
+        """The texts that cells refer to by number."""
+        if "xl/sharedStrings.xml" not in self.archive.namelist():
+            return []
+        found: list[str] = []
+        with self.archive.open("xl/sharedStrings.xml") as part:
+            for _, one in self._events(part, "{*}si"):
+                if len(found) >= MAX_STRINGS:
+                    raise FileRefused("too_large")
+                found.append(_text(one))
+                _forget(one)
+        return found
+
+    # -- the sheet ---
+
+    def _events(self, part: IO[bytes], *tags: str) -> Iterator[tuple[str, Any]]:
+        events = etree.iterparse(
+            _Bounded(part, self.max_bytes), events=("end",), tag=tags, resolve_entities=False, no_network=True,
+            load_dtd=False, huge_tree=False,
+        )  # fmt: skip
+        first = True
+        for event, one in events:
+            if first and one.getroottree().docinfo.doctype:
+                raise FileRefused("wrong_format")
+            first = False
+            yield event, one
+
+    def _rows(self, name: str, strings: list[str], days: frozenset[int]) -> Iterator[Row]:
+        cells, last = 0, 0
+        row = Row(0)
+        with self.archive.open(name) as part:
+            for _, one in self._events(part, "{*}c", "{*}row"):
+                if one.tag.endswith("}row"):
+                    number = int(one.get("r") or last + 1)
+                    if number <= last or number > MAX_ROWS:
+                        raise FileRefused("wrong_format")
+                    row.number, last = number, number
+                    _forget(one)
+                    if any(row.texts):
+                        yield row
+                    row = Row(0)
+                    continue
+                cells += 1
+                if cells > MAX_CELLS:
+                    raise FileRefused("too_large")
+                place = _column(one.get("r")) if one.get("r") else len(row.texts)
+                if place < len(row.texts) or place >= MAX_COLUMNS:
+                    if _empty(one):
+                        _forget(one)
+                        continue
+                    raise FileRefused("wrong_format")
+                text, shape = self._cell(one, strings, days)
+                row.texts += [""] * (place - len(row.texts))
+                row.shapes += [WORD] * (place - len(row.shapes))
+                row.texts.append(text)
+                row.shapes.append(shape)
+                _forget(one)
+
+    def _cell(  # noqa: PLR0911 - one for each type that a cell can have
+        self, cell: Any, strings: list[str], days: frozenset[int]
+    ) -> tuple[str, int]:
+        kind = cell.get("t", "n")
+        if kind == "inlineStr":
+            return _text(cell), WORD
+        value = next(cell.iterchildren("{*}v"), None)
+        raw = "" if value is None or value.text is None else value.text
+        if kind == "s":
+            return (strings[int(raw)], WORD) if raw else ("", WORD)
+        if kind == "str":
+            return _plain(raw), WORD
+        if kind in {"b", "e"}:
+            return raw, WRONG
+        if kind == "d":
+            return raw.removesuffix("T00:00:00"), DAY
+        if not raw:
+            return "", WORD
+        if not _NUMBER.fullmatch(raw):
+            return "#", WRONG
+        if int(cell.get("s", "0")) in days:
+            day = self._day(float(raw))
+            if day:
+                return day, DAY
+        return plain_number(raw), NUMBER
+
+    def _day(self, serial: float) -> str:
+        """The day, or instant, that a serial number shows; empty where it shows none."""
+        if not (_LEAP_BUG if self.since.year == 1899 else 0) < serial < _LAST_SERIAL:  # noqa: PLR2004 - the year that such numbers begin in
+            return ""
+        whole = int(serial)
+        seconds = round((serial - whole) * _SECONDS)
+        day = self.since + timedelta(days=whole)
+        if not seconds:
+            return day.isoformat()
+        return (datetime(day.year, day.month, day.day) + timedelta(seconds=seconds)).isoformat()  # noqa: DTZ001 - the layout says where
+
+
+def _forget(one: Any) -> None:
+    """The element and all before it are gone from memory."""
+    one.clear()
+    while one.getprevious() is not None:
+        del one.getparent()[0]
+
+
+def _text(one: Any) -> str:
+    """An element's text, that of its runs put together, without how it is pronounced."""
+    parts = [
+        text.text or ""
+        for text in one.iter("{*}t")
+        if not any(above.tag.endswith("}rPh") for above in text.iterancestors())
+    ]
+    return _plain("".join(parts))
+
+
+def _plain(text: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
+
+
+def _empty(cell: Any) -> bool:
+    return next(cell.iterchildren("{*}v", "{*}is"), None) is None
+
+
+def _column(reference: str) -> int:
+    """The column that a reference like BC12 names, from 0."""
+    place = 0
+    for letter in reference:
+        if "A" <= letter <= "Z":
+            place = place * 26 + ord(letter) - 64
+            if place > MAX_ROWS:
+                break
+        else:
+            break
+    return place - 1
+
+
+@dataclass
+class Columns:
+    """Cells put together column by column while rows come."""
+
+    count: int
+    texts: list[list[str]] = field(default_factory=list)
+    shapes: list[array[int]] = field(default_factory=list)
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    """the rows' numbers in the sheet"""
+
+    def __post_init__(self) -> None:
+        self.texts = [[] for _ in range(self.count)]
+        self.shapes = [array("B") for _ in range(self.count)]
+
+    def add(self, row: Row) -> bool:
+        """The row is in; False where it has something beyond the columns, and is not."""
+        if any(row.texts[self.count :]):
+            return False
+        for place in range(self.count):
+            here = place < len(row.texts)
+            self.texts[place].append(row.texts[place] if here else "")
+            self.shapes[place].append(row.shapes[place] if here else WORD)
+        self.numbers.append(row.number)
+        return True
+
+    def shape(self, place: int) -> np.ndarray:
+        """What the cells of a column are."""
+        return np.frombuffer(self.shapes[place], dtype=np.uint8) if len(self.shapes[place]) else np.zeros(0, np.uint8)
+
+
+@dataclass
+class SheetWriter:
+    """Writes one sheet, row by row, in constant memory; columns of amounts and days hold numbers and days."""
+
+    path: Path
+    name: str
+    kinds: dict[str, str]
+    """column: amount, integer or date; any other is text"""
+    whole: bool = False
+    """amounts have no decimals"""
+    row: int = 0
+
+    def __post_init__(self) -> None:
+        import xlsxwriter  # noqa: PLC0415 - only workbooks need it
+
+        self.book = xlsxwriter.Workbook(
+            str(self.path),
+            {
+                "constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
+                "strings_to_numbers": False, "tmpdir": str(self.path.parent), "default_date_format": "yyyy-mm-dd",
+            },
+        )  # fmt: skip
+        self.book.set_properties({"created": _CREATED})
+        self.sheet = self.book.add_worksheet(self.name or None)
+        self.text = self.book.add_format({"num_format": "@"})
+        self.day = self.book.add_format({"num_format": "yyyy-mm-dd"})
+        self.head = self.book.add_format({"bold": True, "num_format": "@"})
+        self.amount = self.book.add_format({"num_format": "0" if self.whole else "0.00"})
+        self.integer = self.book.add_format({"num_format": "0"})
+
+    def line(self, texts: list[str], *, head: bool = False) -> None:
+        """A row of texts."""
+        for place, text in enumerate(texts):
+            if text:
+                self.sheet.write_string(self.row, place, text, self.head if head else self.text)
+        self.row += 1
+
+    def rows(self, columns: list[tuple[str, pa.Array]]) -> None:
+        """Rows of columns by name, as text; days ISO. Raises FileRefused beyond the last."""
+        kinds = [self.kinds.get(name, "text") for name, _ in columns]
+        lists = [text.to_pylist() for _, text in columns]
+        if self.row + len(lists[0]) > MAX_ROWS:
+            raise FileRefused("too_large")
+        for cells in zip(*lists, strict=True):
+            for place, (kind, text) in enumerate(zip(kinds, cells, strict=True)):
+                self._put(place, kind, text)
+            self.row += 1
+
+    def _put(self, place: int, kind: str, text: str) -> None:
+        if not text:
+            return
+        if kind == "text" or (kind != "date" and len(text.lstrip("-").replace(".", "")) > SAFE_DIGITS):
+            self.sheet.write_string(self.row, place, text, self.text)
+        elif kind == "date":
+            self.sheet.write_datetime(self.row, place, date.fromisoformat(text), self.day)
+        else:
+            self.sheet.write_number(self.row, place, float(text), self.amount if kind == "amount" else self.integer)
+
+    def close(self) -> None:
+        """The workbook is whole."""
+        self.book.close()
