@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from flows.engine import Step, step
-from infra import inbound, outbox
+from infra import certification, inbound, outbox
 from infra.store import exchange
 from infra.wiring import desk
 from infra.workers import AgencyBusy
@@ -115,7 +115,8 @@ def _sent(agency: str, wait_seconds: float) -> dict[str, int]:
 
 def _taken_in(agency: str) -> dict[str, int]:
     try:
-        taken = inbound.collect(desk(), agency)
+        taken = inbound.collect(desk(), agency, certification.not_of_a_run(desk(), agency))
+        certification.go_on(desk(), agency)
     except AgencyBusy:
         return {"busy": 1}
     return {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from infra import audit, hostkeys
+from infra import audit, certificates, hostkeys
 from infra.store import bulk, exchange
 from keys.sealing import suite_named
 from models.contract import Contract
@@ -92,9 +92,15 @@ def set_drop(desk: Desk, code: str, drop: Mapping[str, Any]) -> None:
 
 
 def trust(desk: Desk, code: str, encrypt: str, verify: str) -> dict[str, str]:
-    """The agency's public keys are pinned; returns their fingerprints, to be compared with the agency's own."""
+    """The agency's public keys are pinned; returns their fingerprints, to be compared with the agency's own.
+
+    Raises RefusedByPolicy where the agency is live and a second person must approve it (infra/rotation.py).
+    """
     with desk.database.read() as connection:
         row = exchange.agency(connection, code)
+    if hostkeys.needs_two(desk, row):
+        message = f"{code} is {row.state}: a second person approves its keys"
+        raise RefusedByPolicy(message, fix=f"`consign agency keys trust {code}` asks for it")
     now = desk.now()
     prints = desk.keyring.trust(
         code, row.suite, encrypt=encrypt, verify=verify, now=now, valid_days=desk.settings.own_key_days
@@ -135,9 +141,13 @@ def contract(desk: Desk, code: str, lender: str, terms: str, effective_from: dat
 
 
 def become(desk: Desk, code: str, state: str) -> None:
-    """The agency moves on in its life (models/lives.AGENCY). Raises IllegalMove where it does not lead there."""
+    """The agency moves on in its life (models/lives.AGENCY). Raises IllegalMove where it does not lead there.
+
+    Raises NotCertified where it would begin to work without a certificate that its contract needs.
+    """
     with desk.database.write() as connection:
         row = exchange.agency(connection, code)
         moved(f"agency {code}", row.state, state, AGENCY)
+        certificates.require(connection, desk, code, state)
         connection.execute(update(exchange.AGENCIES).where(exchange.AGENCIES.c.agency == code).values(state=state))
         audit.record(connection, desk.actor, "agency.state", code, {"state": state}, desk.now())

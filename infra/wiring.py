@@ -57,6 +57,19 @@ class Desk:
             return Keyring.open(path, passphrase=secret.get_secret_value())
         return Keyring.open(path, key_file=self.settings.key_file_path)
 
+    @cached_property
+    def certification(self) -> Desk:
+        """The desk where agencies are certified: a store, an inbox and an outbox apart, with the same keys and clock."""
+        settings = self.settings.model_copy(
+            update={
+                "home": self.settings.home / "certification", "database": "", "engine": "direct",
+                "keyring": self.settings.keyring_path, "key_file": self.settings.key_file_path,
+            }
+        )  # fmt: skip
+        apart = Desk(settings, clock=self.clock, actor=self.actor)
+        apart.keyring = self.keyring  # one open keyring: two would write over each other's entries
+        return apart
+
     def now(self) -> datetime:
         """This moment, aware, UTC."""
         return self.clock()

@@ -8,7 +8,6 @@ is made from it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -16,6 +15,7 @@ import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import date
 
 Level = Literal["exchange", "work", "money"]
 State = Literal["waiting", "open", "done", "failed"]
@@ -85,7 +85,8 @@ PLANTS: Final[Mapping[str, Plant]] = MappingProxyType({
                "用不属于我方的密钥签名"),
         _plant("hash", ("hash",), "an amount was changed in the table after the manifest was made",
                "清单生成后，表中的一个金额被改动"),
-        _plant("control_sum", ("control_sum",), "the control sum is not the sum of the lines", "控制总额与各行之和不符"),
+        _plant("control_sum", ("control_sum",), "the control sum is not the sum of the lines",
+               "控制总额与各行之和不符"),
         _plant("lines", ("not_currency wrong_currency", "repeated"),
                "one line is in no currency that exists, one account stands there twice; the other lines are good",
                "一行币种不存在，一个账户出现两次；其余各行无误", books=True),

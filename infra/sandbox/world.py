@@ -157,6 +157,8 @@ def open_world(
 ) -> Iterator[World]:
     """A sandbox below `home` (empty or new): schema, keys, host, lenders, agencies live; seated for the block.
 
+    With `require_certificate` the agencies are prospects yet.
+
     sftp: agencies are reached over a real SFTP host, else through folders; `settings` are Settings' own.
     """
     lenders = lenders or LENDERS
@@ -232,8 +234,9 @@ def _onboard(
         )  # fmt: skip
         onboarding.contract(desk, cast.code, lender, terms, desk.today(), cast.share)
         contracts[lender] = Contract.parse(terms)
-    onboarding.become(desk, cast.code, "certified")
-    onboarding.become(desk, cast.code, "live")
+    if not desk.settings.require_certificate:
+        onboarding.become(desk, cast.code, "certified")
+        onboarding.become(desk, cast.code, "live")
     return SandboxAgency(cast.code, "lender", cast.suite, home, theirs, seed, cast.traits, contracts)
 
 
