@@ -283,7 +283,11 @@ def _pack(desk: Desk, connection: Connection, agency: Row[Any], row: Row[Any]) -
                 writer.write(frame)
         written = writer.written
         assert written is not None  # noqa: S101 - the block above has ended without an error
-        by = seal_for(desk.keyring, agency.agency, agency.suite, plain, target, desk.now(), lender=row.lender)
+        told = json.loads(row.spec)
+        by = seal_for(
+            desk.keyring, agency.agency, agency.suite, plain, target, desk.now(),
+            lender=told.get("lender", row.lender), announces=told.get("announces", ""),
+        )  # fmt: skip
     return Packed(contents, written, by, target, previous, head)
 
 

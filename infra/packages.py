@@ -23,7 +23,17 @@ from models import release as releases
 from models.errors import RefusedByPolicy
 from models.kinds import KINDS, Field
 from models.money import exponent
-from models.tables import Account, Erasure, Identity, InboundFile, InboundReject, Placement, Plan, Recall
+from models.tables import (
+    Account,
+    Erasure,
+    Identity,
+    InboundFile,
+    InboundReject,
+    Placement,
+    Plan,
+    Recall,
+    RemittanceLine,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -368,17 +378,16 @@ def _key_announcement(work: Composing) -> Contents:
     """A key of ours that begins to sign on a day, for the agency to have it by then."""
     told = json.loads(work.row.spec)
     entry = work.keyring.own_key(told["owner"], told["generation"])
-    before = next(
-        (one for one in work.keyring.announcing_keys(entry.suite, entry.generation, told["lender"]) if one.revoked_at is None),
-        None,
-    )
+    older = work.keyring.announcing_keys(entry.suite, entry.generation, told["lender"])
+    before = next((one for one in older if one.revoked_at is None), None)
     half = "_packets" if entry.suite == "openpgp" else ""
     frame = pd.DataFrame([{
         "suite": entry.suite, "generation": int(entry.generation),
         "encrypt": entry.public[f"encrypt{half}"], "encrypt_fingerprint": entry.public["encrypt_fingerprint"],
         "verify": entry.public[f"verify{half}"], "fingerprint": entry.fingerprint,
         "valid_from": _moment(entry.valid_from), "valid_until": _moment(entry.valid_until),
-        "follows": before.fingerprint if before else None, "follows_until": _moment(before.valid_until) if before else None,
+        "follows": before.fingerprint if before else None,
+        "follows_until": _moment(before.valid_until) if before else None,
     }])  # fmt: skip
     fields = KINDS["key_announcement"].fields
     text = {one.column: "int64" if one.type == "integer" else "str" for one in fields}

@@ -212,6 +212,21 @@ class Keyring:
         begun = any(entry.state(now) != "pending" for entry in mine)
         return mine if begun else self.own_keys(suite)
 
+    def own_key(self, owner: str, generation: str) -> Entry:
+        """Return a pair of our own. owner: the suite, or `suite:lender`. Raises KeyUnknown if there is none."""
+        for entry in self._of("own", owner):
+            if entry.generation == str(generation):
+                return entry
+        raise KeyUnknown(f"there is no own {owner} key {generation}", fix="run `consign keys list`")
+
+    def announcing_keys(self, suite: str, generation: str, lender: str = "") -> list[Entry]:
+        """Return the pairs that may sign the announcement of a generation, newest first: those that were there before.
+
+        Whoever is told of the new pair knows only them.
+        """
+        older = [entry for entry in self._of("own", owner_of(suite, lender)) if int(entry.generation) < int(generation)]
+        return [*older, *self.own_keys(suite)] if lender else older
+
     def opening_keys(self, suite: str, lender: str = "") -> list[Entry]:
         """Return the pairs that open what was sealed for a lender, newest first: its own and those of everybody."""
         mine = self._of("own", owner_of(suite, lender)) if lender else []

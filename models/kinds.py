@@ -167,6 +167,19 @@ _OUT = (
         Field("code", about="why it failed"), Field("about", required=True), Field("fix", about="what to do"),
         Field("about_zh", required=True), Field("fix_zh"),
     )),
+    _to_agency("key_announcement", "keys", (
+        Field("suite", required=True, one_of=("age", "openpgp"), about="which way of sealing the key belongs to"),
+        Field("generation", "integer", required=True, about="which of the lender's keys this is"),
+        Field("encrypt", required=True,
+              about="what to encrypt to: an age recipient; of OpenPGP the public key in base64, on one line"),
+        Field("encrypt_fingerprint", required=True),
+        Field("verify", required=True, about="what to verify with: an OpenSSH line; of OpenPGP the same public key"),
+        Field("fingerprint", required=True, about="of the key that signs"),
+        Field("valid_from", "datetime", required=True, about="from then on the lender signs with it"),
+        Field("valid_until", "datetime", required=True, about="from then on the lender opens nothing with it"),
+        Field("follows", about="fingerprint of the key that signs until then, and this file"),
+        Field("follows_until", "datetime", about="from then on the lender opens nothing with that one"),
+    )),
 )  # fmt: skip
 _IN = (
     _from_agency("acknowledgement", "accounts", (

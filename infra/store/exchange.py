@@ -48,7 +48,7 @@ TURN = 0x65786368616E6765  # "exchange"
 
 FIRST_OUT = ("recall", "erasure_request", "update", "placement", "statement", "receipt", "certification")
 """A recall that waits behind a placement is a debtor chased after paying."""
-UNANSWERED = ("update", "statement", "receipt", "certification")
+UNANSWERED = ("update", "statement", "receipt", "certification", "key_announcement")
 """Kinds that no file of the agency's answers."""
 AT_AGENCY = ("placed", "acknowledged", "recalled")
 

@@ -35,15 +35,24 @@ def suite_named(name: str) -> Suite:
 
 
 def seal_for(
-    keyring: Keyring, agency: str, suite: str, plain: Path, sealed: Path, now: datetime, *, lender: str = ""
+    keyring: Keyring,
+    agency: str,
+    suite: str,
+    plain: Path,
+    sealed: Path,
+    now: datetime,
+    *,
+    lender: str = "",
+    announces: str = "",
 ) -> SealedBy:
     """Write `sealed`, signed with our newest valid key and encrypted to the agency's newest valid one.
 
-    lender: for whom; its own pair signs, if it has one in force.
+    lender: for whom; its own pair signs, if it has one in force. announces: the generation of ours that the file
+    brings; a pair that was there before it signs.
     Raises SealRefused, with nothing written, if either side has no valid key.
     """
     by = suite_named(suite)
-    signer = newest_valid(keyring.signing_keys(suite, now, lender), f"we have no {suite} key of our own", now)
+    signer = _signer(keyring, suite, lender, announces, now)
     recipient = newest_valid(keyring.trusted_keys(agency, suite), f"{agency} has given us no {suite} key", now)
     by.seal(plain, sealed, signer=signer, recipients=[recipient], now=now)
     return SealedBy(
@@ -56,12 +65,21 @@ def seal_for(
     )
 
 
-def sign_for(keyring: Keyring, suite: str, file: Path, signature: Path, now: datetime, *, lender: str = "") -> Entry:
-    """Write a detached signature over `file` with our newest valid key, and return that key.
+def sign_for(
+    keyring: Keyring,
+    suite: str,
+    file: Path,
+    signature: Path,
+    now: datetime,
+    *,
+    lender: str = "",
+    announces: str = "",
+) -> Entry:
+    """Write a detached signature over `file`, by the key that `seal_for` would sign with, and return that key.
 
     Raises SealRefused, with nothing written, if there is none.
     """
-    signer = newest_valid(keyring.signing_keys(suite, now, lender), f"we have no {suite} key of our own", now)
+    signer = _signer(keyring, suite, lender, announces, now)
     suite_named(suite).sign(file, signature, signer=signer, now=now)
     return signer
 
@@ -98,6 +116,13 @@ def open_from(
             fix="make one with `consign keys rotate` and give the agency its public half",
         )
     return by.open(sealed, plain, identities=identities, verifiers=verifiers, now=now, skew=skew)
+
+
+def _signer(keyring: Keyring, suite: str, lender: str, announces: str, now: datetime) -> Entry:
+    if announces:
+        older = keyring.announcing_keys(suite, announces, lender)
+        return newest_valid(older, f"no {suite} key of ours was there before generation {announces}", now)
+    return newest_valid(keyring.signing_keys(suite, now, lender), f"we have no {suite} key of our own", now)
 
 
 def newest_valid(entries: Sequence[Entry], none_at_all: str, now: datetime) -> Entry:

@@ -60,6 +60,9 @@ class KeyRequest(SQLModel, table=True):
     fingerprint: str
     valid_from: datetime
     valid_until: datetime | None = None
+    others_until: datetime | None = Field(
+        default=None, description="when these are pinned, the older ones of the agency end here at the latest"
+    )
     state: str = Field(default="waiting", description="waiting | pinned | withdrawn")
     asked_by: str
     asked_at: datetime
