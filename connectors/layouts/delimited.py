@@ -432,7 +432,7 @@ class _Reading:
         self._line += int(np.searchsorted(places.breaks, cut.end))
 
     def _judged(self, part: bytes, places: _Places, cut: _Cut, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The cut's codes, with those of the records that cannot be kept; and where in these the byte is that says so."""
+        """The cut's codes, with those of the records that cannot be kept; and per record, the byte that shows it."""
         starts, ends, code = cut.starts, cut.ends, cut.codes
         nul = _first(places.nul, starts, ends)
         ragged = keep & (nul == ends) & (places.delimiters_in(starts, ends, cut.parities) + 1 != len(self.header or ()))
