@@ -274,10 +274,11 @@ def keep_accounts(
     old = there.accounts["account_id"].notna().to_numpy(dtype=bool)
     debtor_ids = _debtors_added(connection, lender, shard["identity_index"], there.debtor_id, at)
     account_ids = there.accounts["account_id"].fillna(0).to_numpy(dtype=np.int64)
-    # numbered and written in the order of the index: each of its pages is touched once per shard
-    order = np.flatnonzero(~old)[np.argsort(shard["ref_index"].to_numpy(dtype=object)[~old])]
-    if len(order):
-        account_ids[order] = bulk.reserve(connection, "account", len(order)) + np.arange(len(order))
+    fresh = np.flatnonzero(~old)
+    if len(fresh):  # numbered in the order of the file: a number tells nothing of a key, and a seed draws the same
+        account_ids[fresh] = bulk.reserve(connection, "account", len(fresh)) + np.arange(len(fresh))
+    # written in the order of the index: each of its pages is touched once per shard
+    order = fresh[np.argsort(shard["ref_index"].to_numpy(dtype=object)[fresh])]
     facts = shard[[name for name in FACT_COLUMNS if name in shard]]
     rows = facts.assign(account_id=account_ids, portfolio_id=np.int64(portfolio_id), as_of=pd.Timestamp(as_of))
     added = rows.iloc[order].assign(
@@ -324,13 +325,13 @@ def _debtors_added(
     connection: Connection, lender: str, indexes: pd.Series, debtor_ids: np.ndarray, at: datetime
 ) -> np.ndarray:
     """The debtor of each line, those that are new (0) numbered and in the store."""
-    codes, distinct = pd.factorize(indexes[debtor_ids == 0], sort=True)
+    codes, distinct = pd.factorize(indexes[debtor_ids == 0])  # numbered in the order of the file, as accounts are
     if not len(distinct):
         return debtor_ids
     first = bulk.reserve(connection, "debtor", len(distinct))
     numbers = first + np.arange(len(distinct))
     frame = pd.DataFrame({"debtor_id": numbers, "lender": lender, "identity_index": distinct})
-    bulk.append(connection, DEBTORS, frame.assign(created_at=pd.Timestamp(at)))
+    bulk.append(connection, DEBTORS, frame.sort_values("identity_index").assign(created_at=pd.Timestamp(at)))
     filled = debtor_ids.copy()
     filled[debtor_ids == 0] = numbers[codes]
     return filled

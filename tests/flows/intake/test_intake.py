@@ -100,6 +100,15 @@ def test_accounts_of_one_person_share_a_debtor_and_lenders_share_none(at_desk: D
     assert not set(ours["debtor_id"]) & set(accounts.loc[accounts["lender"] == "orion", "debtor_id"])
 
 
+def test_accounts_and_debtors_are_numbered_as_the_file_names_them(
+    at_desk: Desk, raw: pd.DataFrame, file: Path, day: date
+) -> None:
+    take(file, day)
+    rows = table(at_desk, Account).merge(identities(at_desk), on="account_id").sort_values("account_id")
+    assert rows["account_ref"].tolist() == raw["account_ref"].tolist()
+    assert rows["debtor_id"].drop_duplicates().is_monotonic_increasing
+
+
 def test_the_same_file_twice_changes_nothing(at_desk: Desk, file: Path, day: date) -> None:
     first = take(file, day)
     before = everything(at_desk)
