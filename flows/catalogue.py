@@ -58,6 +58,7 @@ CATALOGUE = (
     Entry("decide_objection", "flows.recall", "Answer an agency's objection to a recall.", alone=False),
     Entry("update", "flows.update", "Tell agencies the balances that have changed."),
     Entry("erase", "flows.erase", "Ask for the erasure of what has ended, and watch for certificates."),
+    Entry("watch_keys", "flows.renewal", "Say which keys end soon: ours, the agencies', their servers'."),
 )
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, Row, select, update
 
-from infra import exceptions
+from infra import exceptions, rotation
 from infra.store import bulk, exchange, placing, recon
+from keys.entries import opens
 from models.certification import same_fingerprint
 from models.checking import no_rejects, rejects_at, rest_of_plans
 from models.tables import Account, Activity, Complaint, FileRefusal, Hold, Instalment, InstalmentPlan, RecallObjection
@@ -386,14 +387,16 @@ def _refusal(arrival: Arrival) -> Outcome:
 def _fingerprint(arrival: Arrival) -> Outcome:
     """The agency sees the keys that we hold, ours and its own; where it does not, somebody may sit between us."""
     agency, suite, ring = arrival.agency.agency, arrival.agency.suite, arrival.desk.keyring
-    held = {"lender": ring.own_keys(suite), "agency": ring.trusted_keys(agency, suite)}
+    held = {"lender": ring.opening_keys(suite, str(arrival.lender or "")), "agency": ring.trusted_keys(agency, suite)}
     lines, other = arrival.lines, []
     named: set[tuple[str, str]] = set()
+    installed: list[str] = []
     for line in lines.itertuples():  # a handful of keys, not of accounts
-        valid = [key for key in held[str(line.whose)] if key.state(arrival.now) == "valid"]
-        prints = [key.fingerprint if line.use == "sign" else key.public["encrypt_fingerprint"] for key in valid]
-        if any(same_fingerprint(str(line.fingerprint), one) for one in prints):
+        valid = [key for key in held[str(line.whose)] if opens(key, arrival.now)]  # also one that was announced
+        prints = {key.fingerprint if line.use == "sign" else key.public["encrypt_fingerprint"]: key for key in valid}
+        if same := [key for one, key in prints.items() if same_fingerprint(str(line.fingerprint), one)]:
             named.add((str(line.whose), str(line.use)))
+            installed += [key.fingerprint for key in same if (line.whose, line.use) == ("lender", "sign")]
         else:
             other.append(line.line)
     if other:
@@ -401,6 +404,7 @@ def _fingerprint(arrival: Arrival) -> Outcome:
             arrival.connection, arrival.desk, "key_not_confirmed", agency=agency, lender=arrival.lender,
             subject=f"file:{arrival.file_id}", detail={"file_id": arrival.file_id, "lines": len(other)},
         )  # fmt: skip
+    rotation.confirmed(arrival.connection, arrival.desk, agency, installed)
     missing = [use for use in ("sign", "encrypt") if ("lender", use) not in named]
     rejects = rejects_at(np.array(other, dtype=np.int64), "fingerprint", "other_key")
     return Outcome(rejects, f"key_not_named:{','.join(missing)}" if missing else None)

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from models.errors import ConsignError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from infra.wiring import Desk
 
@@ -33,7 +33,6 @@ BELOW: Final = {
     "fastapi": ((0, 151), "from there on Prefect 3.8's server does not start"),
     "sqlalchemy": ((2, 1), "from there on Prefect 3.8's scheduler fails, and no schedule ever runs"),
 }
-SOON_DAYS: Final = 30
 FREE_WARN: Final = 5 * 2**30
 FREE_FAIL: Final = 512 * 2**20
 SKEW: Final = timedelta(minutes=5)
@@ -141,35 +140,48 @@ def keyring(desk: Desk) -> Iterator[Finding]:
             "move it elsewhere (CONSIGN_KEY_FILE), or make the keyring with a passphrase",
         )  # fmt: skip
     inventory = ring.inventory(desk.now())
-    for suite in ("age", "openpgp"):
-        own = [line for line in inventory if line["purpose"] == "own" and line["owner"] == suite]
-        yield _expiry(f"own {suite} key", own, f"consign keys rotate own {suite}")
+    for owner in sorted({"age", "openpgp"} | {str(one["owner"]) for one in inventory if one["purpose"] == "own"}):
+        own = [line for line in inventory if line["purpose"] == "own" and line["owner"] == owner]
+        yield _expiry(f"own {owner} key", own, f"consign keys rotate own {owner}", _soon(desk))
     for owner, suite in sorted(
         {(str(one["owner"]), str(one["suite"])) for one in inventory if one["purpose"] == "trusted"}
     ):
         theirs = [one for one in inventory if (one["purpose"], one["owner"], one["suite"]) == ("trusted", owner, suite)]
-        yield _expiry(f"{owner}'s {suite} key", theirs, f"ask {owner} for a new key and compare fingerprints")
+        fix = f"ask {owner} for a new key and compare fingerprints"
+        yield _expiry(f"{owner}'s {suite} key", theirs, fix, _soon(desk))
 
 
 def agencies(desk: Desk) -> Iterator[Finding]:
-    """Every agency's SFTP host is pinned."""
+    """Every agency's SFTP host is pinned, and we have a client key for it; neither ends soon."""
+    from infra import credentials, hostkeys
     from infra.store import exchange
 
     if not _has_store(desk):
         return
     with desk.database.read() as connection:
-        drops = {code: exchange.agency(connection, code).drop for code in exchange.agencies(connection)}
-    for code, drop in drops.items():
-        settings = json.loads(drop)
+        found = [
+            (exchange.agency(connection, code), hostkeys.of_agency(connection, code))
+            for code in exchange.agencies(connection)
+        ]
+    for agency, rows in found:
+        settings, code = json.loads(agency.drop), agency.agency
         if settings.get("kind") != "sftp":
             continue
-        pinned = settings.get("host_keys") or []
-        if pinned:
-            yield Finding(f"host of {code}", "ok", f"{len(pinned)} pinned keys" if len(pinned) > 1 else "1 pinned key")
+        lines = [_lasting(hostkeys.state(row, desk.now()), row.valid_until, desk.now()) for row in rows]
+        stated = settings.get("host_keys") or []
+        lines = lines or [_lasting("valid", None, desk.now()) for _ in stated]
+        fix = f"get it from {code} another way, and pin it: consign agency host-key add {code}"
+        if lines:
+            yield _expiry(f"host of {code}", lines, fix, _soon(desk), counted="pinned key")
         else:
-            yield Finding(
-                f"host of {code}", "fail", "no host key is pinned", f"get it from {code} another way, and pin it"
-            )
+            yield Finding(f"host of {code}", "fail", "no host key is pinned", fix)
+        clients = [
+            line
+            for line in desk.keyring.inventory(desk.now())
+            if (line["purpose"], line["owner"]) == ("ssh_client", credentials.client_name(agency))
+        ]
+        if clients:
+            yield _expiry(f"client key at {code}", clients, f"consign agency credential rotate {code}", _soon(desk))
 
 
 def disk(desk: Desk) -> Iterator[Finding]:
@@ -232,17 +244,27 @@ def _as(holds: bool, check: str, found: str, fix: str) -> Finding:  # noqa: FBT0
     return Finding(check, "ok", found) if holds else Finding(check, "fail", found, fix)
 
 
-def _expiry(what: str, lines: list[dict[str, object]], fix: str) -> Finding:
+def _expiry(what: str, lines: Sequence[Mapping[str, object]], fix: str, soon_days: int, counted: str = "") -> Finding:
     valid = [line for line in lines if line["state"] == "valid"]
     if not valid:
         return Finding(what, "fail" if lines else "warn", "none that is valid" if lines else "none", fix)
-    left = [line["days_left"] for line in valid]
+    left = [line["days_left"] for line in [*valid, *(line for line in lines if line["state"] == "pending")]]
     days = max((one for one in left if isinstance(one, int)), default=None)
+    several = f"{len(valid)} {counted}{'s' if len(valid) > 1 else ''}" if counted else "valid"
     if days is None or None in left:
-        return Finding(what, "ok", "valid, without an end")
-    if days < SOON_DAYS:
-        return Finding(what, "warn", f"valid for {days} more days", fix)
-    return Finding(what, "ok", f"valid for {days} more days")
+        return Finding(what, "ok", several if counted else "valid, without an end")
+    if days < soon_days:
+        return Finding(what, "warn", f"{several} for {days} more days", fix)
+    return Finding(what, "ok", f"{several} for {days} more days")
+
+
+def _lasting(state: str, ends: datetime | None, now: datetime) -> dict[str, object]:
+    """A line as the keyring's inventory has them."""
+    return {"state": state, "days_left": (ends - now).days if ends is not None else None}
+
+
+def _soon(desk: Desk) -> int:
+    return max(desk.settings.key_warn_days, default=0)
 
 
 def _last_written(desk: Desk) -> datetime | None:

@@ -134,6 +134,24 @@ CODES: Final[Mapping[str, Kind]] = MappingProxyType({
         "`consign keys list` shows it; rotate ours, or ask the agency for its new one and compare fingerprints",
         recurs=True,
     ),
+    "host_key_expiring": Kind(
+        "the host key pinned for an agency's server ends soon, or its server still shows the one that ends",
+        "operations", "high", "5 business days",
+        "ask the agency for the new one; `consign agency host-key scan` compares; then `consign agency host-key add`",
+        recurs=True,
+    ),
+    "credential_expiring": Kind(
+        "our SSH client key for an agency's server ends soon, or the server still takes only the one that ends",
+        "operations", "high", "5 business days",
+        "`consign agency credential rotate`; the agency adds the line; `consign agency credential confirm` tries it",
+        recurs=True,
+    ),
+    "key_not_installed": Kind(
+        "our next key signs soon, and the agency has not said that it has it: it will refuse what we send",
+        "operations", "high", "2 business days",
+        "ask the agency; its `fingerprint` file resolves this; `consign keys announce` writes the files to hand over",
+        recurs=True,
+    ),
     "calendar_unknown": Kind(
         "the holidays of a year are not known yet: its business days are weekdays that are no fixed holiday",
         "operations", "normal", "10 business days",

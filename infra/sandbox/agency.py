@@ -14,6 +14,7 @@ It can be told to misbehave (`Traits`), so that what is wrong with a partner can
 from __future__ import annotations
 
 import shutil
+import textwrap
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ BASE = {"M0": 0.20, "M1": 0.16, "M2": 0.13, "M3": 0.10, "M4": 0.08, "M5": 0.06, 
 FADE = 0.85
 WHOLE = 1 / 6
 REVERSED = 1 / 80
+_LEARNT = ("placement", "update", "recall", "erasure_request")
 
 
 @dataclass(frozen=True)
@@ -117,13 +119,17 @@ class SandboxAgency:
         """
         kinds = []
         names = [p for p in self.inbox.iterdir() if FILE_NAME.fullmatch(p.name) and p.name not in self._seen]
-        order = {kind: place for place, kind in enumerate(("placement", "update", "recall", "erasure_request"))}
+        order = {kind: place for place, kind in enumerate(("key_announcement", *_LEARNT))}
         for path in sorted(names, key=lambda p: (order.get(p.name.split(".")[2], 9), p.name)):
             found = FILE_NAME.fullmatch(path.name)
             if found is None:
                 continue
             if found["kind"] in order:
-                self._learn(found["kind"], found["lender"], self._opened(path, now))
+                frame = self._opened(path, now)
+                if found["kind"] == "key_announcement":
+                    self._trust(frame, now)
+                else:
+                    self._learn(found["kind"], found["lender"], frame)
             self._seen.add(path.name)
             kinds.append(found["kind"])
         return kinds
@@ -137,6 +143,21 @@ class SandboxAgency:
             plain.unlink(missing_ok=True)
         frame: pd.DataFrame = package.table.to_pandas()
         return frame.replace("", None)
+
+    def _trust(self, announced: pd.DataFrame, now: datetime) -> None:
+        """The lender's next key, told of under the one before, counts from the day it says."""
+        for key in announced.to_dict("records"):
+            text = {half: str(key[half]) for half in ("encrypt", "verify")}
+            if key["suite"] == "openpgp":
+                text = {half: _armoured(packets) for half, packets in text.items()}
+            self.keyring.trust(
+                self.lender_key_name,
+                str(key["suite"]),
+                **text,
+                now=now,
+                valid_from=datetime.fromisoformat(str(key["valid_from"])),
+                valid_until=datetime.fromisoformat(str(key["valid_until"])),
+            )
 
     def _learn(self, kind: str, lender: str, frame: pd.DataFrame) -> None:
         if kind == "placement":
@@ -345,6 +366,12 @@ def _filled(frame: pd.DataFrame, fields: tuple[Field, ...]) -> pd.DataFrame:
         one.column: pd.Series(None, index=frame.index, dtype="str") for one in fields if one.column not in frame.columns
     }
     return frame.assign(**missing)
+
+
+def _armoured(packets: str) -> str:
+    """A public key in base64 as GnuPG reads it."""
+    body = "\n".join(textwrap.wrap(packets, 64))
+    return f"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{body}\n-----END PGP PUBLIC KEY BLOCK-----\n"
 
 
 def _by_lender(parts: list[pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:
