@@ -19,15 +19,18 @@ import pandas as pd
 from sqlalchemy import Connection, Row, insert
 
 from connectors.drops.errors import NotAsDeclared, TakenByAnother, TooLarge
-from connectors.layouts.package import Package, PackageRefused, control_holds, read_package
+from connectors.layouts.flat import read_flat
+from connectors.layouts.judging import head_rejects, in_their_words, judged, sums_hold
+from connectors.layouts.naming import Told, read_name
+from connectors.layouts.package import Package, PackageRefused, read_package
 from infra import acceptance, audit, exceptions, sequence, workers
 from infra.outbox import reached, record_delivered, scratch, suffix_of
-from infra.store import bulk, exchange
+from infra.store import bulk, exchange, layouts
 from keys.errors import OpenRefused
 from keys.reidentify import Reidentifier
 from keys.sealing import open_from
-from models.checking import CODES, Checked, check, header_rejects
-from models.kinds import FILE_NAME, INBOUND, KINDS, Kind
+from models.checking import CODES, Checked
+from models.kinds import INBOUND, KINDS, Kind
 from models.lives import INBOUND as LIFE
 from models.lives import moved
 from models.tables import InboundReject
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from connectors.drops import Claimed, Drop, Fetched, Ignored
+    from connectors.layouts.profiles import Layout
     from infra.wiring import Desk
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -78,6 +82,7 @@ def collect(desk: Desk, agency: str, mine: Callable[[str], bool] = lambda _: Tru
     """
     with desk.database.read() as connection:
         row = exchange.agency(connection, agency)
+        layout = layouts.recorded(connection, row.layout)
     sidecar = ".sig" if row.suite == "age" else None
     with workers.alone(desk, "collect", agency), reached(desk, row) as drop:
         round_ = _Round(desk, row, drop, Collected(agency))
@@ -89,7 +94,8 @@ def collect(desk: Desk, agency: str, mine: Callable[[str], bool] = lambda _: Tru
             if mine(claimed.name):
                 round_.take(claimed)
         seen = drop.look(sidecar_suffix=sidecar)
-        for entry in sorted((one for one in seen.entries if mine(one.name)), key=lambda entry: _order(entry.name)):
+        entries = [one for one in seen.entries if mine(one.name)]
+        for entry in sorted(entries, key=lambda entry: _order(entry.name, agency, layout)):
             with suppress(TakenByAnother):
                 round_.take(drop.claim(entry))
         _note_ignored(desk, row, [one for one in seen.ignored if mine(one.name)])
@@ -211,10 +217,10 @@ def _note_fault(desk: Desk, agency: str, file_id: int, error: Exception) -> None
         )  # fmt: skip
 
 
-def _order(name: str) -> tuple[int, str]:
+def _order(name: str, agency: str, layout: Layout | None) -> tuple[int, str]:
     """By sequence number within a kind, so that what came first is judged first."""
-    found = FILE_NAME.fullmatch(name)
-    return (int(found["sequence"]), name) if found else (0, name)
+    told = read_name(name, agency, layout)
+    return (told.named.sequence, name) if told else (0, name)
 
 
 def _unfinished(desk: Desk, agency: str) -> list[int]:
@@ -290,6 +296,10 @@ class Case:
     lender: str | None = None
     kind: str | None = None
     sequence: int | None = None
+    told: Told | None = None
+    """what its name says of it"""
+    layout: Layout | None = None
+    """how the agency's plain files look, where it sends any"""
 
     @property
     def named(self) -> dict[str, Any]:
@@ -305,7 +315,7 @@ def judge(desk: Desk, agency: Row[Any], file_id: int) -> Collected:
         return Collected(agency.agency)
     case = _case(desk, agency, row)
     try:
-        _check_name(case, row)
+        _check_name(case)
         with scratch(desk) as folder:
             package, signer = _opened(case, desk.folder("inbox") / row.stored_path, folder / "package.zip")
         _note_opened(case, row, package, signer)
@@ -315,10 +325,13 @@ def judge(desk: Desk, agency: Row[Any], file_id: int) -> Collected:
 
 
 def _case(desk: Desk, agency: Row[Any], row: Row[Any]) -> Case:
-    found = FILE_NAME.fullmatch(row.name)
-    if found is None:
+    with desk.database.read() as connection:
+        layout = layouts.recorded(connection, agency.layout)
+    told = read_name(row.name, agency.agency, layout)
+    if told is None:
         return Case(desk, agency, row.file_id)
-    return Case(desk, agency, row.file_id, found["lender"], found["kind"], int(found["sequence"]))
+    named = told.named
+    return Case(desk, agency, row.file_id, named.lender, named.kind, named.sequence, told, layout)
 
 
 def _opened(case: Case, stored: Path, plain: Path) -> tuple[Package, str]:
@@ -332,24 +345,32 @@ def _opened(case: Case, stored: Path, plain: Path) -> tuple[Package, str]:
     except OpenRefused as error:
         raise Refusal(error.code) from None
     try:
-        return read_package(plain, max_bytes=desk.settings.max_inbound_bytes), opened.signer_fingerprint
+        return _read(case, plain), opened.signer_fingerprint
     except PackageRefused as error:
         with desk.database.write() as connection:  # the agency has signed it: its number is used up
             exchange.note_inbound(connection, case.file_id, signer=opened.signer_fingerprint)
         raise Refusal(error.code) from None
 
 
-def _check_name(case: Case, row: Row[Any]) -> None:
+def _read(case: Case, plain: Path) -> Package:
+    """The package, or the plain file in the agency's layout: its name says which."""
+    most = case.desk.settings.max_inbound_bytes
+    if case.told is not None and case.told.plain and case.layout is not None:
+        return read_flat(plain, case.layout, case.told.named, max_bytes=most)
+    return read_package(plain, max_bytes=most)
+
+
+def _check_name(case: Case) -> None:
     """Raises Refusal where the name is none of ours, or not one that this agency may give."""
-    found = FILE_NAME.fullmatch(row.name)
-    if found is None or found["suffix"] != suffix_of(case.agency.suite):
+    if case.told is None or case.told.suffix != suffix_of(case.agency.suite):
         raise Refusal("bad_name")
-    if found["agency"] != case.agency.agency:
+    named = case.told.named
+    if named.agency != case.agency.agency:
         raise Refusal("wrong_agency")
-    if found["kind"] not in INBOUND:
+    if named.kind not in INBOUND:
         raise Refusal("wrong_kind")
     with case.desk.database.read() as connection:
-        if not exchange.lender_exists(connection, found["lender"]):
+        if not exchange.lender_exists(connection, named.lender):
             raise Refusal("unknown_lender")
 
 
@@ -369,20 +390,16 @@ def _note_opened(case: Case, row: Row[Any], package: Package, signer: str) -> No
             package_sha256=package.sha256,
             previous_sha256=previous if isinstance(previous, str) and SHA256.fullmatch(previous) else None,
             signer=signer,
+            layout=str(package.manifest["layout"]) if case.told is not None and case.told.plain else None,
             rows=package.rows,
         )
 
 
 def _accept(case: Case, package: Package) -> Collected:
     kind, agency = KINDS[str(case.kind)], case.agency.agency
-    header = header_rejects(kind, package.header)
-    checked = None if len(header) else _checked(case, package)
-    if (
-        checked is not None
-        and kind.control
-        and checked.sums is not None
-        and not control_holds(package.manifest, checked.sums)
-    ):
+    header = head_rejects(kind, package)
+    checked = None if len(header) else judged(kind, package, _latest(case))
+    if checked is not None and not sums_hold(kind, package, checked):
         raise Refusal("control_sum")
     with case.desk.database.write() as connection:
         exchange.take_turn(connection)
@@ -394,16 +411,11 @@ def _accept(case: Case, package: Package) -> Collected:
             code = str(header["code"].iloc[0])
             _end(connection, case, state="refused", code=code, rows_refused=package.rows, finding=finding)
             return Collected(agency, refused=1)
-        refused = _take_effect(connection, case, checked, finding)
+        refused = _take_effect(connection, case, package, checked, finding)
     return Collected(agency, accepted=1, lines=package.rows, lines_refused=refused)
 
 
-def _checked(case: Case, package: Package) -> Checked:
-    """The package's lines, the unreadable ones refused."""
-    return check(KINDS[str(case.kind)], package.table, _latest(case), lines=package.lines, unread=package.unread)
-
-
-def _take_effect(connection: Connection, case: Case, checked: Checked, finding: str | None) -> int:
+def _take_effect(connection: Connection, case: Case, package: Package, checked: Checked, finding: str | None) -> int:
     """The good lines take effect, the others are refused, the receipt is prepared. Returns how many were refused."""
     desk, agency = case.desk, case.agency
     ids, known = Reidentifier(desk.keyring).accounts_of(agency.agency, _account_column(checked.good))
@@ -426,7 +438,7 @@ def _take_effect(connection: Connection, case: Case, checked: Checked, finding: 
         )
     )
     rejects = pd.concat([checked.rejects, outcome.rejects], ignore_index=True)
-    _save_rejects(connection, case, rejects)
+    _save_rejects(connection, case, in_their_words(package, rejects))
     refused = int(rejects["line"].nunique())
     told = ";".join(one for one in (finding, outcome.finding) if one) or None
     counted = checked.good[~checked.good["line"].isin(outcome.rejects["line"])]

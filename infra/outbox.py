@@ -11,7 +11,7 @@ import json
 import shutil
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,12 @@ import pandas as pd
 from connectors.drops import Drop, FolderSettings, Pushed, SftpSettings, open_drop
 from connectors.drops.errors import ExistsButDifferent
 from connectors.drops.patience import attempts
+from connectors.layouts.naming import Named
 from connectors.layouts.package import PackageWriter
+from connectors.layouts.writing import FlatWriter
 from infra import audit, credentials, hostkeys, workers
 from infra.packages import Composing, Contents, contents_of
-from infra.store import bulk, exchange
+from infra.store import bulk, exchange, layouts
 from keys.files import remove_leftovers
 from keys.keyring import ssh_private
 from keys.sealing import seal_for, suite_named
@@ -32,7 +34,7 @@ from models.errors import ConfigurationError, ConsignError, RemoteError
 from models.kinds import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
@@ -250,34 +252,27 @@ def _unfit(desk: Desk, connection: Connection, row: Row[Any]) -> str | None:
 
 def _pack(desk: Desk, connection: Connection, agency: Row[Any], row: Row[Any]) -> Packed:
     """The package written shard by shard and sealed into the outbox; the plaintext is gone again."""
-    head = audit.signed_head(connection)
+    layout = layouts.recorded(connection, row.layout)
+    head = audit.signed_head(connection) if layout is None else None  # a plain file has no manifest to carry it away
     # the setting bounds what is in memory at once, and so many agencies may be sealed for at once
     shard_rows = max(1, desk.settings.shard_rows // desk.settings.agencies_at_once)
     contents = contents_of(Composing(connection, desk.keyring, row, agency, shard_rows))
-    previous = exchange.previous_sha256(connection, row)
+    previous = exchange.previous_sha256(connection, row) if layout is None else None
+    if layout is not None:
+        contents = _without(contents, layout.kinds[row.kind].left_out)
     target = desk.folder("outbox") / agency.agency / row.name
     target.parent.mkdir(mode=0o700, exist_ok=True)
     with scratch(desk) as folder:
         plain = folder / "package.zip"
-        writer = PackageWriter(
-            path=plain,
-            name=row.name.removesuffix(suffix_of(agency.suite)).removesuffix(".zip"),
-            table=KINDS[row.kind].table,
-            fields=contents.fields,
-            manifest={
-                "kind": row.kind,
-                "lender": row.lender,
-                "agency": row.agency,
-                "sequence": row.sequence,
-                "created_on": row.prepared_on.isoformat(),
-                "previous": previous,
-                "policy": contents.policy,
-                "policy_version": contents.policy_version,
-                "audit": head,
-                **contents.manifest,
-            },
-            control=_control(row.kind, contents),
-        )
+        control = _control(row.kind, contents)
+        writer: PackageWriter | FlatWriter
+        if layout is None:
+            manifest = {"previous": previous, "audit": head, **_manifest(row, contents)}
+            stem = row.name.removesuffix(suffix_of(agency.suite)).removesuffix(".zip")
+            writer = PackageWriter(plain, stem, KINDS[row.kind].table, contents.fields, manifest, control)
+        else:
+            named = Named(row.lender, row.agency, row.kind, row.prepared_on, row.sequence)
+            writer = FlatWriter(plain, layout, named, contents.fields, control)
         with writer:
             for frame in contents.frames:
                 writer.write(frame)
@@ -289,6 +284,34 @@ def _pack(desk: Desk, connection: Connection, agency: Row[Any], row: Row[Any]) -
             lender=told.get("lender", row.lender), announces=told.get("announces", ""),
         )  # fmt: skip
     return Packed(contents, written, by, target, previous, head)
+
+
+def _manifest(row: Row[Any], contents: Contents) -> dict[str, Any]:
+    """What a package says of itself."""
+    return {
+        "kind": row.kind,
+        "lender": row.lender,
+        "agency": row.agency,
+        "sequence": row.sequence,
+        "created_on": row.prepared_on.isoformat(),
+        "policy": contents.policy,
+        "policy_version": contents.policy_version,
+        **contents.manifest,
+    }
+
+
+def _layout_told(recorded: str | None) -> dict[str, str]:
+    """The layout that a plain file is written in, for the audit trail."""
+    if recorded is None:
+        return {}
+    reference, _, sha256 = recorded.partition("#")
+    return {"layout": reference, "layout_sha256": sha256}
+
+
+def _without(contents: Contents, left_out: Sequence[str]) -> Contents:
+    """The contents without the fields that the agency's layout leaves out: they do not leave, and nobody says so."""
+    kept = [one for one in contents.disclosed if one.field not in left_out]
+    return replace(contents, fields=[one for one in contents.fields if one.name not in left_out], disclosed=kept)
 
 
 def _record_sealed(connection: Connection, desk: Desk, row: Row[Any], packed: Packed) -> None:
@@ -324,6 +347,7 @@ def _record_sealed(connection: Connection, desk: Desk, row: Row[Any], packed: Pa
             "rows": packed.written.rows,
             "sha256": packed.written.sha256,
             "policy_version": packed.contents.policy_version,
+            **_layout_told(row.layout),
         },
         now,
     )

@@ -270,11 +270,13 @@ INBOUND = frozenset(kind.name for kind in _IN)
 CODE = r"[a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])"
 FILE_NAME = re.compile(
     rf"(?P<lender>{CODE})\.(?P<agency>{CODE})\.(?P<kind>{'|'.join(KINDS)})"
-    r"\.(?P<day>[0-9]{8})\.(?P<sequence>[0-9]{6})\.zip(?P<suffix>\.age|\.pgp|)"
+    r"\.(?P<day>[0-9]{8})\.(?P<sequence>[0-9]{6})\.(?P<ending>zip|csv|txt|xlsx)(?P<suffix>\.age|\.pgp|)"
 )
-"""Full-match only: names in a listing are hostile."""
+"""Full-match only: names in a listing are hostile. `zip` is a package, any other ending a plain file of a layout."""
 
 
-def file_name(lender: str, agency: str, kind: str, day: str, sequence: int, suffix: str) -> str:
+def file_name(
+    lender: str, agency: str, kind: str, day: str, sequence: int, suffix: str, ending: str = "zip"
+) -> str:
     """`{lender}.{agency}.{kind}.{yyyymmdd}.{sequence:06d}.zip` and the sealing suite's suffix."""
-    return f"{lender}.{agency}.{kind}.{day}.{sequence:06d}.zip{suffix}"
+    return f"{lender}.{agency}.{kind}.{day}.{sequence:06d}.{ending}{suffix}"

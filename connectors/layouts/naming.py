@@ -12,10 +12,12 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from connectors.drops.names import ANY_NAME, why_hostile
-from models.kinds import CODE, FILE_NAME
+from models.kinds import CODE, FILE_NAME, KINDS, file_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from connectors.layouts.profiles import Layout
 
 _PART: Final = re.compile(r"\{([a-z]+)(?::0([1-9])d)?\}")
 _DAYS: Final = {"yyyymmdd": "%Y%m%d", "yymmdd": "%y%m%d"}
@@ -33,6 +35,15 @@ class Named:
     kind: str
     day: date
     sequence: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the name of a sealed file says: whose it is, whether it is a plain file, and the sealing suite's suffix."""
+
+    named: Named
+    plain: bool
+    suffix: str
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,12 @@ class Pattern:
             return words.get(named.lender, named.lender) if part[1] == "lender" else named.agency
 
         return _PART.sub(spelt, self.text)
+
+    def speaks_of(self, lender: str) -> bool:
+        """Whether its names can say that a file is this lender's."""
+        if "{lender}" not in self.text:
+            return lender == self.lender
+        return not self.lenders or lender in self.lenders.values()
 
     def read(self, name: str, kind: str, agency: str) -> Named | None:
         """What the name says; None where it is no name of this pattern, or another agency's."""
@@ -146,3 +163,44 @@ def _fits(word: str) -> bool:
 def _day(text: str, place: str) -> date:
     year, month, day = (int(one) for one in (text[:-4], text[-4:-2], text[-2:]))
     return date(year if place == "yyyymmdd" else 2000 + year, month, day)
+
+
+SUFFIXES: Final = (".age", ".pgp", "")
+
+
+def read_name(name: str, agency: str, layout: Layout | None, *, to_agency: bool = False) -> Told | None:
+    """What the name of a sealed file says, in our form or in the layout's; None where it is no name of either.
+
+    Our form names any agency; the layout's is this agency's. A name that two kinds could have is a name of none.
+    """
+    found = FILE_NAME.fullmatch(name)
+    if found is not None:
+        try:
+            day = _day(found["day"], "yyyymmdd")
+        except ValueError:
+            return None
+        kind, plain = found["kind"], found["ending"] != "zip"
+        if plain and (layout is None or kind not in layout.kinds or found["ending"] != layout.file.ending):
+            return None
+        return Told(Named(found["lender"], found["agency"], kind, day, int(found["sequence"])), plain, found["suffix"])
+    if layout is None:
+        return None
+    suffix = next(one for one in SUFFIXES if name.endswith(one))
+    told = [
+        read
+        for form in layout.kinds.values()
+        if form.pattern is not None and KINDS[form.kind].to_agency == to_agency
+        if (read := form.pattern.read(name.removesuffix(suffix), form.kind, agency)) is not None
+    ]
+    return Told(told[0], plain=True, suffix=suffix) if len(told) == 1 else None
+
+
+def write_name(named: Named, layout: Layout | None, suffix: str) -> str:
+    """The name of a sealed file: of a package in our form, of a plain file in the layout's where it has one."""
+    form = None if layout is None else layout.kinds.get(named.kind)
+    day = f"{named.day:%Y%m%d}"
+    if layout is None or form is None:
+        return file_name(named.lender, named.agency, named.kind, day, named.sequence, suffix)
+    if form.pattern is not None and form.pattern.speaks_of(named.lender):
+        return form.pattern.write(named) + suffix
+    return file_name(named.lender, named.agency, named.kind, day, named.sequence, suffix, layout.file.ending)

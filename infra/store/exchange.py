@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from sqlalchemy import Connection, Row, and_, case, delete, exists, func, insert, literal, or_, select, text, update
 
-from infra.store import bulk
+from infra.store import bulk, layouts
 from models.errors import ConfigurationError, UsageError
-from models.kinds import file_name
 from models.lives import TRANSMISSION, moved
 from models.tables import (
     Agency,
@@ -142,6 +141,7 @@ def prepare(connection: Connection, work: Work) -> tuple[int, bool]:
     last = connection.execute(select(func.max(TRANSMISSIONS.c.sequence)).where(line)).scalar_one()
     sequence = (last or 0) + 1
     transmission_id = bulk.reserve(connection, "transmission", 1)
+    name, layout = layouts.named(connection, work.lender, work.agency, work.kind, work.day, sequence, work.suffix)
     connection.execute(
         insert(TRANSMISSIONS).values(
             transmission_id=transmission_id,
@@ -150,7 +150,8 @@ def prepare(connection: Connection, work: Work) -> tuple[int, bool]:
             agency=work.agency,
             kind=work.kind,
             sequence=sequence,
-            name=file_name(work.lender, work.agency, work.kind, f"{work.day:%Y%m%d}", sequence, work.suffix),
+            name=name,
+            layout=layout,
             state="prepared",
             prepared_on=work.day,
             spec=json.dumps(dict(work.spec), sort_keys=True),

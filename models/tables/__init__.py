@@ -5,10 +5,11 @@ Conventions: codes (`lender`, `agency`) are lower-case text; `*_minor` are int64
 integers drawn from `id_counter`.
 """
 
-from models.tables.agencies import Agency, AgencyContract
+from models.tables.agencies import Agency, AgencyContract, LayoutProfile
 from models.tables.audit import AuditEvent, AuditHead, Disclosure, DisclosureAccount
 from models.tables.certification import CertificateWaiver, Certification, CertificationStep, FileRefusal
 from models.tables.exchange import (
+    Circuit,
     ExceptionComment,
     ExchangeException,
     InboundFile,
@@ -56,6 +57,7 @@ __all__ = [
     "CertificateWaiver",
     "Certification",
     "CertificationStep",
+    "Circuit",
     "ClientKeyUse",
     "Complaint",
     "Debtor",
@@ -78,6 +80,7 @@ __all__ = [
     "JournalEntry",
     "JournalLine",
     "KeyRequest",
+    "LayoutProfile",
     "Lease",
     "Lender",
     "Match",

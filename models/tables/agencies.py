@@ -20,13 +20,27 @@ class Agency(SQLModel, table=True):
     drop: str = Field(
         description="JSON of the drop's settings without secrets: kind sftp | folder, host, port, host_keys …"
     )
-    layout: str = "package"
+    layout: str = Field(
+        default="package", description="package, or the layout profile of its plain files: name@version#sha256"
+    )
     channels: str = Field(default="phone,sms", description="the mandate, comma-separated")
     capacity_accounts: int | None = None
     remits: str = Field(default="gross", description="gross | net")
     term_days: int = 180
     timezone: str = "Asia/Shanghai"
     created_at: datetime
+
+
+class LayoutProfile(SQLModel, table=True):
+    """A layout profile as it was reviewed; a version never changes (docs/reference/layouts.md)."""
+
+    __tablename__ = "layout_profile"
+    name: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    toml: str
+    sha256: str = Field(index=True)
+    added_by: str
+    added_at: datetime
 
 
 class AgencyContract(SQLModel, table=True):

@@ -33,6 +33,9 @@ class Transmission(SQLModel, table=True):
     control_minor: int | None = big(None)
     currency: str | None = None
     policy_version: str | None = None
+    layout: str | None = Field(
+        default=None, description="the layout profile that it is written in: name@version#sha256; none: a package"
+    )
     key_ids: str | None = Field(default=None, description="JSON: fingerprints and generations used to seal and to name")
     package_sha256: str | None = Field(default=None, description="of the plain package")
     sealed_sha256: str | None = None
@@ -66,6 +69,9 @@ class InboundFile(SQLModel, table=True):
     package_sha256: str | None = None
     previous_sha256: str | None = None
     signer: str | None = None
+    layout: str | None = Field(
+        default=None, description="the layout profile that it was read with: name@version#sha256; none: a package"
+    )
     rows: int = 0
     rows_refused: int = 0
     sums: str | None = Field(
@@ -100,6 +106,20 @@ class Lease(SQLModel, table=True):
     name: str = Field(primary_key=True, description="send:<agency> or collect:<agency>")
     owner: str = Field(description="host, process and its beginning (infra/workers.py)")
     until: datetime
+
+
+class Circuit(SQLModel, table=True):
+    """Whether an agency's server is asked: closed → open → half_open → closed | open."""
+
+    agency: str = Field(primary_key=True)
+    state: str = "closed"
+    failures: int = Field(default=0, description="to connect, in a row")
+    pauses: int = Field(default=0, description="in a row: each is longer than the one before")
+    reason: str | None = Field(default=None, description="the last error's type, never its text")
+    since: datetime = Field(description="when it last closed, or opened after being closed")
+    retry_at: datetime | None = Field(
+        default=None, description="when it is asked again; half open, until when it is another's turn to"
+    )
 
 
 class ExchangeException(SQLModel, table=True):

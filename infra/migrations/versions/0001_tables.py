@@ -422,6 +422,7 @@ def upgrade() -> None:
         sa.Column("package_sha256", sa.String(), nullable=True),
         sa.Column("previous_sha256", sa.String(), nullable=True),
         sa.Column("signer", sa.String(), nullable=True),
+        sa.Column("layout", sa.String(), nullable=True),
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.Column("rows_refused", sa.Integer(), nullable=False),
         sa.Column("sums", sa.String(), nullable=True),
@@ -556,6 +557,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("request_id"),
     )
     op.create_index(op.f("ix_key_request_agency"), "key_request", ["agency"], unique=False)
+    op.create_table(
+        "layout_profile",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("toml", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("added_by", sa.String(), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", "version"),
+    )
+    op.create_index(op.f("ix_layout_profile_sha256"), "layout_profile", ["sha256"], unique=False)
     op.create_table(
         "lease",
         sa.Column("name", sa.String(), nullable=False),
@@ -844,6 +856,7 @@ def upgrade() -> None:
         sa.Column("control_minor", sa.BigInteger(), nullable=True),
         sa.Column("currency", sa.String(), nullable=True),
         sa.Column("policy_version", sa.String(), nullable=True),
+        sa.Column("layout", sa.String(), nullable=True),
         sa.Column("key_ids", sa.String(), nullable=True),
         sa.Column("package_sha256", sa.String(), nullable=True),
         sa.Column("sealed_sha256", sa.String(), nullable=True),
@@ -900,6 +913,8 @@ def downgrade() -> None:
     op.drop_table("match")
     op.drop_table("lender")
     op.drop_table("lease")
+    op.drop_index(op.f("ix_layout_profile_sha256"), table_name="layout_profile")
+    op.drop_table("layout_profile")
     op.drop_index(op.f("ix_key_request_agency"), table_name="key_request")
     op.drop_table("key_request")
     op.drop_index(op.f("ix_journal_line_entry_id"), table_name="journal_line")
