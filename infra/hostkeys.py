@@ -277,6 +277,11 @@ def is_news(connection: Connection, code: str, fingerprint: str, now: datetime) 
     )
 
 
+def fingerprint_of(line: str) -> str:
+    """The fingerprint of a host key's line. Raises ConfigurationError for what is none."""
+    return hostkeys.read(line).fingerprint
+
+
 def of_agency(connection: Connection, code: str) -> Sequence[Row[Any]]:
     """Every row of the agency's host keys, oldest first."""
     return _of(connection, code)

@@ -8,12 +8,18 @@ from typing import Annotated
 
 import typer
 
+from console.cli.agency_trust import From, OldUntil, Until, credential, host_key
+from console.cli.instants import instant
+from console.cli.certify import app as certify
 from console.cli.output import Json, emit, say
 from models.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True)
 keys = typer.Typer(no_args_is_help=True, help="Public keys, ours and the agency's.")
 app.add_typer(keys, name="keys")
+app.add_typer(certify, name="certify")
+app.add_typer(host_key, name="host-key")
+app.add_typer(credential, name="credential")
 
 Code = Annotated[str, typer.Argument(help="The agency's code.")]
 
@@ -157,17 +163,84 @@ def trust(
     verify: Annotated[
         Path, typer.Option(help="File with the key it signs with (OpenSSH line, or the same OpenPGP key).")
     ],
+    begins: From = None,
+    until: Until = None,
+    old_until: OldUntil = None,
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
-    """Pin the agency's public keys; compare the fingerprints with the agency before it gets an account."""
-    from infra import onboarding
+    """Pin the agency's public keys beside those before; compare the fingerprints with the agency first.
+
+    Between --from and --old-until both count. Those of a live agency wait for a second person's approval.
+    """
+    from infra import rotation
     from infra.wiring import desk
 
     for path in (encrypt, verify):
         if not path.is_file():
             message = f"no file {path}"
             raise UsageError(message, fix="save the agency's public key in a file and name it")
-    emit(onboarding.trust(desk(), code, encrypt.read_text(), verify.read_text()), title=f"Keys of {code}")
+    trusted = rotation.trust(
+        desk(), code, encrypt.read_text(), verify.read_text(), begins=instant(begins, "--from"),
+        ends=instant(until, "--until"), others_until=instant(old_until, "--old-until"),
+    )  # fmt: skip
+    emit(vars(trusted), title=f"Keys of {code}")
+    if trusted.request_id is not None:
+        say(
+            f"a second person telephones {code}, and gives what it reads out: "
+            f"`consign agency keys approve {code} {trusted.request_id} --encrypt … --verify …`"
+        )
+
+
+@keys.command(name="list")
+def list_keys(code: Code, json: Json = False) -> None:  # noqa: ARG001 - read by emit
+    """List the agency's sealing keys: pinned, waiting for approval, ended, revoked."""
+    from infra import rotation
+    from infra.wiring import desk
+
+    emit(rotation.listed(desk(), code), title=f"Keys of {code}")
+
+
+@keys.command()
+def approve(
+    code: Code,
+    request: Annotated[int, typer.Argument(help="The request's number, as `list` shows it.")],
+    encrypt: Annotated[str, typer.Option(help="Fingerprint of the key we encrypt to, as the agency read it out.")],
+    verify: Annotated[str, typer.Option(help="Fingerprint of the key it signs with, as the agency read it out.")],
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Approve keys that another person handed in: give the fingerprints that the agency read out to you."""
+    from infra import rotation
+    from infra.wiring import desk
+
+    emit(vars(rotation.approve(desk(), code, request, encrypt=encrypt, verify=verify)), title=f"Keys of {code}")
+
+
+@keys.command()
+def withdraw(
+    code: Code,
+    request: Annotated[int, typer.Argument(help="The request's number, as `list` shows it.")],
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Withdraw keys that wait for approval; nothing was pinned."""
+    from infra import rotation
+    from infra.wiring import desk
+
+    rotation.withdraw(desk(), code, request)
+    emit({"agency": code, "request_id": request, "state": "withdrawn"}, title=f"Keys of {code}")
+
+
+@keys.command()
+def revoke(
+    code: Code,
+    generation: Annotated[str, typer.Argument(help="Which one, as `list` numbers them.")],
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Revoke a key of the agency's, at once: nothing is sealed to it, nothing it signed is opened."""
+    from infra import rotation
+    from infra.wiring import desk
+
+    rotation.revoke(desk(), code, generation)
+    emit({"agency": code, "generation": generation, "state": "revoked"}, title=f"Keys of {code}")
 
 
 @app.command()
@@ -202,3 +275,17 @@ def state(
 
     onboarding.become(desk(), code, to)
     emit({"agency": code, "state": to}, title="Agency")
+
+
+@app.command()
+def kit(
+    code: Code,
+    out: Annotated[Path, typer.Option(help="The folder to write; give the agency all of it.")],
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Write what a new agency needs: guide, scripts, our keys, its settings, schemas, good and bad examples."""
+    from infra import agencykit
+    from infra.wiring import desk
+
+    emit(agencykit.write(desk(), code, out), title=f"Kit for {code}")
+    say("send it by a channel of its own; the fingerprints are compared by telephone all the same")
