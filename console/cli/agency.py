@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from console.cli.agency_trust import From, OldUntil, Until, credential, host_key
-from console.cli.instants import instant
 from console.cli.certify import app as certify
+from console.cli.instants import instant
 from console.cli.output import Json, emit, say
 from models.errors import UsageError
 

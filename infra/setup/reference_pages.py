@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra.settings import Settings
 from models import lives, release
+from models.certification import FAULTS, LEVELS, LEVELS_ABOUT, PLANTS, STEPS
 from models.checking import CODES
 from models.intake.fields import ACCOUNT_FIELDS
 from models.kinds import INBOUND, KINDS, OUTBOUND, PLACEMENT_FIELDS, Field, Kind
@@ -133,6 +134,22 @@ def account_fields() -> str:
     )
 
 
+def certification() -> str:
+    """Levels, steps and faults of a certification, in both languages."""
+    levels = ((f"`{name}`", *LEVELS_ABOUT[name]) for name in LEVELS)
+    steps = ((f"`{one.code}`", one.level, one.by, one.about, one.fix) for one in STEPS.values())
+    steps_zh = ((f"`{one.code}`", one.about_zh, one.fix_zh) for one in STEPS.values())
+    planted = ((f"`{one.name}`", one.about, one.about_zh, "yes" if one.books else "no") for one in PLANTS.values())
+    faults = ((f"`{code}`", *texts) for code, texts in FAULTS.items())
+    return "\n\n".join((
+        "## Levels\n\nEach holds the one before it.\n\n" + table(("level", "what it shows", "证明什么"), levels),
+        "## Steps\n\n" + table(("step", "level", "whose turn", "what", "what to do"), steps),
+        "### 步骤\n\n" + table(("步骤", "内容", "怎么做"), steps_zh),
+        "## Faults that we plant\n\n" + table(("fault", "what it is", "内容", "booked all the same"), planted),
+        "## Why a step failed\n\n" + table(("code", "what it means", "含义"), faults),
+    ))  # fmt: skip
+
+
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table."""
     lines = [list(head), *(list(row) for row in rows)]
@@ -148,6 +165,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings,
     "policies": policies,
     "account_fields": account_fields,
+    "certification": certification,
 }
 
 

@@ -3,8 +3,9 @@
 #
 #   LENDER=harbour AGENCY=quayside sh pack.sh KIND TABLE.csv NUMBER [PREVIOUS]
 #
-# KIND is acknowledgement, activity, return, remittance, invoice, erasure_certificate or complaint. NUMBER counts 1, 2, 3 …
-# per lender and kind. PREVIOUS is the sealed file you sent before this one of that kind. Prints the package's path.
+# KIND is acknowledgement, activity, return, remittance, invoice, erasure_certificate, complaint, plan, hold_request,
+# recall_objection, refusal or fingerprint. NUMBER counts 1, 2, 3 … per lender and kind; `next` is the one after the
+# highest in sent/ and out/. PREVIOUS is the sealed file you sent before this one of that kind. Prints the package's path.
 set -eu
 export LC_ALL=C
 
@@ -23,8 +24,17 @@ case $kind in
     invoice)             table=lines      control=commission ;;
     erasure_certificate) table=erasures   control= ;;
     complaint)           table=complaints control= ;;
+    plan)                table=instalments control=amount ;;
+    hold_request)        table=accounts   control= ;;
+    recall_objection)    table=accounts   control= ;;
+    refusal)             table=refusals   control= ;;
+    fingerprint)         table=fingerprints control= ;;
     *) die "agencies do not send files of kind $kind" ;;
 esac
+if [ "$number" = next ]; then
+    number=$(ls sent out 2> /dev/null | awk -F. -v of="$LENDER.$AGENCY.$kind" '
+        $1 "." $2 "." $3 == of && $5 + 0 > last { last = $5 + 0 } END { print last + 1 }')
+fi
 field=null
 [ -z "$control" ] || field="\"$control\""
 [ -z "${4:-}" ] || previous="\"$(sha256sum "$4" | cut -c1-64)\""
