@@ -293,6 +293,7 @@ def _of(connection: Connection, code: str) -> Sequence[Row[Any]]:
 
 def _one(connection: Connection, code: str, fingerprint: str, *states: str) -> Row[Any]:
     """The newest of that fingerprint in one of the states. Raises UsageError where there is none."""
+    row: Row[Any]
     for row in reversed(_of(connection, code)):
         if row.fingerprint == fingerprint and row.state in states:
             return row

@@ -153,20 +153,20 @@ class Strongbox:
         nothing changed, for another file that is there already.
         """
         header = _new_header(cost, by_passphrase=_by_passphrase(passphrase, key_file))
+        same = key_file is not None and self._key_file is not None and key_file.absolute() == self._key_file.absolute()
         if key_file is None:
             root = _root(header["root"], self.path, passphrase, None)
+        elif key_file.exists() and not same:
+            raise KeyringLocked(
+                f"there is a file at {key_file} already", fix="name a new file: nothing is written over a key"
+            )
         else:
-            same = self._key_file is not None and key_file.absolute() == self._key_file.absolute()
-            if not same and key_file.exists():
-                raise KeyringLocked(
-                    f"there is a file at {key_file} already", fix="name a new file: nothing is written over a key"
-                )
             made = _waiting(key_file) if same else key_file
             _new_key_file(made)
             root = _from_key_file(made)
         self._header, self._root = header, root
         self.store(document)
-        if key_file is not None and made != key_file:
+        if key_file is not None and same:
             _put_in_place(key_file)
         self._key_file = key_file
 

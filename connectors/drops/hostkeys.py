@@ -56,6 +56,7 @@ def _shown(host: str, port: int, timeout: float, kind: str) -> HostKey | None:
     try:
         with socket.create_connection((host, port), timeout=timeout) as connection:
             transport = paramiko.Transport(connection)
+            transport.set_log_channel(ssh.__name__)  # which says nothing
             transport.banner_timeout = transport.handshake_timeout = timeout
             options = transport.get_security_options()
             options.key_types = ssh.SIGNATURES[kind]

@@ -166,7 +166,7 @@ def _root(at: Desk, key_file: Path | None, passphrase: str | None) -> dict[str, 
     at.keyring.rewrap(passphrase=passphrase, key_file=key_file)
     with at.database.write() as connection:
         kind = "passphrase" if key_file is None else "key_file"
-        audit.record(connection, at.actor, "key.rotated", "root", {"method": kind.replace("pass", "pass-")}, at.now())
+        audit.record(connection, at.actor, "key.rotated", "root", {"method": kind}, at.now())
     made: dict[str, Any] = {"purpose": "root", "keyring": str(at.keyring.path), "opened_by": kind.replace("_", " ")}
     if key_file is None:
         say(

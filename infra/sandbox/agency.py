@@ -147,13 +147,14 @@ class SandboxAgency:
     def _trust(self, announced: pd.DataFrame, now: datetime) -> None:
         """The lender's next key, told of under the one before, counts from the day it says."""
         for key in announced.to_dict("records"):
-            text = {half: str(key[half]) for half in ("encrypt", "verify")}
+            encrypt, verify = str(key["encrypt"]), str(key["verify"])
             if key["suite"] == "openpgp":
-                text = {half: _armoured(packets) for half, packets in text.items()}
+                encrypt, verify = _armoured(encrypt), _armoured(verify)
             self.keyring.trust(
                 self.lender_key_name,
                 str(key["suite"]),
-                **text,
+                encrypt=encrypt,
+                verify=verify,
                 now=now,
                 valid_from=datetime.fromisoformat(str(key["valid_from"])),
                 valid_until=datetime.fromisoformat(str(key["valid_until"])),
