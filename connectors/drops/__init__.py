@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from connectors.drops.contract import Claimed, Drop, Entry, Fetched, Ignored, Look, Probe, Pushed
+from connectors.drops.contract import Claimed, Drop, Entry, Fetched, Ignored, Look, Outgoing, Probe, Pushed
 from connectors.drops.folder import FolderDrop
 from connectors.drops.settings import DropSettings, FolderSettings, SftpSettings
 
@@ -18,6 +18,7 @@ __all__ = [
     "FolderSettings",
     "Ignored",
     "Look",
+    "Outgoing",
     "Probe",
     "Pushed",
     "SftpSettings",

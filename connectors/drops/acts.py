@@ -7,12 +7,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from connectors.drops.errors import FileNotAsRecorded
+from connectors.drops.errors import BadAnswer, DropStalled, DropUnreachable, FileNotAsRecorded
 from connectors.errors import ConnectorError
-from models.errors import RemoteError
+from models.errors import ConsignError, RemoteError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     from connectors.drops.settings import DropSettings
@@ -103,6 +103,18 @@ class Acts(ABC):
     def _rename(self, source: str, target: str) -> None:
         """Rename, never replacing. Raises NameTaken, NameMissing."""
 
+    def _find_all(self, paths: Sequence[str]) -> list[Found | None]:
+        """What stands at each of `paths`; a kind of drop may ask for all of them at once."""
+        return [self._find(path) for path in paths]
+
+    def _upload_all(self, files: Sequence[tuple[Path, str, str]]) -> list[ConsignError | None]:
+        """`_upload` of several small files, each with its path and hash; None, or the error, of each."""
+        return [error_of(self._upload, *one) for one in files]
+
+    def _rename_all(self, pairs: Sequence[tuple[str, str]]) -> list[ConsignError | None]:
+        """`_rename` of several; None, or the error, of each."""
+        return [error_of(self._rename, *pair) for pair in pairs]
+
     @abstractmethod
     def _remove(self, path: str) -> None:
         """`path` is gone. Raises NameMissing."""
@@ -121,6 +133,17 @@ class Acts(ABC):
         for block in self._read(path, cap):
             digest.update(block)
         return digest.hexdigest()
+
+
+def error_of(act: Callable[..., None], *arguments: object) -> ConsignError | None:
+    """The error of this one file; what ends the connection is raised, for it ends the others too."""
+    try:
+        act(*arguments)
+    except (DropUnreachable, DropStalled, BadAnswer):
+        raise
+    except ConsignError as error:
+        return error
+    return None
 
 
 def not_as_recorded(file: Path) -> FileNotAsRecorded:

@@ -14,6 +14,7 @@ import stat
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from connectors.drops.ssh import Connection
 from models.errors import ConsignError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Sequence
 
     from connectors.drops.login import Login
     from connectors.drops.settings import SftpSettings
@@ -97,6 +98,8 @@ class Sftp:
         """Connect and agree on the version; learn the extensions and the limits."""
         self._connection = Connection(settings)
         self._arrived = memoryview(b"")
+        self._unsent: list[Block] = []
+        self._unsent_bytes = 0
         self._last = 0
         try:
             self.extensions = self._agree()
@@ -131,6 +134,16 @@ class Sftp:
     def attributes(self, path: str) -> Attributes:
         """Return what the server says of `path`, links not followed."""
         return _attributes(self._call("asking for a file", _LSTAT, _text(path), _ATTRS), 0)[0]
+
+    def attributes_of(self, paths: Sequence[str]) -> list[Attributes | Status]:
+        """Return what the server says of each path, links not followed, asked at once."""
+        answers = self._call_all("asking for files", [(_LSTAT, _text(path)) for path in paths])
+        return [self._refusal(kind, body, _ATTRS) or _attributes(body, 0)[0] for kind, body in answers]
+
+    def rename_all(self, pairs: Sequence[tuple[str, str]]) -> list[Status | None]:
+        """Rename source to target in each pair, asked at once; the status where refused."""
+        requests = [(_RENAME, _text(source) + _text(target)) for source, target in pairs]
+        return [self._refusal(kind, body) for kind, body in self._call_all("renaming files", requests)]
 
     def rename(self, source: str, target: str) -> None:
         """Rename; by the protocol it never replaces, and some servers know better."""
@@ -200,14 +213,63 @@ class Sftp:
         handle = bytes(self._call(what, _OPEN, _text(path) + struct.pack(">I", flags) + _NO_ATTRIBUTES, _HANDLE))
         try:
             self._write_all(what, handle, blocks, start)
-            if "fsync@openssh.com" in self.extensions:
-                self._sync(handle)
-            size = _attributes(self._call(what, _FSTAT, handle, _ATTRS), 0)[0].size
         except BaseException:
             self._close_handle(handle)
             raise
-        self._call(what, _CLOSE, handle, _STATUS)
-        return size
+        return self._finish(handle)
+
+    def write_small(self, files: Sequence[tuple[str, bytes]]) -> list[int | Status | None]:
+        """Sizes of small files as the server gives them, all written at once as `write` does; Status where refused.
+
+        files: paths and contents, a few dozen and a few megabytes together.
+        """
+        what = "sending files"
+        flags = struct.pack(">I", _FLAG_WRITE | _FLAG_CREATE | _FLAG_TRUNCATE) + _NO_ATTRIBUTES
+        opened = self._call_all(what, [(_OPEN, _text(path) + flags) for path, _ in files])
+        results: list[int | Status | None] = [self._refusal(kind, body, _HANDLE) for kind, body in opened]
+        handles = {at: bytes(body) for at, (_kind, body) in enumerate(opened) if results[at] is None}
+        flight: dict[int, int] = {}
+        with self._connection.working(what):
+            for at, handle in handles.items():
+                content = memoryview(files[at][1])
+                for offset in range(0, len(content), self.write_bytes):
+                    block = content[offset : offset + self.write_bytes]
+                    flight[self._ask(_WRITE, handle, struct.pack(">QI", offset, len(block)), block)] = at
+            while flight:
+                number, kind, body = self._answer()
+                if number not in flight:
+                    raise self._broken("an answer to no write of ours")
+                at = flight.pop(number)
+                results[at] = self._refusal(kind, body) or results[at]
+        for at, ended in self._finish_all(handles).items():
+            results[at] = results[at] or ended
+        return results
+
+    def _finish_all(self, handles: dict[int, bytes]) -> dict[int, int | Status | None]:
+        """`_finish` for several, all in one exchange; Status instead of raising it."""
+        syncs = "fsync@openssh.com" in self.extensions
+        requests = [request for handle in handles.values() for request in self._ending(handle, syncs=syncs)]
+        answers = iter(self._call_all("ending files", requests))
+        return {at: self._ended(list(islice(answers, 2 + syncs))) for at in handles}
+
+    def _ending(self, handle: bytes, *, syncs: bool) -> list[tuple[int, bytes]]:
+        sync = [(_EXTENDED, _text("fsync@openssh.com") + handle)] if syncs else []
+        return [*sync, (_FSTAT, handle), (_CLOSE, handle)]
+
+    def _ended(self, answers: list[tuple[int, memoryview]]) -> int | Status | None:
+        """The size in the answers to `_ending`, or the first refusal among them."""
+        *synced, (kind, body), closed = answers
+        for sync in synced:
+            if (status := self._refusal(*sync)) and status.code != OP_UNSUPPORTED:
+                return status  # unsupported although offered is as good as not offered
+        return self._refusal(kind, body, _ATTRS) or self._refusal(*closed) or _attributes(body, 0)[0].size
+
+    def _finish(self, handle: bytes) -> int | None:
+        """Size of a file whose writes were all answered, synced where that is offered, and closed; in one exchange."""
+        ended = self._finish_all({0: handle})[0]
+        if isinstance(ended, Status):
+            raise ended
+        return ended
 
     def _write_all(self, what: str, handle: bytes, blocks: Iterable[Block], offset: int) -> None:
         flight: set[int] = set()
@@ -235,13 +297,6 @@ class Sftp:
         flight.remove(number)
         status = _status(body)
         return None if status.code == OK else status
-
-    def _sync(self, handle: bytes) -> None:
-        try:
-            self._call("syncing a file to disk", _EXTENDED, _text("fsync@openssh.com") + handle, _STATUS)
-        except Status as status:
-            if status.code != OP_UNSUPPORTED:  # offered and not there: as good as not offered
-                raise
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -276,9 +331,13 @@ class Sftp:
             if before.size > cap:
                 raise TooLarge(f"{path!a} on {self.peer} has {before.size} bytes; {cap} are accepted.")
             yield from self._blocks(what, handle, path, before.size)
-            grown = self._beyond(what, handle, before.size)
-            after = _attributes(self._call(what, _FSTAT, handle, _ATTRS), 0)[0]
-            if grown or (before.size, before.mtime) != (after.size, after.mtime):
+            beyond, (kind, body) = self._call_all(
+                what, [(_READ, handle + struct.pack(">QI", before.size, 1)), (_FSTAT, handle)]
+            )
+            if refused := self._refusal(kind, body, _ATTRS):
+                raise refused
+            after = _attributes(body, 0)[0]
+            if self._goes_on(*beyond) or (before.size, before.mtime) != (after.size, after.mtime):
                 raise ChangedWhileRead(f"{path!a} on {self.peer} changed while it was fetched.")
         finally:
             self._close_handle(handle)
@@ -335,15 +394,12 @@ class Sftp:
         except (ConsignError, KeyError):
             self.close()
 
-    def _beyond(self, what: str, handle: bytes, size: int) -> bool:
-        """Whether the file goes on after `size` bytes, whatever its attributes say."""
-        try:
-            self._call(what, _READ, handle + struct.pack(">QI", size, 1), _DATA)
-        except Status as status:
-            if status.code == EOF:
-                return False
-            raise
-        return True
+    def _goes_on(self, kind: int, body: Block) -> bool:
+        """Whether the answer to a read beyond the end shows more, whatever the attributes say."""
+        refused = self._refusal(kind, body, _DATA)
+        if refused and refused.code != EOF:
+            raise refused
+        return refused is None
 
     def _data(self, body: Block, asked: int) -> Block:
         (length,) = _unpack(">I", body)
@@ -355,7 +411,8 @@ class Sftp:
 
     def _agree(self) -> MappingProxyType[str, str]:
         with self._connection.working("agreeing on the version of SFTP"):
-            self._send(struct.pack(">IBI", 5, _INIT, _SPOKEN_VERSION))
+            self._unsent.append(struct.pack(">IBI", 5, _INIT, _SPOKEN_VERSION))
+            self._send()
             packet = self._packet()
         if packet[0] != _VERSION or _unpack(">I", packet, 1)[0] < _SPOKEN_VERSION:
             raise self._broken("no SFTP version 3")
@@ -383,13 +440,31 @@ class Sftp:
             answered, answer_kind, answer = self._answer()
         if answered != number:
             raise self._broken("an answer to no request of ours")
-        if answer_kind == _STATUS:
-            status = _status(answer)
-            if status.code != OK:
-                raise status
-        if answer_kind != expected:
-            raise self._broken("an answer of the wrong kind")
+        if refusal := self._refusal(answer_kind, answer, expected):
+            raise refusal
         return answer
+
+    def _call_all(self, what: str, requests: list[tuple[int, bytes]]) -> list[tuple[int, memoryview]]:
+        """Return kind and body of the answers to several requests, sent at once, in the requests' order."""
+        answers: dict[int, tuple[int, memoryview]] = {}
+        with self._connection.working(what):
+            numbers = [self._ask(kind, body) for kind, body in requests]
+            for _ in numbers:
+                number, kind, body = self._answer()
+                if number not in numbers or number in answers:
+                    raise self._broken("an answer to no request of ours")
+                answers[number] = (kind, body)
+        return [answers[number] for number in numbers]
+
+    def _refusal(self, kind: int, body: Block, expected: int = _STATUS) -> Status | None:
+        """The status that an answer is instead of what was `expected`; None if it is that, or OK."""
+        if kind == _STATUS:
+            status = _status(body)
+            if status.code != OK:
+                return status
+        if kind != expected:
+            raise self._broken("an answer of the wrong kind")
+        return None
 
     def _close_handle(self, handle: bytes) -> None:
         """Close it as far as that goes; for handles whose closing decides nothing any more."""
@@ -398,19 +473,27 @@ class Sftp:
                 self._call("closing a file", _CLOSE, handle, _STATUS)
 
     def _ask(self, kind: int, *body: Block) -> int:
+        """Put a request in line; it leaves with those after it, at the latest when an answer is waited for."""
         self._last = (self._last + 1) & 0xFFFFFFFF
         length = 5 + sum(map(len, body))
-        self._send(b"".join((struct.pack(">IBI", length, kind, self._last), *body)))
+        self._unsent += (struct.pack(">IBI", length, kind, self._last), *body)
+        self._unsent_bytes += 4 + length
+        if self._unsent_bytes >= _PIECE:
+            self._send()
         return self._last
 
-    def _send(self, packet: bytes) -> None:
-        rest = memoryview(packet)
+    def _send(self) -> None:
+        """Everything in line has left, in packets as large as may be."""
+        rest = memoryview(b"".join(self._unsent))
+        self._unsent, self._unsent_bytes = [], 0
         while rest:
             rest = rest[self._connection.send(bytes(rest[:_PIECE])) :]
         self._connection.watchdog.moved()
 
     def _answer(self) -> tuple[int, int, memoryview]:
         """Return number, kind and body of the next answer."""
+        if self._unsent:
+            self._send()
         packet = self._packet()
         if len(packet) < _SHORTEST_ANSWER:
             raise self._broken("a packet too short to be an answer")

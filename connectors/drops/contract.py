@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Self
 
 from connectors.drops.acts import Found, Kind, NameMissing, NameTaken, Probe
 from connectors.drops.collecting import Claimed, Collecting, Completeness, Entry, Fetched, Ignored, Look, Outcome
-from connectors.drops.publishing import Publishing, Pushed
+from connectors.drops.publishing import Outgoing, Publishing, Pushed
 
 if TYPE_CHECKING:
     from connectors.drops.login import Login
@@ -47,6 +47,7 @@ __all__ = [
     "NameMissing",
     "NameTaken",
     "Outcome",
+    "Outgoing",
     "Probe",
     "Pushed",
 ]

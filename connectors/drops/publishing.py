@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from connectors.drops import names
 from connectors.drops.acts import Acts, Found, NameMissing, NameTaken
-from connectors.drops.errors import ExistsButDifferent, PermissionRefused, RemoteFailed
+from connectors.drops.errors import (
+    BadAnswer,
+    DropStalled,
+    DropUnreachable,
+    ExistsButDifferent,
+    PermissionRefused,
+    RemoteFailed,
+)
+from connectors.errors import ConnectorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from models.errors import ConsignError
+
+SMALL_BYTES = 2**20
+BATCH_FILES = 32
+BATCH_BYTES = 4 * 2**20
+"""Files published together: so many, so large together, and each no larger than that. They are held in memory."""
 
 
 class Pushed(StrEnum):
@@ -28,8 +44,99 @@ class Pushed(StrEnum):
     """Neither name is there and the intent was recorded: the agency has taken it. Wait for its acknowledgement."""
 
 
+@dataclass(frozen=True)
+class Outgoing:
+    """One file to be published: what `push` takes of it."""
+
+    file: Path
+    name: str
+    sha256: str
+    intent_recorded: bool = False
+    sidecars: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it may go with others: small, alone, and not in doubt."""
+        return not self.intent_recorded and not self.sidecars and self.file.stat().st_size <= SMALL_BYTES
+
+
 class Publishing(Acts):
     """The half of the contract that sends."""
+
+    def push_all(
+        self, outgoing: Iterable[Outgoing], record_intents: Callable[[Sequence[Outgoing]], None]
+    ) -> Generator[tuple[Outgoing, Pushed | ConsignError]]:
+        """How each file came to stand under its name, exactly once, in the order given; an error holds up nobody else.
+
+        The same acts in the same order as `push`, for a few dozen small files at a time: over SFTP each step is then
+        one exchange for all of them. record_intents: as for `push`, of several at once, in one commit. What ends the
+        connection is raised; then ask again, with the intents as recorded.
+        """
+        batch: list[Outgoing] = []
+        room = BATCH_BYTES
+        for one in outgoing:
+            names.checked(one.name)
+            if not one.is_plain:
+                yield from self._push_batch(batch, record_intents)
+                batch, room = [], BATCH_BYTES
+                yield one, self._push_one(one, record_intents)
+                continue
+            batch.append(one)
+            room -= one.file.stat().st_size
+            if len(batch) == BATCH_FILES or room <= 0:
+                yield from self._push_batch(batch, record_intents)
+                batch, room = [], BATCH_BYTES
+        yield from self._push_batch(batch, record_intents)
+
+    def _push_one(self, one: Outgoing, record_intents: Callable[[Sequence[Outgoing]], None]) -> Pushed | ConsignError:
+        try:
+            return self.push(
+                one.file,
+                one.name,
+                sha256=one.sha256,
+                record_intent=lambda: record_intents([one]),
+                intent_recorded=one.intent_recorded,
+                sidecars=one.sidecars,
+            )
+        except (DropUnreachable, DropStalled, BadAnswer):
+            raise
+        except ConnectorError as error:
+            return error
+
+    def _push_batch(
+        self, batch: Sequence[Outgoing], record_intents: Callable[[Sequence[Outgoing]], None]
+    ) -> Generator[tuple[Outgoing, Pushed | ConsignError]]:
+        """`push` of several plain files whose names differ, step by step."""
+        if len({one.name for one in batch}) < len(batch):
+            for one in batch:
+                yield one, self._push_one(one, record_intents)
+            return
+        results: dict[str, Pushed | ConsignError] = {}
+        there = self._find_all([self._final(one) for one in batch])
+        new = [one for one, found in zip(batch, there, strict=True) if found is None]
+        errors = self._upload_all([(one.file, self._part(one), one.sha256) for one in new])
+        whole = []
+        for one, error in zip(new, errors, strict=True):
+            if error is None:
+                whole.append(one)
+            else:
+                results[one.name] = error
+        if whole:
+            record_intents(whole)
+        renamed = self._rename_all([(self._part(one), self._final(one)) for one in whole])
+        for one, error in zip(whole, renamed, strict=True):
+            if error is None:
+                results[one.name] = Pushed.SENT
+            else:  # somebody was quicker, or our own earlier rename was: the way of one file finds out
+                results[one.name] = self._push_one(replace(one, intent_recorded=True), record_intents)
+        for one in batch:
+            yield one, results[one.name] if one.name in results else self._push_one(one, record_intents)
+
+    def _final(self, one: Outgoing) -> str:
+        return f"{self.to_agency}/{one.name}"
+
+    def _part(self, one: Outgoing) -> str:
+        return f"{self.to_agency}/{names.temporary(one.name, one.sha256)}"
 
     def push(
         self,

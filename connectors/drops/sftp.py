@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from connectors.drops import channel
-from connectors.drops.acts import Block, Found, NameMissing, NameTaken, Probe, not_as_recorded
-from connectors.drops.channel import Sftp, Status
+from connectors.drops.acts import Block, Found, NameMissing, NameTaken, Probe, error_of, not_as_recorded
+from connectors.drops.channel import Attributes, Sftp, Status
 from connectors.drops.contract import Drop
 from connectors.drops.errors import (
     BadAnswer,
@@ -24,16 +24,19 @@ from connectors.drops.errors import (
 from connectors.drops.names import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
     from connectors.drops.settings import SftpSettings
+    from models.errors import ConsignError
 
 BACK_OFF = 4 * 2**20
 """Before going on with a part: of what a server had acknowledged before a cut, this much may be missing."""
 COMPARED = 2**20
 """Of what remains, this much of its end must be ours."""
+TRIED_AFTER = 8
+"""So many renames in one session before it is worth finding out whether they replace."""
 READ_AT_ONCE = 4
 """Blocks read from our disk at a time, hashed while they are sent."""
 _FULL_BELOW = 2**20
@@ -47,6 +50,8 @@ class SftpDrop(Drop):
         super().__init__(settings)
         self._settings = settings
         self._session: Sftp | None = None
+        self._replaces: bool | None = None
+        self._renames = 0
 
     def open(self) -> None:
         """Connect, check the host key, log in."""
@@ -62,6 +67,7 @@ class SftpDrop(Drop):
         if self._session is None or not self._session.alive:
             self.close()
             self._session = Sftp(self._settings)
+            self._replaces, self._renames = None, 0
             self.login = self._session.login
         return self._session
 
@@ -115,7 +121,7 @@ class SftpDrop(Drop):
                 attributes = self._sftp().attributes(path)
         except NameMissing:
             return None
-        return Found(path.rpartition("/")[2], attributes.size or 0, attributes.mtime or 0, attributes.kind)
+        return _found(path, attributes)
 
     def _list(self, directory: str) -> list[Found]:
         try:
@@ -125,8 +131,17 @@ class SftpDrop(Drop):
             raise self._no_directory(directory) from None
 
     def _upload(self, file: Path, path: str, sha256: str) -> None:
+        try:
+            self._send(file, path, sha256, self._go_on_at(file, path, file.stat().st_size))
+        except PermissionRefused:
+            if self._find(path) is None:
+                raise
+            self._remove(path)  # ProFTPD, as it comes, lets nobody write into a file that is there: begin anew
+            self._send(file, path, sha256, 0)
+
+    def _send(self, file: Path, path: str, sha256: str, start: int) -> None:
+        """`path` holds all of `file`, whose bytes before `start` are there already."""
         size = file.stat().st_size
-        start = self._go_on_at(file, path, size)
         digest = hashlib.sha256()
         try:
             with file.open("rb", buffering=0) as source, self._explained("writing", path, needing=size - start):
@@ -146,6 +161,44 @@ class SftpDrop(Drop):
             raise RemoteFailed(
                 f"{printable(path)} has {written} bytes after {size} were written; it was not published."
             )
+
+    def _find_all(self, paths: Sequence[str]) -> list[Found | None]:
+        with self._understood():
+            told = self._sftp().attributes_of(paths)
+        found: list[Found | None] = []
+        for path, one in zip(paths, told, strict=True):
+            if isinstance(one, Status):
+                error = self._error(one, "looking for", path)
+                if not isinstance(error, NameMissing):
+                    raise error
+                found.append(None)
+            else:
+                found.append(_found(path, one))
+        return found
+
+    def _upload_all(self, files: Sequence[tuple[Path, str, str]]) -> list[ConsignError | None]:
+        contents = [file.read_bytes() for file, _path, _sha256 in files]
+        errors: list[ConsignError | None] = [
+            None if hashlib.sha256(content).hexdigest() == sha256 else not_as_recorded(file)
+            for (file, _path, sha256), content in zip(files, contents, strict=True)
+        ]
+        good = [at for at, error in enumerate(errors) if error is None]
+        with self._understood():
+            sizes = self._sftp().write_small([(files[at][1], contents[at]) for at in good])
+        for at, size in zip(good, sizes, strict=True):
+            if size != len(contents[at]):  # refused, or not whole, or of no stated size: the way of one file says what
+                errors[at] = error_of(self._upload, *files[at])
+        return errors
+
+    def _rename_all(self, pairs: Sequence[tuple[str, str]]) -> list[ConsignError | None]:
+        if not self._never_replaces(len(pairs)):
+            return super()._rename_all(pairs)
+        with self._understood():
+            told = self._sftp().rename_all(pairs)
+        return [
+            None if status is None else self._rename_error(status, *pair)
+            for status, pair in zip(told, pairs, strict=True)
+        ]
 
     def _go_on_at(self, file: Path, path: str, size: int) -> int:
         """Return where to go on with a part: 0, or a place whose preceding megabyte on the server is ours."""
@@ -173,17 +226,35 @@ class SftpDrop(Drop):
             yield from self._sftp().read(path, cap)
 
     def _rename(self, source: str, target: str) -> None:
-        if self._find(target) is not None:  # some servers replace, whatever the protocol says
+        if not self._never_replaces() and self._find(target) is not None:
             raise NameTaken(f"{printable(target)} is there already.")
         try:
             with self._understood():
                 self._sftp().rename(source, target)
         except Status as status:
-            if status.code == channel.FILE_ALREADY_EXISTS or self._find(target) is not None:
-                raise NameTaken(f"{printable(target)} is there already.") from None
-            if self._find(source) is None:
-                raise NameMissing(f"{printable(source)} is not there.") from None
-            raise self._error(status, "renaming", source) from None
+            raise self._rename_error(status, source, target) from None
+
+    def _rename_error(self, status: Status, source: str, target: str) -> ConsignError:
+        """What a refused rename means: servers tell a taken name and a missing one apart in their own ways, or not."""
+        if status.code == channel.FILE_ALREADY_EXISTS or self._find(target) is not None:
+            return NameTaken(f"{printable(target)} is there already.")
+        if self._find(source) is None:
+            return NameMissing(f"{printable(source)} is not there.")
+        return self._error(status, "renaming", source)
+
+    def _never_replaces(self, renames: int = 1) -> bool:
+        """Whether this server's rename was seen, in this session, to refuse a name that is taken.
+
+        Some servers replace, whatever the protocol says: until it is tried, the target is looked for first. Trying
+        costs what a few such looks cost, so it is done once there have been a few.
+        """
+        self._renames += renames
+        if self._replaces is None and self._renames > TRIED_AFTER:
+            try:
+                self._replaces = not self._tried_rename()
+            except Status:
+                self._replaces = True  # no place to try it: keep looking
+        return self._replaces is False
 
     def _remove(self, path: str) -> None:
         with self._explained("removing", path):
@@ -221,7 +292,7 @@ class SftpDrop(Drop):
             self.close()  # nothing that follows could be matched
             raise
 
-    def _error(self, status: Status, act: str, path: str, needing: int = 0) -> Exception:
+    def _error(self, status: Status, act: str, path: str, needing: int = 0) -> ConsignError:
         """The error that a status other than OK stands for; NameMissing if that is what it says."""
         where = f"{act} {printable(path)} on {self._settings.host}"
         if status.code == channel.NO_SUCH_FILE:
@@ -245,6 +316,10 @@ class SftpDrop(Drop):
     def _no_directory(self, directory: str) -> DirectoryMissing:
         message = f"There is no directory {printable(directory)} on {self._settings.host}."
         return DirectoryMissing(message, fix="Check the directories agreed with the agency, or ask it to make them.")
+
+
+def _found(path: str, attributes: Attributes) -> Found:
+    return Found(path.rpartition("/")[2], attributes.size or 0, attributes.mtime or 0, attributes.kind)
 
 
 def _skip(source: BinaryIO, digest: hashlib._Hash, start: int) -> None:

@@ -269,7 +269,7 @@ class _Sftp(_Protocol):
         """Send an answer, garbled if asked; with `reversed_answers` several are held back and sent last first."""
         if self._faults.garbled is not None and kind != wire.CMD_VERSION:
             message = self._noise(message)
-        if self._faults.reversed_answers and kind in {wire.CMD_STATUS, wire.CMD_DATA}:
+        if self._faults.reversed_answers and kind != wire.CMD_VERSION:
             self._held_back.append((kind, message))
             if self.sock.recv_ready() and len(self._held_back) < _HELD_BACK:
                 return
