@@ -34,6 +34,7 @@ from infra.wiring import Desk, desk
 from models.errors import UsageError
 from models.intake import rules
 from models.intake.fields import IDENTITY
+from models.spreadsheets import defused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -345,7 +346,7 @@ class _Import:
         part = path.with_suffix(".part")
         descriptor = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, _PRIVATE)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            told.sort_values("line", kind="stable").to_csv(file, index=False)
+            defused(told.sort_values("line", kind="stable")).to_csv(file, index=False)
         part.replace(path)
         return str(path)
 

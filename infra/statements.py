@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from models.kinds import KINDS
 from models.money import exponent
+from models.spreadsheets import defused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +35,7 @@ def write(shards: Callable[[], Iterable[pd.DataFrame]], folder: Path, stem: str)
     digest = hashlib.sha256()
     with _whole(csv) as part, part.open("wb") as out:
         for number, shard in enumerate(shards()):
-            text = _texts(shard).to_csv(index=False, header=number == 0, lineterminator="\r\n").encode()
+            text = defused(_texts(shard)).to_csv(index=False, header=number == 0, lineterminator="\r\n").encode()
             digest.update(text)
             out.write(text)
     with _whole(xlsx) as part:

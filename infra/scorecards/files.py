@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from infra.scorecards.language import LANGUAGES
 from infra.scorecards.pages import overview, scorecard
+from models.spreadsheets import defused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,13 +33,13 @@ def complete(home: Path, run_id: int) -> bool:
 
 def write_curves(home: Path, run_id: int, curves: pd.DataFrame) -> Path:
     """The liquidation curves per agency, segment, vintage and month, as CSV."""
-    return _put(folder_of(home, run_id) / CURVES, curves.to_csv(index=False))
+    return _put(folder_of(home, run_id) / CURVES, defused(curves).to_csv(index=False))
 
 
 def write(home: Path, run: Run) -> Path:
     """Every page and the components; the run's folder."""
     folder = folder_of(home, run.run_id)
-    _put(folder / COMPONENTS, run.components.to_csv(index=False))
+    _put(folder / COMPONENTS, defused(run.components).to_csv(index=False))
     for language in LANGUAGES:
         _put(folder / f"overview.{language}.html", overview(run, language))
         for agency in run.names:
