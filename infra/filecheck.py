@@ -1,22 +1,40 @@
-"""What the gateway would say of a file, without a store, a key or a server."""
+"""What the gateway would say of a file, without a store, a key or a server.
+
+The same readers and the same judge as at the gateway (connectors/layouts); what only the store knows, such as whether
+an account is placed with the agency, is not asked.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING
+import csv
+import io
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pandas as pd
 
 from connectors.layouts.delimited import FileRefused, read_delimited
-from connectors.layouts.package import MAX_TABLE, control_holds, read_package
-from models.checking import CODES, check, header_rejects
+from connectors.layouts.flat import read_flat
+from connectors.layouts.judging import head_rejects, in_their_words, judged, sums_hold
+from connectors.layouts.naming import Named, Told, read_name
+from connectors.layouts.package import Package, decimal_text, read_package
+from connectors.layouts.sniffing import SAID, content_of
+from infra.settings import Settings
+from models.checking import CODES
 from models.errors import UsageError
 from models.kinds import INBOUND, KINDS
 
 if TYPE_CHECKING:
-    from datetime import date
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from connectors.layouts.profiles import Layout
+
+MAX_BYTES: Final[int] = Settings.model_fields["max_inbound_bytes"].default
+COLUMNS: Final = ("line", "file_line", "column", "code", "fix")
+_SEALED: Final = frozenset({"sealed_age", "sealed_openpgp"})
 
 
 @dataclass(frozen=True)
@@ -26,39 +44,157 @@ class FileCheck:
     lines: int
     refused: int
     rejects: pd.DataFrame
+    """line (1 is the first after the header), file_line (as a text editor or a spreadsheet counts; 0: the whole file),
+    column (as the agency calls it), code, fix"""
+    kind: str = ""
+    layout: str = ""
+    """name@version of the profile it was read with; empty: a package, or a table of one"""
+    notes: tuple[str, ...] = ()
+    """what could not be checked, and why"""
+    whole: bool = False
+    """refused as a whole, not line by line"""
+    sums: dict[str, int] = field(default_factory=dict)
+    """the control column over the lines that count, minor units by currency"""
+
+    @property
+    def verdict(self) -> str:
+        """As a receipt's `outcome`: accepted, accepted_with_rejects or refused."""
+        return "refused" if self.whole else "accepted_with_rejects" if self.refused else "accepted"
 
 
-def check_file(path: Path, kind: str = "", today: date | None = None) -> FileCheck:
-    """The verdict on an unsealed package or a single table, as the gateway would speak it on that day.
+def check_file(
+    path: Path,
+    kind: str = "",
+    today: date | None = None,
+    *,
+    layout: Layout | None = None,
+    agency: str = "",
+    max_bytes: int = MAX_BYTES,
+) -> FileCheck:
+    """The verdict on an unsealed file, as the gateway would speak it on that day.
 
-    Raises UsageError for a kind that agencies do not send.
+    A package, one table of a package (CSV, of the given kind), or with a layout a plain file in it. Its name is read
+    where it has one of ours or the layout's; where not, what the name would have said is not checked, and noted.
+    Raises UsageError for a kind that agencies do not send, and for a file that is sealed.
     """
+    content = content_of(path)
+    if content in _SEALED or path.suffix.lower() in {".age", ".pgp"}:
+        message = f"{path.name} is sealed: only the lender can open it"
+        raise UsageError(message, fix="check the file before you seal it")
+    told = read_name(path.name, agency, layout)
     try:
-        if path.suffix.lower() == ".zip":
-            package = read_package(path)
-            kind = str(package.manifest.get("kind", kind))
-            read, manifest = package.read, package.manifest
-        else:
-            read, manifest = read_delimited(path, max_bytes=MAX_TABLE), None
+        if path.suffix.lower() == ".zip" or content == "package":
+            return _package(path, kind, today, told, max_bytes)
+        if layout is not None:
+            return _plain(path, kind, today, told, layout, max_bytes)
+        if content not in {"text", "empty"}:
+            return _whole("wrong_format", notes=(f"this is {SAID[content]}; is a --layout agreed for it?",))
+        return _table(path, kind, today, max_bytes)
     except FileRefused as refused:
         return _whole(refused.code)
+
+
+def _package(path: Path, kind: str, today: date | None, told: Told | None, max_bytes: int) -> FileCheck:
+    package = read_package(path, max_bytes=max_bytes)
+    said = _known(str(package.manifest.get("kind", kind)))
+    if package.table_name != KINDS[said].table:
+        return _whole("manifest", said)
+    notes: tuple[str, ...] = ()
+    if told is None:
+        notes = ("the file's name is none that the gateway takes: what it says was not compared with the manifest",)
+    else:
+        named = told.named
+        if _known(named.kind) and {k: package.manifest.get(k) for k in ("lender", "agency", "kind", "sequence")} != {
+            "lender": named.lender, "agency": named.agency, "kind": named.kind, "sequence": named.sequence,
+        }:  # fmt: skip
+            return _whole("manifest", said)
+    return _judged(said, package, today, notes)
+
+
+def _plain(path: Path, kind: str, today: date | None, told: Told | None, layout: Layout, max_bytes: int) -> FileCheck:
+    notes: tuple[str, ...] = ()
+    named = told.named if told is not None and told.plain else None
+    if named is None:
+        notes = ("the file's name is none that the gateway takes (bad_name): what it would say was not checked",)
+        if not kind:
+            message = f"the name {path.name} does not say what the file is"
+            raise UsageError(message, fix=f"give --kind, one of {', '.join(k for k in layout.kinds if k in INBOUND)}")
+        named = Named("", "", kind, date.min, 0)
+    said = _known(named.kind)
+    if said not in layout.kinds:
+        message = f"the layout {layout.reference} has no {said}: it comes as a package"
+        raise UsageError(message, fix=f"give --kind, one of {', '.join(k for k in layout.kinds if k in INBOUND)}")
+    try:
+        package = read_flat(path, layout, named, max_bytes=max_bytes, by_name=bool(named.lender))
+    except FileRefused as refused:
+        return replace(_whole(refused.code, said), layout=layout.reference, notes=notes)
+    return replace(_judged(said, package, today, notes), layout=layout.reference)
+
+
+def _table(path: Path, kind: str, today: date | None, max_bytes: int) -> FileCheck:
+    read = read_delimited(path, max_bytes=max_bytes)
+    said = _known(kind)
+    return _judged(said, Package({}, KINDS[said].table, read, ""), today, (), sums=False)
+
+
+def _judged(kind: str, package: Package, today: date | None, notes: tuple[str, ...], *, sums: bool = True) -> FileCheck:
+    of = KINDS[kind]
+    head = head_rejects(of, package)
+    if len(head):
+        return FileCheck(package.rows, max(1, package.rows), _shown(head, package), kind, notes=notes, whole=True)
+    checked = judged(of, package, None if today is None else today + timedelta(days=1))
+    if sums and not sums_hold(of, package, checked):
+        return _whole("control_sum", kind, notes)
+    totals: dict[str, int] = {}
+    if of.control is not None:
+        good = checked.good.groupby("currency")[of.field(of.control).column].sum()
+        totals = {str(currency): int(total) for currency, total in good.items()}
+    rejects = _shown(in_their_words(package, checked.rejects), package)
+    return FileCheck(package.rows, checked.refused, rejects, kind, notes=notes, sums=totals)
+
+
+def _shown(rejects: pd.DataFrame, package: Package) -> pd.DataFrame:
+    """The refusals with the line of the file beside the line of the table."""
+    unread = package.read.rejects
+    records = np.concatenate([package.read.records, unread["record"].to_numpy(dtype=np.int64)])
+    lines = np.concatenate([package.read.lines, unread["line"].to_numpy(dtype=np.int64)])
+    at = pd.Series(lines, index=records)
+    at = at[~at.index.duplicated()]
+    file_line = rejects["line"].map(at).fillna(0).astype("int64")
+    return rejects.assign(file_line=file_line)[list(COLUMNS)].reset_index(drop=True)
+
+
+def _whole(code: str, kind: str = "", notes: tuple[str, ...] = ()) -> FileCheck:
+    rejects = pd.DataFrame([{"line": 0, "file_line": 0, "column": "", "code": code, "fix": CODES[code]}])
+    return FileCheck(1, 1, rejects, kind, notes=notes, whole=True)
+
+
+def _known(kind: str) -> str:
     if kind not in INBOUND:
         message = f"agencies do not send files of kind {kind or '(none given)'}"
         raise UsageError(message, fix=f"give --kind, one of {', '.join(sorted(INBOUND))}")
-    rejects = header_rejects(KINDS[kind], read.header)
-    if len(rejects):
-        return FileCheck(read.count, max(1, read.count), rejects)
-    latest = None if today is None else today + timedelta(days=1)
-    checked = check(KINDS[kind], read.table, latest, lines=read.records, unread=read.unread)
-    if (
-        manifest is not None
-        and KINDS[kind].control
-        and checked.sums is not None
-        and not control_holds(manifest, checked.sums)
-    ):
-        return _whole("control_sum")
-    return FileCheck(read.count, checked.refused, checked.rejects)
+    return kind
 
 
-def _whole(code: str) -> FileCheck:
-    return FileCheck(1, 1, pd.DataFrame([{"line": 0, "column": "", "code": code, "fix": CODES[code]}]))
+def as_receipt(found: Sequence[tuple[Path, FileCheck]]) -> str:
+    """What the receipts of these files would say, as CSV with a receipt's columns; nothing is sealed, so no hash."""
+    names = [one.name for one in KINDS["receipt"].fields]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    for file, verdict in found:
+        head = {"file": file.name, "outcome": verdict.verdict}
+        counted = {"lines": verdict.lines, "lines_refused": verdict.refused}
+        whole = verdict.rejects.iloc[0] if verdict.whole and len(verdict.rejects) else None
+        first = {} if whole is None else {"code": whole["code"], "fix": whole["fix"]}
+        totals = [
+            {"currency": currency, "total": decimal_text(total, currency)} for currency, total in verdict.sums.items()
+        ]
+        writer.writerows({**head, **counted, **first, **total} for total in totals or [{}])
+        lines = verdict.rejects[verdict.rejects["line"] > 0] if whole is not None else verdict.rejects
+        table = KINDS[verdict.kind].table if verdict.kind else ""
+        writer.writerows(
+            {**head, "table": table, **{name: row[name] for name in ("line", "column", "code", "fix")}}
+            for row in lines.to_dict("records")
+        )
+    return text.getvalue()

@@ -82,8 +82,10 @@ class Flat(Package):
         )
 
 
-def read_flat(path: Path, layout: Layout, named: Named, *, max_bytes: int) -> Flat:
+def read_flat(path: Path, layout: Layout, named: Named, *, max_bytes: int, by_name: bool = True) -> Flat:
     """The plain file at `path`, which its name says what it is. Raises FileRefused with the code.
+
+    by_name: whether its records are held against what its name says; without it, only against its lines.
 
     The sums are checked by the caller once amounts are typed (`Flat.holds`).
     """
@@ -94,9 +96,10 @@ def read_flat(path: Path, layout: Layout, named: Named, *, max_bytes: int) -> Fl
     if content != ("workbook" if layout.file.format == "xlsx" else "text"):
         raise FileRefused("malformed_csv" if content == "empty" else "wrong_format")
     raw = _READERS[layout.file.format](path, layout, form, max_bytes)
+    told = _Records(layout, form, named if by_name else None, raw.count)
     stated = {
-        **_told_by("header_record", form.header_record, raw.header_record, layout, form, named, raw.count),
-        **_told_by("trailer_record", form.trailer_record, raw.trailer_record, layout, form, named, raw.count),
+        **told.by("header_record", form.header_record, raw.header_record),
+        **told.by("trailer_record", form.trailer_record, raw.trailer_record),
     }
     head, present = _head(form, raw.header)
     kind = KINDS[form.kind]
@@ -296,39 +299,48 @@ def _rejects(found: Sequence[tuple[str, str, np.ndarray, np.ndarray]]) -> pd.Dat
 # -- header and trailer records ----------------------------------------------------------------------------------------
 
 
-def _told_by(
-    code: str,
-    record: Record | None,
-    cells: Sequence[str] | None,
-    layout: Layout,
-    form: KindForm,
-    named: Named,
-    count: int,
-) -> dict[str, str]:
-    """The sums that the record states. Raises FileRefused where it is missing, or tells other things than the file."""
-    if record is None:
-        return {}
-    if cells is None or len([*cells]) < len(record.cells) or any(cells[len(record.cells) :]):
-        raise FileRefused(code)
-    sums = {}
-    for cell, place, text in zip(record.cells, record.places, cells, strict=False):
-        said = text.strip()
-        if place == "rows":
-            if not said.isdecimal() or int(said[:18]) != count:
-                raise FileRefused("rows")
-        elif place.startswith("sum"):
-            sums[place] = said
-        elif not _agrees(layout, form, named, place, said, cell):
+@dataclass(frozen=True)
+class _Records:
+    """What header and trailer records are held against: the number of lines, and the file's name where it is known."""
+
+    layout: Layout
+    form: KindForm
+    named: Named | None
+    count: int
+
+    def by(self, code: str, record: Record | None, cells: Sequence[str] | None) -> dict[str, str]:
+        """The sums that the record states. Raises FileRefused where it is missing, or tells other things."""
+        if record is None:
+            return {}
+        if cells is None or len(cells) < len(record.cells) or any(cells[len(record.cells) :]):
             raise FileRefused(code)
-    return sums
+        sums = {}
+        for cell, place, text in zip(record.cells, record.places, cells, strict=False):
+            said = text.strip()
+            if place == "rows":
+                if _whole(said) != self.count:
+                    raise FileRefused("rows")
+            elif place.startswith("sum"):
+                sums[place] = said
+            elif not self._agrees(place, said, cell.strip()):
+                raise FileRefused(code)
+        return sums
+
+    def _agrees(self, place: str, said: str, cell: str) -> bool:
+        if not place:
+            return said == cell
+        if self.named is None:
+            return True
+        if place == "date":
+            return day_of(self.layout, said) == self.named.day
+        if place == "sequence":
+            return _whole(said) == self.named.sequence
+        return said == word_of(self.form, place, self.named)
 
 
-def _agrees(layout: Layout, form: KindForm, named: Named, place: str, said: str, cell: str) -> bool:
-    if place == "date":
-        return day_of(layout, said) == named.day
-    if place == "sequence":
-        return said.isdecimal() and int(said[:18]) == named.sequence
-    return said == (word_of(form, place, named) if place else cell.strip())
+def _whole(text: str) -> int:
+    """The whole number; -1 where it is none."""
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 19 else -1  # noqa: PLR2004 - digits of 64 bits
 
 
 def word_of(form: KindForm, place: str, named: Named) -> str:

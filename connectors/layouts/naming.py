@@ -100,7 +100,7 @@ class Pattern:
         return not self.lenders or lender in self.lenders.values()
 
     def read(self, name: str, kind: str, agency: str) -> Named | None:
-        """What the name says; None where it is no name of this pattern, or another agency's."""
+        """What the name says; None where it is no name of this pattern, or another agency's (empty: any agency's)."""
         found = re.fullmatch(self._regex(), name)
         if found is None:
             return None
@@ -111,7 +111,7 @@ class Pattern:
             return None
         lender = said.get("lender", self.lender)
         told = Named(self.lenders.get(lender, lender), said.get("agency", agency), kind, day, int(said["sequence"]))
-        if told.agency != agency or (self.lender and "lender" not in said and told.lender != self.lender):
+        if (agency and told.agency != agency) or (self.lender and "lender" not in said and told.lender != self.lender):
             return None
         return told if self.write(told) == name else None
 

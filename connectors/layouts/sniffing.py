@@ -51,9 +51,6 @@ def content_of(path: Path) -> Content:
             return content
     if head.startswith(b"PK"):
         return _in_zip(path)
-    # binary OpenPGP begins with an encrypted session key or marker packet, which no text does
-    if head[0] in {0x84, 0x85, 0xC1} and not head[:64].isascii() and _packet(head):
-        return "sealed_openpgp"
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:32].lower()
     return "html" if start.startswith((b"<!doctype html", b"<html", b"<table")) else "text"
 
@@ -68,8 +65,3 @@ def _in_zip(path: Path) -> Content:
         return "package"
     return "workbook" if "xl/workbook.xml" in names else "archive"
 
-
-def _packet(head: bytes) -> bool:
-    """True where it reads as a public-key encrypted session key of version 3."""
-    sizes = {0x84: 2, 0x85: 3, 0xC1: 2 if head[1] < 192 else 3}  # noqa: PLR2004 - RFC 4880, 4.2.2: longer lengths begin there
-    return len(head) > 4 and head[sizes[head[0]]] in {3, 6}  # noqa: PLR2004 - a length, a version

@@ -61,9 +61,10 @@ def add(
 
 @app.command(name="list")
 def list_(json: Json = False) -> None:  # noqa: ARG001 - read by emit
-    """List every agency with its state, suite, mandate and accounts held."""
+    """List every agency with its state, suite, mandate and accounts held, and what it is certified to until when."""
     from sqlalchemy import func, select
 
+    from infra import certificates
     from infra.store import bulk, exchange
     from infra.wiring import desk
 
@@ -84,7 +85,15 @@ def list_(json: Json = False) -> None:  # noqa: ARG001 - read by emit
             .outerjoin(held, held.c.agency == table.c.agency)
             .order_by(table.c.agency),
         )  # fmt: skip
-    emit(rows, title="Agencies")
+        found = [certificates.standing(connection, desk(), code) for code in rows["agency"]]
+    emit(
+        rows.assign(
+            certificate=[one.state for one in found],
+            certified_to=[one.level for one in found],
+            certified_until=[one.valid_until for one in found],
+        ),
+        title="Agencies",
+    )
 
 
 @app.command()
@@ -261,6 +270,21 @@ def contract(
         raise UsageError(message, fix="name the TOML file with the terms")
     new = onboarding.contract(desk(), code, lender, terms.read_text(), effective_from.date(), share)
     emit({"agency": code, "lender": lender, "effective_from": effective_from.date(), "new": new}, title="Contract")
+
+
+@app.command()
+def layout(
+    code: Code,
+    profile: Annotated[str, typer.Argument(help="A layout by name or as a .toml file; `package` for packages again.")],
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Agree on the layout of the agency's files; what was prepared before keeps its own."""
+    from infra import layouts
+    from infra.wiring import desk
+
+    chosen = layouts.agree(desk(), code, profile)
+    emit({"agency": code, "layout": chosen}, title="Layout")
+    say("next: let the agency run `consign file check --layout` on a file of each kind, before the first real one")
 
 
 @app.command()

@@ -44,6 +44,7 @@ PARTS = (
     Part("collect", "Fetch, verify and take in what the agencies sent.", WORK),
     Part("file", "Check an agency's file, and explain a refusal.", WORK),
     Part("exceptions", "What went amiss in the exchange, who has it, until when.", WORK),
+    Part("layout", "How agencies' plain files look: list, show, check, keep.", WORK),
     Part("recall", "Take accounts back.", WORK),
     Part("instalments", "Instalment plans that agencies proposed.", WORK),
     Part("erase", "Have agencies and ourselves forget, and see that they did.", WORK),
