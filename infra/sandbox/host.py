@@ -123,6 +123,21 @@ class SandboxHost:
             self._process.wait()
             self._process = None
 
+    def change_host_key(self) -> str:
+        """The server comes back under the same address with another host key; returns its public line."""
+        self.__exit__(None, None, None)
+        for name in ("host_key", "host_key.pub"):
+            (self._home / name).unlink()
+        self.__enter__()
+        return self._host_key
+
+    def forget(self, public_key_line: str) -> None:
+        """`public_key_line` opens nothing any more."""
+        blob = public_key_line.split()[1]
+        file = self._home / "authorized_keys"
+        left = [line for line in file.read_text().splitlines() if blob not in line.split()]
+        file.write_text("\n".join([*left, ""]))
+
     def directory(self, agency: str) -> Path:
         """Where the agency's `to_agency` and `from_agency` lie."""
         return self._root / agency

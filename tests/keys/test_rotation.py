@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -24,7 +26,6 @@ DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 SKEW = timedelta(minutes=5)
 VALID_DAYS = 30
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Parties(Protocol):
@@ -252,32 +253,56 @@ def test_a_passphrase_may_take_the_key_file_s_place_and_back(
     assert Keyring.open(ring.path, key_file=tmp_path / "ring" / "another.key").entries() == before
 
 
-@pytest.mark.parametrize("passphrase", ["", "correct horse"], ids=["key file", "passphrase"])
-def test_killed_at_any_moment_it_leaves_a_keyring_that_opens(tmp_path: Path, begun: datetime, passphrase: str) -> None:
-    ring = filled(tmp_path, begun)
-    before, moment, opened = ring.entries(), 0, []
+def dies(at: int, folder: Path, act: Callable[[], object]) -> bool:
+    """Whether the act was killed at its n-th opening, rename or removal below the folder; a child of ours does it."""
+    child = os.fork()
+    if child == 0:
+        passed = 0
+
+        def hook(name: str, given: tuple[object, ...]) -> None:
+            nonlocal passed
+            if name in {"open", "os.rename", "os.remove"} and str(given[0]).startswith(str(folder)):
+                passed += 1
+                if passed == at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        try:
+            act()
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("to", ["key_file", "passphrase"])
+def test_killed_at_any_moment_it_leaves_a_keyring_that_opens(
+    tmp_path: Path, begun: datetime, to: str, cheap: Argon2Cost
+) -> None:
     key_file = tmp_path / "ring" / "root.key"
-    while True:
-        moment += 1
-        done = subprocess.run(
-            [sys.executable, "-P", str(Path(__file__).with_name("rewrapped.py")), str(ring.path), str(key_file),
-             passphrase, str(moment)],
-            cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
-        ways = {"key_file": key_file} if not passphrase else {"key_file": key_file, "passphrase": passphrase}
-        good = []
-        for name, way in ways.items():
+    ring = filled(tmp_path, begun)
+    before = ring.entries()
+
+    def rewrap() -> None:
+        there = Keyring.open(ring.path, key_file=key_file)
+        if to == "passphrase":
+            there.rewrap(passphrase="correct horse", cost=cheap)
+        else:
+            there.rewrap(key_file=key_file)
+
+    def ways() -> list[str]:
+        found = []
+        for name, way in {"key_file": key_file, "passphrase": "correct horse"}.items():
             try:
                 assert Keyring.open(ring.path, **{name: way}).entries() == before  # type: ignore[arg-type] # either way
-                good.append(name)
+                found.append(name)
             except KeyringLocked:
                 continue
-        assert len(good) == 1, f"moment {moment}: {good}"
-        opened += good
-        if done.returncode == 0:
-            break
-        assert done.returncode == -9, done.stderr
-        if good == ["passphrase"]:  # what follows would begin from another keyring
-            break
+        return found
+
+    moment, killed = 0, True
+    while killed and ways() == ["key_file"]:
+        moment += 1
+        killed = dies(moment, tmp_path, rewrap)
+        assert len(ways()) == 1, f"moment {moment}"
     assert moment >= 8
-    assert opened[-1] == ("passphrase" if passphrase else "key_file")
+    assert ways() == [to]
