@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-BENCHMARKS = {"place": (100_000, 1_000_000), "reconcile": (1_000_000,), "intake": (1_000_000,)}
-"""Modules of this folder with `run(rows)`, and the sizes that each is run at."""
+BENCHMARKS = {"place": (100_000, 1_000_000), "reconcile": (1_000_000,), "intake": (1_000_000,), "drops": (500,)}
+"""Modules of this folder with `run(rows)`, and the sizes that each is run at: accounts or lines; drops, megabytes."""
 REQUIRED = ("name", "rows", "cpu_s", "wall_s", "peak_mb", "floor_cpu_s", "ratio")
 
 
@@ -73,6 +73,7 @@ def _table(results: list[dict[str, Any]]) -> str:
             f"{one['floor_cpu_s']:>9.2f}{one['ratio']:>8.1f}"
         )
         lines += [f"    {name:<22}{seconds:>8.2f}" for name, seconds in one.get("stages", {}).items()]
+        lines += [f"    {line}" for line in one.get("text", "").splitlines()]
     return "\n".join(lines)
 
 
