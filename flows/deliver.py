@@ -11,7 +11,10 @@ from infra.wiring import desk
 
 @verb(schedule=Schedule("*/10 * * * *"))
 def deliver(agency: str | None = None) -> Exchanged:
-    """Seal and deliver everything that waits for the agency (or for every agency); safe to run again."""
+    """Seal and deliver everything that waits for the agency (or for every agency); safe to run again.
+
+    An agency that is named is tried though its server has not answered of late.
+    """
     at = desk()
     outbox.sweep(at)
     outbox.let_go(at)
@@ -19,4 +22,4 @@ def deliver(agency: str | None = None) -> Exchanged:
         agencies = (
             [exchange.agency(connection, agency).agency] if agency else exchange.agencies_with_pending(connection)
         )
-    return each(send, agencies)
+    return each(send, agencies, 0.0, agency is not None)

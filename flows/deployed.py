@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any, Final, TypeVar, cast
 
 from flows import serving
@@ -142,11 +143,16 @@ def _flow_of(verb: Verb[..., Any]) -> Flow[..., None]:
         body,
         name=verb.name,
         flow_run_name=verb.name + named,
-        task_runner=ThreadPoolTaskRunner(max_workers=max(1, desk().settings.agencies_at_once)),  # type: ignore[arg-type]
+        task_runner=ThreadPoolTaskRunner(max_workers=_widest()),  # type: ignore[arg-type]
         persist_result=False,
         validate_parameters=False,  # its complaint would quote the value; `check` names the parameter
         log_prints=False,
     )
+
+
+def _widest() -> int:
+    at = desk().settings
+    return max(at.agencies_at_once, at.connections_at_once)
 
 
 class Tasks:
@@ -158,11 +164,12 @@ class Tasks:
     def map(self, step: Step[Any, R], items: list[Any], rest: tuple[Any, ...]) -> list[R]:
         """The step's results in the items' order; every item runs, then the first failure is raised."""
         outcomes = [Outcome() for _ in items]
+        turns = BoundedSemaphore(step.width())  # the flow's pool is as wide as its widest step
 
         def piece(position: int) -> None:
             outcome = outcomes[position]
             try:
-                with conducted(None):  # a step inside a step stays on its thread: the pool could wait for itself
+                with turns, conducted(None):  # a step inside a step stays on its thread: the pool could wait for itself
                     outcome.result = step(items[position], *rest)
                 outcome.ended = True
             except Exception as error:  # noqa: BLE001 - as above

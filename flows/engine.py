@@ -93,9 +93,10 @@ _watcher: ContextVar[Watcher | None] = ContextVar("consign_watcher", default=Non
 class Step(Generic[P, R]):
     """One coarse piece of a verb: called alone, or mapped over agencies, files or shards."""
 
-    def __init__(self, body: Callable[P, R], retries: Retries) -> None:
+    def __init__(self, body: Callable[P, R], retries: Retries, *, waits: bool = False) -> None:
         self.body = body
         self.retries = retries
+        self.waits = waits
         update_wrapper(self, body)
         self.name = body.__name__
 
@@ -106,7 +107,7 @@ class Step(Generic[P, R]):
         return _again(self.name, self.retries, partial(self.body, *args, **kwargs))
 
     def map(self, items: Iterable[Any], *rest: Any) -> list[R]:
-        """Run it once per item, `agencies_at_once` at a time; results in the items' order.
+        """Run it once per item, as many at a time as `width` says; results in the items' order.
 
         Every item runs even when another fails; then the first failure is raised.
         """
@@ -114,11 +115,16 @@ class Step(Generic[P, R]):
         conductor = _conductor.get()
         if conductor is not None and work:
             return conductor.map(self, work, rest)
-        with ThreadPoolExecutor(max_workers=max(1, desk().settings.agencies_at_once)) as pool:
+        with ThreadPoolExecutor(max_workers=self.width()) as pool:
             # each item in a copy of this context: what is current here (conductor, watcher, log keys) is current there
             futures = [pool.submit(copy_context().run, partial(self, item, *rest)) for item in work]
             watch(self.name, futures)
         return [future.result() for future in futures]
+
+    def width(self) -> int:
+        """How many of it run at once: `connections_at_once` of those that wait for servers, else `agencies_at_once`."""
+        at = desk().settings
+        return max(at.agencies_at_once, at.connections_at_once) if self.waits else at.agencies_at_once
 
 
 class Verb(Generic[P, R]):
@@ -139,16 +145,25 @@ class Verb(Generic[P, R]):
 def step(body: Callable[P, R], /) -> Step[P, R]: ...
 @overload
 def step(
-    *, retries: int = 0, backoff: float = 2.0, longest: float = 60.0
+    *, retries: int = 0, backoff: float = 2.0, longest: float = 60.0, waits: bool = False
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 def step(
-    body: Callable[P, R] | None = None, /, *, retries: int = 0, backoff: float = 2.0, longest: float = 60.0
+    body: Callable[P, R] | None = None,
+    /,
+    *,
+    retries: int = 0,
+    backoff: float = 2.0,
+    longest: float = 60.0,
+    waits: bool = False,
 ) -> Step[P, R] | Callable[[Callable[P, R]], Step[P, R]]:
-    """Make a function a step: `@step`, or `@step(retries=3)` where trying again does no harm and may mend it."""
+    """Make a function a step: `@step`, or `@step(retries=3)` where trying again does no harm and may mend it.
+
+    waits: it waits for somebody else's server most of its time, so that many of it may run at once.
+    """
     policy = Retries(retries + 1, backoff, longest)
     if body is not None:
-        return Step(body, policy)
-    return lambda body: Step(body, policy)
+        return Step(body, policy, waits=waits)
+    return lambda body: Step(body, policy, waits=waits)
 
 
 @overload

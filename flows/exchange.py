@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from flows.engine import Step, step
-from infra import certification, inbound, outbox
+from infra import breaker, certification, inbound, outbox
 from infra.store import exchange
 from infra.wiring import desk
 from infra.workers import AgencyBusy
@@ -39,6 +39,8 @@ class Exchanged:
     """names in a drop that were left where they are: links, hostile names, files too large"""
     busy: int = 0
     """agencies that another worker was at: it does what there is to do"""
+    waiting: int = 0
+    """agencies whose server has not answered of late; it is asked again by itself (infra/breaker.py)"""
 
 
 class AgenciesFailed(ConsignError):
@@ -81,21 +83,21 @@ class Tally:
                 self.done[agency] = did or {}
 
 
-@step
-def send(agency: str, tally: Tally | None = None, wait_seconds: float = 0.0) -> dict[str, int]:
-    """Everything that waits for the agency is sealed and delivered."""
-    return _counted(agency, tally, lambda: _sent(agency, wait_seconds))
+@step(waits=True)
+def send(agency: str, tally: Tally | None = None, wait_seconds: float = 0.0, insist: bool = False) -> dict[str, int]:
+    """Everything that waits for the agency is sealed and delivered; with `insist` even where its circuit is open."""
+    return _counted(agency, tally, lambda: _sent(agency, wait_seconds), insist=insist)
 
 
-@step
-def take_in(agency: str, tally: Tally | None = None) -> dict[str, int]:
+@step(waits=True)
+def take_in(agency: str, tally: Tally | None = None, insist: bool = False) -> dict[str, int]:
     """Everything that the agency left is accepted or refused, and the receipts are on their way."""
-    return _counted(agency, tally, lambda: _taken_in(agency))
+    return _counted(agency, tally, lambda: _taken_in(agency), insist=insist)
 
 
-def _counted(agency: str, tally: Tally | None, act: Callable[[], dict[str, int]]) -> dict[str, int]:
+def _counted(agency: str, tally: Tally | None, act: Callable[[], dict[str, int]], *, insist: bool) -> dict[str, int]:
     try:
-        did = act()
+        did = act() if breaker.admitted(desk(), agency, insist=insist) else {"waiting": 1}
     except ConsignError as error:
         if tally is not None:
             tally.add(agency, None, error)
@@ -131,11 +133,13 @@ def _taken_in(agency: str) -> dict[str, int]:
 
 
 def each(over: Step[..., dict[str, int]], agencies: Sequence[str], *more: Any) -> Exchanged:
-    """Every agency has its turn; the sum of what was done.
+    """Every agency has its turn, those whose server failed of late in the end; the sum of what was done.
 
     Raises AgenciesFailed where some agencies failed, and the error itself where one alone was to be served.
     """
     tally = Tally()
+    with desk().database.read() as connection:
+        agencies = breaker.healthy_first(connection, agencies)
     try:
         over.map(agencies, tally, *more)
     except ConsignError as error:

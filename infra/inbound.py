@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -24,7 +25,7 @@ from connectors.layouts.judging import head_rejects, in_their_words, judged, sum
 from connectors.layouts.naming import Told, read_name
 from connectors.layouts.package import Package, PackageRefused, read_package
 from infra import acceptance, audit, exceptions, sequence, workers
-from infra.outbox import reached, record_delivered, scratch, suffix_of
+from infra.outbox import reached, record_delivered, round_limits, scratch, suffix_of
 from infra.store import bulk, exchange, layouts
 from keys.errors import OpenRefused
 from keys.reidentify import Reidentifier
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from connectors.drops import Claimed, Drop, Fetched, Ignored
+    from connectors.drops import Claimed, Drop, Entry, Fetched, Ignored
     from connectors.layouts.profiles import Layout
     from infra.wiring import Desk
 
@@ -95,13 +96,21 @@ def collect(desk: Desk, agency: str, mine: Callable[[str], bool] = lambda _: Tru
                 round_.take(claimed)
         seen = drop.look(sidecar_suffix=sidecar)
         entries = [one for one in seen.entries if mine(one.name)]
-        for entry in sorted(entries, key=lambda entry: _order(entry.name, agency, layout)):
+        entries.sort(key=lambda entry: _order(entry.name, agency, layout))
+        for entry in _of_this_round(desk, row, entries):
             with suppress(TakenByAnother):
                 round_.take(drop.claim(entry))
         _note_ignored(desk, row, [one for one in seen.ignored if mine(one.name)])
     if round_.faults:
         raise round_.faults[0]
     return replace(round_.total, ignored=len(seen.ignored))
+
+
+def _of_this_round(desk: Desk, agency: Row[Any], entries: list[Entry]) -> list[Entry]:
+    """The first of them, as many and as large as one round may take; one at least."""
+    most_files, most_bytes = round_limits(desk, agency)
+    before = accumulate((entry.size for entry in entries), initial=0)
+    return [entry for entry, so_far in zip(entries[:most_files], before, strict=False) if so_far < most_bytes]
 
 
 @dataclass
@@ -316,10 +325,11 @@ def judge(desk: Desk, agency: Row[Any], file_id: int) -> Collected:
     case = _case(desk, agency, row)
     try:
         _check_name(case)
-        with scratch(desk) as folder:
-            package, signer = _opened(case, desk.folder("inbox") / row.stored_path, folder / "package.zip")
-        _note_opened(case, row, package, signer)
-        return _accept(case, package)
+        with workers.at_work(desk):
+            with scratch(desk) as folder:
+                package, signer = _opened(case, desk.folder("inbox") / row.stored_path, folder / "package.zip")
+            _note_opened(case, row, package, signer)
+            return _accept(case, package)
     except Refusal as refusal:
         return _refuse(case, refusal.code)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
-from infra import audit, certificates, hostkeys
+from infra import audit, breaker, certificates, hostkeys
 from infra.store import bulk, exchange
 from keys.sealing import suite_named
 from models.contract import Contract
@@ -88,6 +88,7 @@ def set_drop(desk: Desk, code: str, drop: Mapping[str, Any]) -> None:
             .values(drop=json.dumps(dict(drop), sort_keys=True))
         )
         hostkeys.replace_all(connection, desk, code, host_keys)
+        breaker.begin_anew(connection, desk, code, "circuit.reset", "the agency is reached otherwise now")
         audit.record(connection, desk.actor, "agency.drop", code, {"kind": str(drop["kind"])}, desk.now())
 
 

@@ -24,7 +24,7 @@ from connectors.drops.patience import attempts
 from connectors.layouts.naming import Named
 from connectors.layouts.package import PackageWriter
 from connectors.layouts.writing import FlatWriter
-from infra import audit, credentials, hostkeys, workers
+from infra import audit, breaker, credentials, hostkeys, workers
 from infra.packages import Composing, Contents, contents_of
 from infra.store import bulk, exchange, layouts
 from keys.files import remove_leftovers
@@ -99,9 +99,23 @@ def drop_settings(desk: Desk, agency: Row[Any], only: Entry | None = None) -> Sf
 @contextmanager
 def reached(desk: Desk, agency: Row[Any]) -> Iterator[Drop]:
     """The agency's drop, open for the block; how we came in is noted. Raises what `drop_settings` and drops raise."""
-    with open_drop(drop_settings(desk, agency)) as drop:
+    with ExitStack() as stack:
+        if _limit(desk, agency, "connections_per_agency") == 1:
+            stack.enter_context(workers.alone(desk, "connect", agency.agency, desk.settings.busy_wait))
+        stack.enter_context(breaker.observed(desk, agency.agency))
+        drop = stack.enter_context(open_drop(drop_settings(desk, agency)))
         credentials.came_in(desk, agency.agency, drop.login)
         yield drop
+
+
+def round_limits(desk: Desk, agency: Row[Any]) -> tuple[int, int]:
+    """How many files and how many bytes one round moves at most, as the agency's drop says, else the settings."""
+    return _limit(desk, agency, "files_per_round"), _limit(desk, agency, "bytes_per_round")
+
+
+def _limit(desk: Desk, agency: Row[Any], name: str) -> int:
+    stated = json.loads(agency.drop).get(name)
+    return int(stated) if isinstance(stated, int) and stated > 0 else int(getattr(desk.settings, name))
 
 
 @contextmanager
@@ -173,9 +187,13 @@ def _waiting(desk: Desk, agency: str) -> list[int]:
 def _send_all(desk: Desk, agency: Row[Any], held: Held, waiting: list[int]) -> Sent:
     total = Sent(agency.agency)
     stuck: dict[tuple[str, str], ConsignError] = {}
+    most_files, most_bytes = round_limits(desk, agency)
+    sent_bytes = 0
     with ExitStack() as stack:
         drop: Drop | None = None
         for transmission_id in waiting:
+            if total.delivered + total.presumed >= most_files or sent_bytes >= most_bytes:
+                break  # the next round goes on where this one ends
             with desk.database.read() as connection:
                 row = exchange.transmission(connection, transmission_id)
             if (row.lender, row.kind) in stuck:  # the numbers of a line leave in their order
@@ -197,6 +215,7 @@ def _send_all(desk: Desk, agency: Row[Any], held: Held, waiting: list[int]) -> S
                 total.presumed + (state == "presumed"),
                 total.rows + row.rows,
             )
+            sent_bytes += row.sealed_size or 0
     for first in stuck.values():
         raise first
     return total
@@ -220,7 +239,7 @@ def seal(desk: Desk, agency: Row[Any], transmission_id: int) -> bool:
     What was sealed under a key that counts no more is sealed anew, as long as nothing of it can have been published:
     the agency would refuse it, or somebody else could read it.
     """
-    with desk.database.read() as connection:
+    with workers.at_work(desk), desk.database.read() as connection:
         row = exchange.transmission(connection, transmission_id)
         unfit = _unfit(desk, connection, row) if row.state == "sealed" and row.intent_at is None else None
         if row.state != "prepared" and unfit is None:

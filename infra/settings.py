@@ -38,7 +38,22 @@ class Settings(BaseSettings):
     prefect_api_url: str = Field(default="", description="a running server; empty: one is started for the command")
     actor: str = Field(default="", description="who acts; default the login name")
     shard_rows: int = Field(default=100_000, ge=1, description="accounts held in memory at once")
-    agencies_at_once: int = Field(default=4, ge=1, description="how many agencies are served in parallel")
+    agencies_at_once: int = Field(default=4, ge=1, description="agencies whose files are sealed or judged in parallel")
+    connections_at_once: int = Field(
+        default=32, ge=1, description="agencies connected to in parallel; their servers may be slow, or dead"
+    )
+    connections_per_agency: int = Field(
+        default=2, ge=1, le=2, description="1: sending to an agency and collecting from it take turns"
+    )
+    files_per_round: int = Field(default=5_000, ge=1, description="files that one round takes, or sends")
+    bytes_per_round: int = Field(
+        default=16 << 30, ge=1, description="bytes that one round takes from an agency, or sends; a file at least"
+    )
+    breaker_failures: int = Field(
+        default=3, ge=1, description="failures to connect in a row until an agency's server is left in peace"
+    )
+    breaker_first_pause: float = Field(default=60.0, gt=0, description="seconds until it is tried again; then doubled")
+    breaker_longest_pause: float = Field(default=1_800.0, gt=0, description="the longest of those pauses, seconds")
     connect_timeout: float = Field(default=20.0, gt=0, description="seconds to connect, greet and log in")
     stall_timeout: float = Field(default=60.0, gt=0, description="seconds without a byte before a transfer ends")
     delivery_attempts: int = Field(default=4, ge=1, description="tries of one delivery, with growing pauses")

@@ -14,6 +14,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,18 @@ def alone(desk: Desk, act: str, agency: str, wait_seconds: float = 0.0) -> Itera
         renewing.join()
         with desk.database.write() as connection:
             exchange.release_lease(connection, held.name, held.owner)
+
+
+@contextmanager
+def at_work(desk: Desk) -> Iterator[None]:
+    """In the block files are sealed or judged: for `agencies_at_once` in this process, whoever else it waits for."""
+    with _turns(desk.settings.agencies_at_once):
+        yield
+
+
+@cache
+def _turns(number: int) -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(number)
 
 
 def _await(desk: Desk, held: Held, wait_seconds: float) -> None:

@@ -61,6 +61,11 @@ EXCEPTION = _life(
     taken="open resolved",
     resolved="",
 )
+CIRCUIT = _life(
+    closed="open",
+    open="half_open closed",
+    half_open="closed open",
+)
 
 
 class IllegalMove(RefusedByPolicy):

@@ -64,7 +64,7 @@ def list_(json: Json = False) -> None:  # noqa: ARG001 - read by emit
     """List every agency with its state, suite, mandate and accounts held, and what it is certified to until when."""
     from sqlalchemy import func, select
 
-    from infra import certificates
+    from infra import breaker, certificates
     from infra.store import bulk, exchange
     from infra.wiring import desk
 
@@ -86,14 +86,41 @@ def list_(json: Json = False) -> None:  # noqa: ARG001 - read by emit
             .order_by(table.c.agency),
         )  # fmt: skip
         found = [certificates.standing(connection, desk(), code) for code in rows["agency"]]
+        servers = breaker.circuits(connection).set_index("agency")["state"]
     emit(
         rows.assign(
             certificate=[one.state for one in found],
             certified_to=[one.level for one in found],
             certified_until=[one.valid_until for one in found],
+            circuit=rows["agency"].map(servers),
         ),
         title="Agencies",
     )
+
+
+@app.command()
+def circuit(
+    code: Annotated[str | None, typer.Argument(help="Only this agency; default all.")] = None,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Close it: the server is asked at the next run.", show_default=False)
+    ] = False,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Show which servers are left in peace because they do not answer, and until when; close one."""
+    from infra import breaker
+    from infra.store import exchange
+    from infra.wiring import desk
+
+    with desk().database.read() as connection:
+        if code is not None:
+            exchange.agency(connection, code)
+    if reset:
+        if code is None:
+            message = "--reset needs an agency"
+            raise UsageError(message, fix="name the one whose server is to be asked again")
+        breaker.reset(desk(), code)
+    with desk().database.read() as connection:
+        emit(breaker.circuits(connection, code), title="Circuits")
 
 
 @app.command()

@@ -222,6 +222,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("certification_id", "step"),
     )
     op.create_table(
+        "circuit",
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("pauses", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("agency"),
+    )
+    op.create_table(
         "client_key_use",
         sa.Column("use_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("agency", sa.String(), nullable=False),
@@ -957,6 +968,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_complaint_placement_id"), table_name="complaint")
     op.drop_table("complaint")
     op.drop_table("client_key_use")
+    op.drop_table("circuit")
     op.drop_table("certification_step")
     op.drop_index(op.f("ix_certification_agency"), table_name="certification")
     op.drop_table("certification")
