@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import update
@@ -29,9 +30,11 @@ def find(desk: Desk, spec: str) -> Layout:
     if spec.endswith(".toml"):
         return load_layout(spec)
     name, version = spelled(spec)
-    with desk.database.read() as connection:
-        own = store.find(connection, name, version)
-        known = {*shipped_layouts(), *store.kept(connection)["name"]}
+    own, known = None, set(shipped_layouts())
+    if _has_store(desk):
+        with desk.database.read() as connection:
+            own = store.find(connection, name, version)
+            known |= set(store.kept(connection)["name"])
     if own is not None and (version is not None or name not in shipped_layouts()):
         return own
     if name in shipped_layouts():
@@ -43,6 +46,11 @@ def find(desk: Desk, spec: str) -> Layout:
     raise LayoutUnknown(f"there is no layout {spec!r}{near(name, known)}", fix="`consign layout list` names them all")
 
 
+def _has_store(desk: Desk) -> bool:
+    """Whether there is a store to ask: the shipped layouts can be looked at without one."""
+    return not desk.database.is_sqlite or Path(desk.database.url.database or "").is_file()
+
+
 def of_agency(desk: Desk, code: str) -> Layout | None:
     """The layout of the agency's plain files; None where it exchanges packages. Raises UsageError for no agency."""
     with desk.database.read() as connection:
@@ -51,9 +59,12 @@ def of_agency(desk: Desk, code: str) -> Layout | None:
 
 def known(desk: Desk) -> list[dict[str, Any]]:
     """Every layout, shipped or kept: reference, what it is, how many kinds, which agencies use it."""
-    with desk.database.read() as connection:
-        rows, users = store.kept(connection), store.users(connection)
-        kept = [store.find(connection, str(row.name), int(row.version)) for row in rows.itertuples()]
+    kept: list[Layout | None] = []
+    users: dict[str, list[str]] = {}
+    if _has_store(desk):
+        with desk.database.read() as connection:
+            rows, users = store.kept(connection), store.users(connection)
+            kept = [store.find(connection, str(row.name), int(row.version)) for row in rows.itertuples()]
     found = {layout.recorded: (layout, "kept") for layout in kept if layout is not None}
     found = {(one := load_layout(name)).recorded: (one, "shipped") for name in shipped_layouts()} | {
         reference: (layout, "shipped and kept" if layout.name in shipped_layouts() else origin)
@@ -151,7 +162,8 @@ def columns_told(layout: Layout, kind: str) -> list[dict[str, Any]]:
         if column is not None and column.sign is not None:
             words = f"{column.sign.negative} below zero, {column.sign.positive} above"
         rows.append({
-            "column": name, "field": "" if column is None else column.field, "type": "" if field is None else field.type,
+            "column": name, "field": "" if column is None else column.field,
+            "type": "" if field is None else field.type,
             "required": field is not None and field.required,
             **({"start": place.start, "length": place.length} if place else {}),
             "words": form.constants.get(name, words), "about": "" if field is None else field.about,

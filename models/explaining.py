@@ -1,4 +1,4 @@
-"""What each code of a receipt means, with an example, in English and 中文; what to do in English is models.checking.CODES.
+"""What each code of a receipt means, with an example, in English and 中文; the fix in English is in CODES.
 
 `consign file explain`, the agency guide and its Chinese half are made from this table. Examples are made up.
 """
@@ -386,7 +386,7 @@ _ENVELOPE: Mapping[str, Explained] = {
         "按约定格式保存；旧 .xls 或加密的工作簿另存为不加密的 .xlsx。",
     ),
     "missing_sheet": _file(
-        "The workbook has no sheet of the agreed name.", "`Sheet1` where `还款明细` is agreed", "工作簿中没有约定的工作表。",
+        "The workbook has no sheet of the agreed name.", "`Sheet1`, not `还款明细`", "工作簿中没有约定的工作表。",
         "按约定命名工作表。",
     ),
     "header_record": _file(
@@ -398,7 +398,7 @@ _ENVELOPE: Mapping[str, Explained] = {
         "a file that ends with a payment", "尾记录缺失，或与文件名不符，文件可能被截断。", "核对尾记录后完整发送。",
     ),
     "too_large": _file(
-        "The file, or what it unpacks to, is larger than allowed.", "a ZIP of zeros", "文件（或解压后）超过允许的大小。",
+        "The file is larger than allowed, or unpacks to more.", "a ZIP of zeros", "文件（或解压后）超过允许的大小。",
         "拆分文件。",
     ),
     "not_as_declared": _file(
