@@ -18,7 +18,7 @@ from flows.engine import Step, step
 from infra import breaker, certification, inbound, outbox
 from infra.store import exchange
 from infra.wiring import desk
-from infra.workers import AgencyBusy
+from infra.workers import AgencyBusy, LeaseLost
 from models.errors import ConsignError
 
 
@@ -110,7 +110,7 @@ def _counted(agency: str, tally: Tally | None, act: Callable[[], dict[str, int]]
 def _sent(agency: str, wait_seconds: float) -> dict[str, int]:
     try:
         sent = outbox.send(desk(), agency, wait_seconds)
-    except AgencyBusy:
+    except (AgencyBusy, LeaseLost):
         return {"busy": 1}
     return {"sealed": sent.sealed, "delivered": sent.delivered, "presumed": sent.presumed, "rows_sent": sent.rows}
 
@@ -119,7 +119,7 @@ def _taken_in(agency: str) -> dict[str, int]:
     try:
         taken = inbound.collect(desk(), agency, certification.not_of_a_run(desk(), agency))
         certification.go_on(desk(), agency)
-    except AgencyBusy:
+    except (AgencyBusy, LeaseLost):
         return {"busy": 1}
     return {
         "accepted": taken.accepted,

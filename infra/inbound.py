@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from connectors.layouts.profiles import Layout
     from infra.wiring import Desk
 
+ARRIVING = "arriving-"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 IGNORED_ANSWERED = 20
 """names in a drop that are no files for us: so many have a receipt of their own, however many there are"""
@@ -86,9 +88,7 @@ def collect(desk: Desk, agency: str, mine: Callable[[str], bool] = lambda _: Tru
         layout = layouts.recorded(connection, row.layout)
     sidecar = ".sig" if row.suite == "age" else None
     with workers.alone(desk, "collect", agency), reached(desk, row) as drop:
-        round_ = _Round(desk, row, drop, Collected(agency))
-        for path in _arriving(desk, row).parent.glob("arriving*"):
-            path.unlink(missing_ok=True)
+        round_ = _Round(desk, row, drop, Collected(agency), _arriving(desk, row))
         for file_id in _unfinished(desk, agency):
             round_.finish(file_id)
         for claimed in drop.claimed(sidecar):
@@ -121,19 +121,20 @@ class _Round:
     agency: Row[Any]
     drop: Drop
     total: Collected
+    arriving: Path
     faults: list[Exception] = field(default_factory=list)
 
     def take(self, claimed: Claimed) -> None:
         """Fetch, record, judge, archive."""
         try:
-            fetched = self.drop.fetch(claimed, _arriving(self.desk, self.agency))
+            fetched = self.drop.fetch(claimed, self.arriving)
         except (NotAsDeclared, TooLarge) as error:
             code = "too_large" if isinstance(error, TooLarge) else "not_as_declared"
             _refuse_unread(self.desk, self.agency, claimed.name, claimed.held_as, claimed.size, code)
             self.drop.archive(claimed, "refused")
             self._add(Collected(self.agency.agency, refused=1))
             return
-        file_id, state = _recorded(self.desk, self.agency, claimed, fetched)
+        file_id, state = _recorded(self.desk, self.agency, claimed, fetched, self.arriving)
         if state in {"accepted", "refused"}:
             self.drop.archive(claimed, "duplicate")
             self._add(Collected(self.agency.agency, duplicates=1))
@@ -158,11 +159,18 @@ class _Round:
 
 
 def _arriving(desk: Desk, agency: Row[Any]) -> Path:
-    """Where a file is fetched to before it has its hash for a name; one collector per agency at a time."""
-    folder = desk.folder("inbox") / agency.agency
+    """Where a file is fetched to before it has its hash for a name; what dead collectors left there is gone.
+
+    It bears its worker's name: one whose lease ran out while its machine slept may wake up and fetch on.
+    """
+    folder: Path = desk.folder("inbox") / agency.agency
     folder.mkdir(mode=0o700, exist_ok=True)
-    arriving: Path = folder / "arriving"
-    return arriving
+    for path in folder.glob(f"{ARRIVING}*"):
+        with suppress(FileNotFoundError):  # another worker tidies up too
+            age = time.time() - path.stat().st_mtime
+            if workers.is_dead(path.name.removeprefix(ARRIVING)) or age >= desk.settings.abandoned_seconds:
+                path.unlink()
+    return folder / f"{ARRIVING}{workers.new_owner()}"
 
 
 def _refuse_unread(desk: Desk, agency: Row[Any], name: str, identity: str, size: int, code: str) -> bool:
@@ -237,10 +245,10 @@ def _unfinished(desk: Desk, agency: str) -> list[int]:
         return exchange.unfinished_inbound(connection, agency)
 
 
-def _recorded(desk: Desk, agency: Row[Any], claimed: Claimed, fetched: Fetched) -> tuple[int, str]:
+def _recorded(desk: Desk, agency: Row[Any], claimed: Claimed, fetched: Fetched, arriving: Path) -> tuple[int, str]:
     """The fetched file is a row, once per content; its id and state."""
-    arriving = _arriving(desk, agency)
     with desk.database.write() as connection:
+        exchange.take_turn(connection)
         known = exchange.inbound_by_hash(connection, agency.agency, fetched.sha256)
         if known is None:
             stored = _keep(arriving, fetched)

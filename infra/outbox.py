@@ -27,7 +27,7 @@ from connectors.layouts.writing import FlatWriter
 from infra import audit, breaker, credentials, hostkeys, workers
 from infra.packages import Composing, Contents, contents_of
 from infra.store import bulk, exchange, layouts
-from keys.files import remove_leftovers
+from keys.files import flush, remove_leftovers
 from keys.keyring import ssh_private
 from keys.sealing import seal_for, suite_named
 from models.errors import ConfigurationError, ConsignError, RemoteError
@@ -228,7 +228,8 @@ class Packed:
     contents: Contents
     written: Written
     by: SealedBy
-    target: Path
+    sealed: Path
+    """where it lies until it is recorded"""
     previous: str | None
     head: dict[str, str] | None
 
@@ -239,18 +240,32 @@ def seal(desk: Desk, agency: Row[Any], transmission_id: int) -> bool:
     What was sealed under a key that counts no more is sealed anew, as long as nothing of it can have been published:
     the agency would refuse it, or somebody else could read it.
     """
-    with workers.at_work(desk), desk.database.read() as connection:
-        row = exchange.transmission(connection, transmission_id)
-        unfit = _unfit(desk, connection, row) if row.state == "sealed" and row.intent_at is None else None
-        if row.state != "prepared" and unfit is None:
-            return False
-        packed = _pack(desk, connection, agency, row)
-    with desk.database.write() as connection:
-        if unfit is not None:
-            exchange.unseal(connection, transmission_id)
-            audit.record(connection, desk.actor, "transmission.unsealed", row.name, {"reason": unfit}, desk.now())
-        _record_sealed(connection, desk, row, packed)
+    with scratch(desk) as folder:
+        with workers.at_work(desk), desk.database.read() as connection:
+            row = exchange.transmission(connection, transmission_id)
+            unfit = _unfit(desk, connection, row) if row.state == "sealed" and row.intent_at is None else None
+            if row.state != "prepared" and unfit is None:
+                return False
+            packed = _pack(desk, connection, agency, row, folder)
+        with desk.database.write() as connection:
+            here = exchange.transmission_to_move(connection, transmission_id)
+            if (here.state, here.sealed_sha256, here.intent_at) != (row.state, row.sealed_sha256, row.intent_at):
+                return False  # another worker has sealed it meanwhile: the bytes that are recorded are those kept
+            if unfit is not None:
+                exchange.unseal(connection, transmission_id)
+                audit.record(connection, desk.actor, "transmission.unsealed", row.name, {"reason": unfit}, desk.now())
+            _record_sealed(connection, desk, row, packed)
+            _keep_sealed(desk, row, packed)
     return True
+
+
+def _keep_sealed(desk: Desk, row: Row[Any], packed: Packed) -> None:
+    """The sealed bytes lie in the outbox, for good; within the transaction that records them."""
+    target = desk.folder("outbox") / row.agency / row.name
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    for made in packed.by.files:
+        made.replace(target.with_name(made.name))
+    flush(target.parent)
 
 
 def _unfit(desk: Desk, connection: Connection, row: Row[Any]) -> str | None:
@@ -269,8 +284,8 @@ def _unfit(desk: Desk, connection: Connection, row: Row[Any]) -> str | None:
     return None if exchange.previous_sha256(connection, row) == row.previous_sha256 else "previous"
 
 
-def _pack(desk: Desk, connection: Connection, agency: Row[Any], row: Row[Any]) -> Packed:
-    """The package written shard by shard and sealed into the outbox; the plaintext is gone again."""
+def _pack(desk: Desk, connection: Connection, agency: Row[Any], row: Row[Any], folder: Path) -> Packed:
+    """The package written shard by shard and sealed into the folder; the plaintext is gone again."""
     layout = layouts.recorded(connection, row.layout)
     head = audit.signed_head(connection) if layout is None else None  # a plain file has no manifest to carry it away
     # the setting bounds what is in memory at once, and so many agencies may be sealed for at once
@@ -279,30 +294,29 @@ def _pack(desk: Desk, connection: Connection, agency: Row[Any], row: Row[Any]) -
     previous = exchange.previous_sha256(connection, row) if layout is None else None
     if layout is not None:
         contents = _without(contents, layout.kinds[row.kind].left_out)
-    target = desk.folder("outbox") / agency.agency / row.name
-    target.parent.mkdir(mode=0o700, exist_ok=True)
-    with scratch(desk) as folder:
-        plain = folder / "package.zip"
-        control = _control(row.kind, contents)
-        writer: PackageWriter | FlatWriter
-        if layout is None:
-            manifest = {"previous": previous, "audit": head, **_manifest(row, contents)}
-            stem = row.name.removesuffix(suffix_of(agency.suite)).removesuffix(".zip")
-            writer = PackageWriter(plain, stem, KINDS[row.kind].table, contents.fields, manifest, control)
-        else:
-            named = Named(row.lender, row.agency, row.kind, row.prepared_on, row.sequence)
-            writer = FlatWriter(plain, layout, named, contents.fields, control)
-        with writer:
-            for frame in contents.frames:
-                writer.write(frame)
-        written = writer.written
-        assert written is not None  # noqa: S101 - the block above has ended without an error
-        told = json.loads(row.spec)
-        by = seal_for(
-            desk.keyring, agency.agency, agency.suite, plain, target, desk.now(),
-            lender=told.get("lender", row.lender), announces=told.get("announces", ""),
-        )  # fmt: skip
-    return Packed(contents, written, by, target, previous, head)
+    sealed = folder / row.name
+    plain = folder / "package.zip"
+    control = _control(row.kind, contents)
+    writer: PackageWriter | FlatWriter
+    if layout is None:
+        manifest = {"previous": previous, "audit": head, **_manifest(row, contents)}
+        stem = row.name.removesuffix(suffix_of(agency.suite)).removesuffix(".zip")
+        writer = PackageWriter(plain, stem, KINDS[row.kind].table, contents.fields, manifest, control)
+    else:
+        named = Named(row.lender, row.agency, row.kind, row.prepared_on, row.sequence)
+        writer = FlatWriter(plain, layout, named, contents.fields, control)
+    with writer:
+        for frame in contents.frames:
+            writer.write(frame)
+    written = writer.written
+    assert written is not None  # noqa: S101 - the block above has ended without an error
+    told = json.loads(row.spec)
+    by = seal_for(
+        desk.keyring, agency.agency, agency.suite, plain, sealed, desk.now(),
+        lender=told.get("lender", row.lender), announces=told.get("announces", ""),
+    )  # fmt: skip
+    plain.unlink()
+    return Packed(contents, written, by, sealed, previous, head)
 
 
 def _manifest(row: Row[Any], contents: Contents) -> dict[str, Any]:
@@ -348,8 +362,8 @@ def _record_sealed(connection: Connection, desk: Desk, row: Row[Any], packed: Pa
         policy_version=packed.contents.policy_version,
         key_ids=json.dumps({"signer": signer, "recipient": recipient}),
         package_sha256=packed.written.sha256,
-        sealed_sha256=_sha256(packed.target),
-        sealed_size=packed.target.stat().st_size,
+        sealed_sha256=_sha256(packed.sealed),
+        sealed_size=packed.sealed.stat().st_size,
         sealed_path=f"{row.agency}/{row.name}",
         previous_sha256=packed.previous,
         audit_head=packed.head["head"] if packed.head else None,
@@ -390,19 +404,25 @@ def deliver(desk: Desk, drop: Drop, transmission_id: int, held: Held | None = No
         exchange.note(connection, transmission_id, attempts=row.attempts + 1)
     sidecars = {side.name.removeprefix(row.name): side for side in suite_sidecars(row.name, file)}
     pushed = Pushed.PRESUMED
+    overtaken: workers.LeaseLost | None = None
     try:
         for attempt in _tries(desk):
             with attempt:
                 with desk.database.read() as connection:
                     intent = exchange.transmission(connection, transmission_id).intent_at
-                pushed = drop.push(
-                    file,
-                    row.name,
-                    sha256=row.sealed_sha256,
-                    record_intent=record_intent,
-                    intent_recorded=intent is not None,
-                    sidecars=sidecars,
-                )
+                try:
+                    pushed = drop.push(
+                        file,
+                        row.name,
+                        sha256=row.sealed_sha256,
+                        record_intent=record_intent,
+                        intent_recorded=intent is not None,
+                        sidecars=sidecars,
+                    )
+                except workers.LeaseLost as lost:  # tried again, it would take the other worker's intent for its own
+                    overtaken = lost
+        if overtaken is not None:
+            raise overtaken
     except ConsignError as error:
         with desk.database.write() as connection:
             exchange.note(connection, transmission_id, last_error=type(error).__name__)

@@ -54,7 +54,7 @@ _SHORTEST_STATUS_WITH_TEXT = 8
 _INIT, _VERSION, _OPEN, _CLOSE, _READ, _WRITE, _LSTAT, _FSTAT = 1, 2, 3, 4, 5, 6, 7, 8
 _OPENDIR, _READDIR, _REMOVE, _MKDIR, _RENAME = 11, 12, 13, 14, 18
 _STATUS, _HANDLE, _DATA, _NAME, _ATTRS, _EXTENDED, _EXTENDED_REPLY = 101, 102, 103, 104, 105, 200, 201
-_FLAG_READ, _FLAG_WRITE, _FLAG_CREATE, _FLAG_TRUNCATE = 0x01, 0x02, 0x08, 0x10
+_FLAG_READ, _FLAG_WRITE, _FLAG_CREATE = 0x01, 0x02, 0x08
 _HAS_SIZE, _HAS_OWNER, _HAS_MODE, _HAS_TIMES, _HAS_MORE = 0x1, 0x2, 0x4, 0x8, 0x80000000
 _NO_ATTRIBUTES = struct.pack(">I", 0)
 
@@ -206,10 +206,10 @@ class Sftp:
         """Size of `path` as the server gives it, after `blocks` were written from `start` on, and synced where offered.
 
         blocks: of at most `write_bytes`. Every answer was OK, that to closing included; otherwise Status. None: it
-        gives no size. With `start` 0 the file is cut to nothing first.
+        gives no size. What is there is written over and never cut: another worker may be publishing that very content.
         """
         what = "sending a file"
-        flags = _FLAG_WRITE | _FLAG_CREATE | (_FLAG_TRUNCATE if start == 0 else 0)
+        flags = _FLAG_WRITE | _FLAG_CREATE
         handle = bytes(self._call(what, _OPEN, _text(path) + struct.pack(">I", flags) + _NO_ATTRIBUTES, _HANDLE))
         try:
             self._write_all(what, handle, blocks, start)
@@ -224,7 +224,7 @@ class Sftp:
         files: paths and contents, a few dozen and a few megabytes together.
         """
         what = "sending files"
-        flags = struct.pack(">I", _FLAG_WRITE | _FLAG_CREATE | _FLAG_TRUNCATE) + _NO_ATTRIBUTES
+        flags = struct.pack(">I", _FLAG_WRITE | _FLAG_CREATE) + _NO_ATTRIBUTES
         opened = self._call_all(what, [(_OPEN, _text(path) + flags) for path, _ in files])
         results: list[int | Status | None] = [self._refusal(kind, body, _HANDLE) for kind, body in opened]
         handles = {at: bytes(body) for at, (_kind, body) in enumerate(opened) if results[at] is None}

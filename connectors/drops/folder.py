@@ -103,7 +103,7 @@ class FolderDrop(Drop):
     def _upload(self, file: Path, path: str, sha256: str) -> None:
         target = self._root / path
         digest = hashlib.sha256()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW  # never cut: another worker may be publishing that content
         try:
             with (
                 self._explained("writing", path),
@@ -113,6 +113,7 @@ class FolderDrop(Drop):
                 while block := source.read(_BLOCK):
                     digest.update(block)
                     sink.write(block)
+                sink.truncate()
                 sink.flush()
                 os.fsync(sink.fileno())
                 written = os.fstat(sink.fileno()).st_size

@@ -158,6 +158,9 @@ class SftpDrop(Drop):
             there = self._find(path)
             written = there.size if there is not None else None
         if written != size:
+            if written is not None and written > size:  # an older part was longer: the next try begins anew
+                with suppress(Status):
+                    self._sftp().remove(path)
             raise RemoteFailed(
                 f"{printable(path)} has {written} bytes after {size} were written; it was not published."
             )

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
+
+from models.errors import ConsignError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +21,15 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 120.0  # a bulk write of a million rows holds SQLite's one write lock for some seconds
 WRITE_CACHE_KB, READ_CACHE_KB = 16_384, 4_096
 """SQLite's page cache, per connection."""
+
+PASSING = ("55P03", "40P01", "40001")
+"""PostgreSQL: a lock not had in time, a deadlock, a transaction that another one got before."""
+
+
+class StoreBusy(ConsignError):
+    """Somebody else held the store for longer than we wait; nothing of the transaction has happened."""
+
+    retryable = True
 
 
 class Database:
@@ -69,8 +82,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one snapshot and changes nothing."""
-        with self.engine.connect() as connection:
+        """A connection that sees one snapshot and changes nothing. Raises StoreBusy."""
+        with _said_busy(), self.engine.connect() as connection:
             if not self.is_sqlite:  # where each statement would see a snapshot of its own
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
             yield connection
@@ -78,8 +91,12 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction: everything in the block happens, or nothing."""
-        with self.engine.connect().execution_options(consign_write=True) as connection, connection.begin():
+        """A transaction: everything in the block happens, or nothing. Raises StoreBusy."""
+        with (
+            _said_busy(),
+            self.engine.connect().execution_options(consign_write=True) as connection,
+            connection.begin(),
+        ):
             yield connection
 
     @contextmanager
@@ -93,6 +110,21 @@ class Database:
         """Give back every connection."""
         if "engine" in self.__dict__:
             self.engine.dispose()
+
+
+@contextmanager
+def _said_busy() -> Iterator[None]:
+    """A wait for the store that came to its limit is StoreBusy; the driver's own error would hold what was written."""
+    try:
+        yield
+    except (OperationalError, PoolTimeout) as error:
+        known = getattr(getattr(error, "orig", None), "sqlstate", None) in PASSING
+        if not (known or isinstance(error, PoolTimeout) or "is locked" in str(getattr(error, "orig", ""))):
+            raise
+    else:
+        return
+    message = "the store was held by another worker for longer than `database_wait`"
+    raise StoreBusy(message, fix="run it again: nothing is done twice; see what holds the store, if it stays so")
 
 
 def _prepare_sqlite(connection: Any, _record: Any, *, durable: bool, busy_ms: int) -> None:

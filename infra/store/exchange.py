@@ -224,7 +224,8 @@ def lease(
 ) -> bool:
     """True where this worker alone may do what `name` says until the lease ends.
 
-    A lease runs out, and counts no more where `is_dead` says that its owner is gone.
+    A lease runs out, and counts no more where `is_dead` says that its owner is gone. One that ends later than any lease
+    begun now comes from a clock that ran ahead: it is cut to what a lease is, lest a dead machine holds it for years.
     """
     until = now + timedelta(seconds=seconds)
     insert_ = _inserting(connection)(LEASES).values(name=name, owner=owner, until=until)
@@ -234,6 +235,8 @@ def lease(
     if held is None:  # released since: whoever comes next may have it
         return False
     if held.owner != owner and held.until > now and not is_dead(held.owner):
+        if held.until > until:
+            connection.execute(update(LEASES).where(LEASES.c.name == name).values(until=until))
         return False
     connection.execute(update(LEASES).where(LEASES.c.name == name).values(owner=owner, until=until))
     return True
