@@ -205,7 +205,6 @@ LINES: list[tuple[Change, str, str]] = [
     (lambda line: line.replace(b"1000.00", "１０００.00".encode()), "not_amount", "booked_balance"),
     (lambda line: line.replace(b"1000.00", b"=1000"), "not_amount", "booked_balance"),
     (lambda line: b"=" + line, "unknown_account", "account"),
-    (lambda line: line.replace(b"CNY", b"cny"), "not_currency", "currency"),
 ]
 
 
