@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
-from infra import audit, hostkeys
+from infra import audit, breaker, hostkeys
 from infra.store import bulk, exchange
 from keys.errors import KeyUnknown
 from keys.keyring import ssh_private
@@ -173,6 +173,8 @@ def confirm(desk: Desk, code: str) -> Credential:
     settings = drop_settings(desk, agency, only=newest[0])
     with open_drop(settings) as drop:
         came_in(desk, code, drop.login)
+    with desk.database.write() as connection:
+        breaker.begin_anew(connection, desk, code, "circuit.reset", "its server takes our new key")
     return listed(desk, code)[0]
 
 

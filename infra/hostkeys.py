@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, insert, or_, select, update
 
 from connectors.drops import hostkeys
-from infra import audit
+from infra import audit, breaker
 from infra.store import bulk, exchange
 from models.errors import ConfigurationError, RefusedByPolicy, UsageError
 from models.lives import PIN, moved
@@ -164,7 +164,7 @@ def add(
             )
         )  # fmt: skip
         if not waits:
-            _pinned(connection, code, key.fingerprint, others_until)
+            _pinned(connection, desk, code, key.fingerprint, others_until)
         _record(connection, desk, "host_key.asked" if waits else "host_key.pinned", code, key.fingerprint, begins, ends)
     return "waiting" if waits else "pinned"
 
@@ -190,7 +190,7 @@ def approve(desk: Desk, code: str, fingerprint: str) -> None:
                 approved_at=desk.now(),
             )
         )
-        _pinned(connection, code, fingerprint, row.others_until)
+        _pinned(connection, desk, code, fingerprint, row.others_until)
         _record(connection, desk, "host_key.pinned", code, fingerprint, row.valid_from, row.valid_until)
 
 
@@ -306,13 +306,14 @@ def _another(connection: Connection, row: Row[Any], at: datetime) -> bool:
     return any(one.fingerprint != row.fingerprint and state(one, at) == "valid" for one in _of(connection, row.agency))
 
 
-def _pinned(connection: Connection, code: str, fingerprint: str, others_until: datetime | None) -> None:
-    """The others end when it was said that they would."""
+def _pinned(connection: Connection, desk: Desk, code: str, fingerprint: str, others_until: datetime | None) -> None:
+    """The others end when it was said that they would; a server that was refused for its key is asked again."""
     if others_until is not None:
         lasts = or_(KEYS.c.valid_until.is_(None), KEYS.c.valid_until > others_until)
         others = and_(KEYS.c.agency == code, KEYS.c.state == "pinned", KEYS.c.fingerprint != fingerprint, lasts)
         connection.execute(update(KEYS).where(others).values(valid_until=others_until))
     _mirror(connection, code)
+    breaker.begin_anew(connection, desk, code, "circuit.reset", "a host key was pinned")
 
 
 def _mirror(connection: Connection, code: str) -> None:
