@@ -212,7 +212,8 @@ def _said(kind: str, text: str) -> str:
         path = Path(scratch) / "example.csv"
         path.write_text(text, encoding="utf-8")
         found = check_file(path, kind, date.fromisoformat(DAY)).rejects
-    return _csv(["line", "column", "code", "fix"], found.to_dict("records"))
+    told = ["line", "column", "code", "fix"]
+    return _csv(told, found[told].to_dict("records"))
 
 
 def _csv(columns: list[str], rows: list[dict[Any, Any]]) -> str:

@@ -58,7 +58,7 @@ def findings(desk: Desk) -> list[Finding]:
     """Everything there is to say. A check that breaks is a finding itself: the others go on."""
     said: list[Finding] = []
     checks: tuple[Callable[[Desk], Iterator[Finding]], ...] = (
-        versions, home, database, keyring, agencies, disk, clock, silence, programs, faults,
+        versions, home, database, keyring, agencies, certified, disk, clock, silence, programs, faults,
     )  # fmt: skip
     for check in checks:
         try:
@@ -182,6 +182,31 @@ def agencies(desk: Desk) -> Iterator[Finding]:
         ]
         if clients:
             yield _expiry(f"client key at {code}", clients, f"consign agency credential rotate {code}", _soon(desk))
+
+
+def certified(desk: Desk) -> Iterator[Finding]:
+    """Every agency that works has a certificate of the level that its contract needs, for a while yet."""
+    from infra import certificates
+    from infra.store import exchange
+
+    if not _has_store(desk):
+        return
+    if not desk.settings.require_certificate:
+        yield Finding("certificates", "warn", "agencies work without one", "set require_certificate = true")
+    with desk.database.read() as connection:
+        rows = [exchange.agency(connection, code) for code in exchange.agencies(connection)]
+        found = [certificates.standing(connection, desk, row.agency) for row in rows if row.state != "prospect"]
+    for one in found:
+        what, again = f"certificate of {one.agency}", f"`consign agency certify start {one.agency}`"
+        if not one.counts:
+            if desk.settings.require_certificate:
+                yield Finding(what, "fail", f"{one.state}; its contract needs level {one.needed}", again)
+        elif one.valid_until is not None and one.valid_until - desk.today() < timedelta(
+            days=max(desk.settings.key_warn_days, default=0)
+        ):
+            yield Finding(what, "warn", f"{one.state} until {one.valid_until}", again)
+        else:
+            yield Finding(what, "ok", f"{one.state} until {one.valid_until}")
 
 
 def disk(desk: Desk) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ import pandas as pd
 
 from connectors.layouts.package import PackageWriter, read_package
 from keys.sealing import open_from, seal_for, suite_named
+from models.certification import LENDER
 from models.contract import Contract, commission
 from models.kinds import FILE_NAME, KINDS, Field, Kind, file_name
 
@@ -115,10 +116,15 @@ class SandboxAgency:
     def open_mail(self, now: datetime) -> list[str]:
         """Open what the lender newly asks for or tells; the book is up to date. Returns the kinds of all new files.
 
-        Receipts and statements are left sealed: nothing in this agency's work hangs on them.
+        Receipts and statements are left sealed: nothing in this agency's work hangs on them. Certifications are taken
+        by infra/sandbox/candidate.py.
         """
         kinds = []
-        names = [p for p in self.inbox.iterdir() if FILE_NAME.fullmatch(p.name) and p.name not in self._seen]
+        names = [
+            p
+            for p in self.inbox.iterdir()
+            if FILE_NAME.fullmatch(p.name) and p.name not in self._seen and not p.name.startswith(f"{LENDER}.")
+        ]
         order = {kind: place for place, kind in enumerate(("key_announcement", *_LEARNT))}
         for path in sorted(names, key=lambda p: (order.get(p.name.split(".")[2], 9), p.name)):
             found = FILE_NAME.fullmatch(path.name)
