@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from infra import audit
 from infra.store import portfolios
 from infra.wiring import desk
+from models.certification import LENDER
 from models.errors import UsageError
 
 _CODE: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,18}[a-z0-9]")
@@ -29,6 +30,8 @@ def add_lender(lender: str, name: str, country: str = "CN", timezone: str = "Asi
     at = desk()
     if not _CODE.fullmatch(lender):
         raise UsageError("a lender's code is 2 to 20 of a-z, 0-9 and -", fix="choose a short code: it names files")
+    if lender == LENDER:
+        raise UsageError(f"the code {LENDER} belongs to certifications of agencies", fix="choose another code")
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError):

@@ -262,7 +262,7 @@ def page(run: Row[Any], lender_says: str = "") -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Certificate</title>'
         "<style>body{font:16px/1.5 sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem}"
         "th{text-align:left;vertical-align:top;padding-right:1rem;white-space:nowrap}td{overflow-wrap:anywhere}</style>"
-        f"<h1>Certificate 认证证书</h1><p>{escape(lender_says)}</p><table>{rows}</table>"
+        f"<h1>Certificate 准入证书</h1><p>{escape(lender_says)}</p><table>{rows}</table>"
         f"<h2>Shown 已通过</h2><ul>{steps}</ul>"
         f"<h2>To check it 验证</h2><pre>{escape(check)}</pre></html>\n"
     )

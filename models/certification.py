@@ -28,15 +28,15 @@ LEVELS: Final[tuple[Level, ...]] = ("exchange", "work", "money")
 LEVELS_ABOUT: Final[Mapping[Level, tuple[str, str]]] = MappingProxyType({
     "exchange": (
         "keys compared on both sides, a test placement booked, every fault in our files noticed, own mistakes mended",
-        "双方核对密钥，登记测试委托，发现我方文件中的每个错误，并改正自己的错误",
+        "双方核对密钥，登记测试委案，发现我方文件中的每个错误，并改正自己的错误",
     ),
     "work": (
         "contacts, complaints, plans, holds; recalls confirmed in time, erasure certified: what working accounts needs",
-        "联系记录、投诉、还款计划、暂停申请；按时确认撤回，出具删除证明：作业所需",
+        "催收记录、投诉、分期方案、暂停催收申请；按时确认退案，出具删除证明：作业所需",
     ),
     "money": (
         "remittances, reversals, invoices: what an agency needs that debtors pay to",
-        "回款、冲正、发票：债务人向其付款的机构所需",
+        "回款、冲正、佣金账单：债务人向其付款的机构所需",
     ),
 })  # fmt: skip
 
@@ -91,9 +91,9 @@ PLANTS: Final[Mapping[str, Plant]] = MappingProxyType({
                "one line is in no currency that exists, one account stands there twice; the other lines are good",
                "一行币种不存在，一个账户出现两次；其余各行无误", books=True),
         _plant("repeat", ("sequence_repeat",), "another file under a number that was used before",
-               "用已用过的序号发送另一个文件"),
+               "用已用过的顺序号发送另一个文件"),
         _plant("gap", ("sequence_gap",), "the file is good, but the number before it never came",
-               "文件本身无误，但前一个序号从未收到", books=True),
+               "文件本身无误，但前一个顺序号从未收到", books=True),
     )
 })  # fmt: skip
 """In the order of their sequence numbers."""
@@ -129,9 +129,9 @@ STEPS: Final[Mapping[str, Step]] = MappingProxyType({
              "委托方运行 `consign agency probe`；请允许其 SSH 公钥登录，主机密钥须与固定的一致。"),
         Step("placement_acknowledged", "exchange", "agency",
              "every account of the test placement is acknowledged with the balance that was placed",
-             "测试委托的每个账户都已按委托余额确认登记",
+             "测试委案的每个账户都已按委案余额确认登记",
              "Send an `acknowledgement`: one line per account, `booked_balance` exactly as in the placement.",
-             "发送 `acknowledgement`：每个账户一行，`booked_balance` 与委托文件完全一致。"),
+             "发送 `acknowledgement`：每个账户一行，`booked_balance` 与委案文件完全一致。"),
         *(
             Step(plant.step, "exchange", "agency", f"planted fault answered: {plant.about}",
                  f"已指出预设错误：{plant.about_zh}",
@@ -150,18 +150,18 @@ STEPS: Final[Mapping[str, Step]] = MappingProxyType({
              "Change a control sum before you seal; the file is refused whole; send it again, right.",
              "封装前改动控制总额；文件会被整体拒收；改正后重发。"),
         Step("mistake_repeat", "exchange", "agency", "a number was used twice, and refused",
-             "重复使用序号，并被拒收",
+             "重复使用顺序号，并被拒收",
              "Send another `acknowledgement` under a number that was accepted already, and see it refused.",
-             "用已接收过的序号再发一个 `acknowledgement`，确认其被拒收。"),
-        _kind_step("activity", "work", "contacts are reported", "已上报联系记录"),
+             "用已接收过的顺序号再发一个 `acknowledgement`，确认其被拒收。"),
+        _kind_step("activity", "work", "contacts are reported", "已上报催收记录"),
         _kind_step("complaint", "work", "a complaint is reported", "已上报投诉"),
-        _kind_step("plan", "work", "an instalment plan is proposed", "已提出分期还款计划"),
-        _kind_step("hold_request", "work", "a hold is asked for", "已申请暂停"),
-        _kind_step("recall_objection", "work", "an objection to a recall is made", "已对撤回提出异议"),
+        _kind_step("plan", "work", "an instalment plan is proposed", "已提出分期方案"),
+        _kind_step("hold_request", "work", "a hold is asked for", "已申请暂停催收"),
+        _kind_step("recall_objection", "work", "an objection to a recall is made", "已对退案提出异议"),
         Step("recall_confirmed", "work", "agency", "every recalled account came back by the day given",
-             "每个被撤回的账户都按期退回",
+             "每个被退案的账户都按期退回",
              "Send a `return` with reason `recalled` for each account of the recall, by `due_back_on`.",
-             "在 `due_back_on` 之前，对撤回的每个账户发送 `return`，原因为 `recalled`。"),
+             "在 `due_back_on` 之前，对退案的每个账户发送 `return`，原因为 `recalled`。"),
         Step("erasure_certified", "work", "agency", "the erasure that was asked for is certified, nothing retained",
              "已出具删除证明，未保留任何内容",
              "Delete what you hold of these accounts and send an `erasure_certificate` with scope `all`.",
@@ -179,7 +179,7 @@ STEPS: Final[Mapping[str, Step]] = MappingProxyType({
              "故意发送金额不平的回款行，并已改正",
              "Send a `remittance` line whose net is not gross less commission and VAT; send it again, mended.",
              "发送净额不等于总额减佣金减税额的 `remittance` 行；改正后重发。"),
-        _kind_step("invoice", "money", "commission is invoiced", "已开具佣金发票"),
+        _kind_step("invoice", "money", "commission is invoiced", "已开具佣金佣金账单"),
     )
 })  # fmt: skip
 """In the order in which they are told."""
@@ -194,18 +194,18 @@ FAULTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
     ),
     "balance_differs": (
         "A booked balance is not the placed one. Send the acknowledgement of that account again, mended.",
-        "登记余额与委托余额不一致。请改正后重发该账户的确认。",
+        "登记余额与委案余额不一致。请改正后重发该账户的确认。",
     ),
     "declined": (
         "A test account was declined. Start again and book every account.", "拒收了测试账户。请重新开始并全部登记。",
     ),
     "booked": (
         "You acknowledged what you should have refused: your machine does not check it. Mend it; the run starts again.",
-        "您登记了本应拒收的内容：您的程序未做该检查。请改正；须重新开始认证。",
+        "您登记了本应拒收的内容：您的程序未做该检查。请改正；须重新开始。",
     ),
     "other_code": ("You refused it, but not for the reason it has. Send a `refusal` line with the right code.",
                    "您已拒收，但原因不对。请用正确代码再发一行 `refusal`。"),
-    "late": ("It came after the day given. The run starts again.", "超过规定日期。须重新开始认证。"),
+    "late": ("It came after the day given. The run starts again.", "超过规定日期。须重新开始。"),
     "certificate_unsatisfied": ("Something was retained, or the date cannot be true. Send it again.",
                                 "有内容被保留，或日期不可能。请重发。"),
 })  # fmt: skip
