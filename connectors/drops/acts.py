@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from connectors.drops.errors import BadAnswer, DropStalled, DropUnreachable, FileNotAsRecorded
+from connectors.drops.errors import BadAnswer, DropStalled, DropUnreachable, FileNotAsRecorded, Unsupported
 from connectors.errors import ConnectorError
 from models.errors import ConsignError, RemoteError
 
@@ -35,16 +35,23 @@ class Found:
 class Probe:
     """What a server can do, tried out and kept per agency.
 
-    limits: bytes, as `limits@openssh.com` names them; empty where it is not offered.
+    server: what it says that it is. limits: bytes, as `limits@openssh.com` names them; empty where it is not offered.
+    rename: whether a file can be renamed at all. clock_ahead_seconds: how much later than ours its files' times are;
+    None where it gives none. free_bytes: room for us when it was asked; None where it does not say.
     """
 
+    server: str
     extensions: tuple[str, ...]
     limits: Mapping[str, int]
+    rename: bool
     rename_never_replaces: bool
     posix_rename: bool
     fsync: bool
     statvfs: bool
     resume: bool
+    case_sensitive: bool
+    clock_ahead_seconds: int | None
+    free_bytes: int | None
 
 
 class NameTaken(ConnectorError, RemoteError):
@@ -58,10 +65,14 @@ class NameMissing(ConnectorError, RemoteError):
 class Acts(ABC):
     """What a kind of drop supplies; paths are `<directory>/<name>`, relative to where the drop begins."""
 
+    renames = True
+    """Whether the other side can rename, as agreed with the agency."""
+
     def __init__(self, settings: DropSettings) -> None:
         self.to_agency = settings.to_agency
         self.from_agency = settings.from_agency
         self.max_bytes = settings.max_bytes
+        self.max_names = settings.max_names
         self.settle_seconds = settings.settle_seconds
         self._made: set[str] = set()
 
@@ -83,7 +94,7 @@ class Acts(ABC):
 
     @abstractmethod
     def _list(self, directory: str) -> list[Found]:
-        """Every name in `directory`, links not followed, undecodable bytes as lone surrogates."""
+        """Up to `max_names` names in `directory`, links not followed, undecodable bytes as lone surrogates."""
 
     @abstractmethod
     def _upload(self, file: Path, path: str, sha256: str) -> None:
@@ -144,6 +155,15 @@ def error_of(act: Callable[..., None], *arguments: object) -> ConsignError | Non
     except ConsignError as error:
         return error
     return None
+
+
+def no_rename(host: str) -> Unsupported:
+    """The error for a server that cannot rename: a file written under its final name could be taken half."""
+    message = f"{host} cannot rename files, and nothing is published without: half a file could be taken for the whole."
+    return Unsupported(
+        message,
+        fix="Ask the agency to allow renaming; to collect without, set `renames` to false (docs/reference/drops.md).",
+    )
 
 
 def not_as_recorded(file: Path) -> FileNotAsRecorded:

@@ -25,6 +25,7 @@ from models.errors import ConsignError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from connectors.drops.login import Login
     from connectors.drops.settings import SftpSettings
@@ -42,8 +43,11 @@ READ_BYTES = 255 * 1024
 """The most that OpenSSH reads at once; asked for only where `limits@openssh.com` allows it."""
 PLAIN_READ_BYTES = 32 * 1024
 READ_AHEAD = 4 * 2**20
-MAX_NAMES = 100_000
-"""A directory of an agency holds dozens; a listing without an end is an attack or a fault."""
+_MAX_ATTRIBUTES = 100_000
+_NAME_KEPT = 1024
+"""No file system gives a name more than 255 bytes; what is longer is refused by its length, and need not be kept."""
+_MAX_EMPTY_ANSWERS = 16
+"""A listing whose answers hold no name must end some day."""
 _MAX_ANSWER = 512 * 1024
 _SPOKEN_VERSION = 3
 _SHORTEST_ANSWER = 5
@@ -125,6 +129,15 @@ class Sftp:
         """Host and port, for messages."""
         return self._connection.peer
 
+    @property
+    def software(self) -> str:
+        """What the server says that it is; safe to print."""
+        return self._connection.software
+
+    def within(self) -> AbstractContextManager[None]:
+        """The acts within it, together, must be over in the time for one transfer."""
+        return self._connection.within()
+
     def close(self) -> None:
         """Close the connection; never raises."""
         self._connection.close()
@@ -174,22 +187,25 @@ class Sftp:
         _block, fragment, _blocks, _free, available = _unpack(">5Q", answer)
         return int(fragment * available)
 
-    def listing(self, directory: str) -> list[Found]:
-        """Every name in `directory` but `.` and `..`; undecodable bytes as lone surrogates."""
+    def listing(self, directory: str, most: int) -> list[Found]:
+        """Up to `most` names in `directory`, without `.` and `..`; undecodable bytes as lone surrogates."""
         what = "listing a directory"
         handle = bytes(self._call(what, _OPENDIR, _text(directory), _HANDLE))
         found: list[Found] = []
+        empty = 0
         try:
-            while True:
+            while len(found) < most:
                 try:
                     answer = self._call(what, _READDIR, handle, _NAME)
                 except Status as status:
                     if status.code == EOF:
                         break
                     raise
-                found += [self._found(directory, name, attributes) for name, attributes in _names(answer)]
-                if len(found) > MAX_NAMES:
-                    raise self._broken(f"a listing of more than {MAX_NAMES} names")
+                listed = _names(answer)
+                empty += not listed
+                if empty > _MAX_EMPTY_ANSWERS:
+                    raise self._broken("a listing without names and without an end")
+                found += [self._found(directory, *one) for one in listed[: most - len(found)]]
         finally:
             self._close_handle(handle)
         return found
@@ -578,7 +594,7 @@ def _attributes(body: Block, at: int) -> tuple[Attributes, int]:
     if flags & _HAS_MORE:
         (count,) = _unpack(">I", body, at)
         at += 4
-        for _ in range(2 * min(count, MAX_NAMES)):
+        for _ in range(2 * min(count, _MAX_ATTRIBUTES)):
             _value, at = _string(body, at)
     return Attributes(size, mode, mtime), at
 
@@ -586,10 +602,10 @@ def _attributes(body: Block, at: int) -> tuple[Attributes, int]:
 def _names(body: Block) -> list[tuple[str, Attributes]]:
     (count,) = _unpack(">I", body)
     at, listed = 4, []
-    for _ in range(min(count, MAX_NAMES)):
+    for _ in range(count):
         name, at = _string(body, at)
         _long_name, at = _string(body, at)
         attributes, at = _attributes(body, at)
         if name not in {b".", b".."}:
-            listed.append((name.decode("utf-8", "surrogateescape"), attributes))
+            listed.append((name[:_NAME_KEPT].decode("utf-8", "surrogateescape"), attributes))
     return listed

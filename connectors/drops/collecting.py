@@ -68,13 +68,16 @@ class Look:
     entries: list[Entry]
     ignored: list[Ignored]
     unfinished: list[Ignored]
+    more: bool = False
+    """Whether there are names that were not looked at: `max_names` were."""
 
 
 @dataclass(frozen=True)
 class Claimed:
     """A file that is ours to fetch, and to archive once its fate is recorded.
 
-    name: as the agency gave it. held_as: its name in the claim directory. size: when it was last looked at.
+    name: as the agency gave it. held_as: its name in the claim directory, which no other file bears. size: when it was
+    last looked at. left_at: its time, where the server cannot rename and it is fetched where it lies.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Claimed:
     size: int
     declared_sha256: str | None = None
     sidecars: tuple[str, ...] = ()
+    left_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -117,14 +121,14 @@ class Collecting(Acts):
         together.
         complete: what counts where no `.done` says it. "stable" waits `settle_seconds` and looks a second time.
         """
-        found = {one.name: one for one in self._list(self.from_agency)}
+        belonging = (names.DONE, sidecar_suffix or names.DONE)
+        found = self._seen(belonging)
         before = None
         if complete == "stable" and any(one.kind == "file" for one in found.values()):
             before = found
             time.sleep(self.settle_seconds)
-            found = {one.name: one for one in self._list(self.from_agency)}
-        sight = Look([], [], [])
-        belonging = (names.DONE, sidecar_suffix or names.DONE)
+            found = self._seen(belonging)
+        sight = Look([], [], [], more=len(found) >= self.max_names)
         for name in sorted(found):
             one, shown = found[name], names.printable(name)
             if why := self._why_ignored(one, pattern, belonging):
@@ -138,6 +142,21 @@ class Collecting(Acts):
                 else:
                     sight.unfinished.append(Ignored(shown, entry))
         return sight
+
+    def _seen(self, belonging: tuple[str, ...]) -> dict[str, Found]:
+        """What lies in the agency's directory; where not all of it was listed, what belongs to the listed is sought."""
+        found = {one.name: one for one in self._list(self.from_agency)}
+        if len(found) >= self.max_names:
+            missing = [
+                name + suffix
+                for name, one in found.items()
+                for suffix in dict.fromkeys(belonging)
+                if one.kind == "file" and not name.endswith(belonging) and not names.why_hostile(name)
+                if name + suffix not in found
+            ]
+            beside = self._find_all([f"{self.from_agency}/{name}" for name in missing])
+            found.update({name: one for name, one in zip(missing, beside, strict=True) if one is not None})
+        return found
 
     def _why_ignored(self, one: Found, pattern: re.Pattern[str], belonging: tuple[str, ...]) -> str | None:
         """Why a name is none of ours; None for files to look at, unfinished ones, sidecars and our own directories."""
@@ -199,7 +218,10 @@ class Collecting(Acts):
         claimed.
         """
         names.checked(entry.name)
-        held = names.held(entry.name, entry.size, int(entry.mtime.timestamp()), entry.declared_sha256)
+        mtime = int(entry.mtime.timestamp())
+        held = names.held(entry.name, entry.size, mtime, entry.declared_sha256)
+        if not self.renames:
+            return Claimed(entry.name, str(held), entry.size, entry.declared_sha256, entry.sidecars, mtime)
         self._ensure(f"{self.from_agency}/{names.CLAIM}")
         target = f"{self.from_agency}/{names.CLAIM}/{held}"
         try:
@@ -228,6 +250,8 @@ class Collecting(Acts):
         A sidecar that a crash left behind is brought along, or filed away with its main file. Another collector's
         claims are returned too: let one collect per agency at a time.
         """
+        if not self.renames:
+            return []
         directory = f"{self.from_agency}/{names.CLAIM}"
         self._ensure(directory)
         found = {one.name: one for one in self._list(directory)}
@@ -273,7 +297,7 @@ class Collecting(Acts):
         On any error nothing is left at `to`. Raises TooLarge, ChangedWhileRead (the claim remains; try again) or
         NotAsDeclared.
         """
-        source = f"{self.from_agency}/{names.CLAIM}/{claimed.held_as}"
+        source = self._where(claimed)
         sidecars = {}
         for suffix in claimed.sidecars:
             if suffix != names.DONE:
@@ -316,10 +340,13 @@ class Collecting(Acts):
 
         Call it after the file's fate is committed to the ledger: from here on `claimed` does not return it.
         """
+        source = self._where(claimed)
+        if claimed.left_at is not None:
+            self._tidy(claimed, source)
+            return
         directory = f"{self.from_agency}/{names.ARCHIVE}/{outcome}"
         self._ensure(f"{self.from_agency}/{names.ARCHIVE}")
         self._ensure(directory)
-        source = f"{self.from_agency}/{names.CLAIM}/{claimed.held_as}"
         try:
             self._file_away(source, f"{directory}/{claimed.held_as}")
         except NameMissing:
@@ -330,6 +357,20 @@ class Collecting(Acts):
         for suffix in claimed.sidecars:
             with contextlib.suppress(NameMissing):
                 self._file_away(source + suffix, f"{directory}/{claimed.held_as}{suffix}")
+
+    def _where(self, claimed: Claimed) -> str:
+        if claimed.left_at is not None:
+            return f"{self.from_agency}/{claimed.name}"
+        return f"{self.from_agency}/{names.CLAIM}/{claimed.held_as}"
+
+    def _tidy(self, claimed: Claimed, source: str) -> None:
+        """A recorded file is removed from where it lies, if it is still the one that was recorded."""
+        there = self._find(source)
+        if there is None or (there.size, there.mtime) != (claimed.size, claimed.left_at):
+            return
+        for path in (source, *(source + suffix for suffix in claimed.sidecars)):
+            with contextlib.suppress(NameMissing):
+                self._remove(path)
 
     def _file_away(self, source: str, target: str) -> None:
         for attempt in range(_ARCHIVE_ATTEMPTS):

@@ -9,6 +9,7 @@ import os
 import secrets
 import stat
 from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from connectors.drops.acts import Block, Found, Kind, NameMissing, NameTaken, Probe, not_as_recorded
@@ -56,14 +57,20 @@ class FolderDrop(Drop):
 
     def probe(self) -> Probe:
         """What the file system can do; its rename is tried out."""
+        free = os.statvfs(self._root)
         return Probe(
+            server="folder",
             extensions=(),
             limits={},
+            rename=True,
             rename_never_replaces=self._tried_rename(),
             posix_rename=True,
             fsync=True,
             statvfs=True,
             resume=False,
+            case_sensitive=not (self._root / self.to_agency.swapcase()).exists(),
+            clock_ahead_seconds=None,
+            free_bytes=free.f_frsize * free.f_bavail,
         )
 
     def _tried_rename(self) -> bool:
@@ -93,7 +100,7 @@ class FolderDrop(Drop):
         found = []
         try:
             with self._explained("listing", directory), os.scandir(self._root / directory) as listing:
-                for one in listing:
+                for one in islice(listing, self.max_names):
                     with suppress(FileNotFoundError):  # taken since it was listed
                         found.append(_found(one.name, one.stat(follow_symlinks=False)))
         except NameMissing:

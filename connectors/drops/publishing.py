@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from connectors.drops import names
-from connectors.drops.acts import Acts, Found, NameMissing, NameTaken
+from connectors.drops.acts import Acts, Found, NameMissing, NameTaken, no_rename
 from connectors.drops.errors import (
     BadAnswer,
     DropStalled,
@@ -111,6 +111,8 @@ class Publishing(Acts):
             for one in batch:
                 yield one, self._push_one(one, record_intents)
             return
+        if batch and not self.renames:
+            raise no_rename(self.to_agency)
         results: dict[str, Pushed | ConsignError] = {}
         there = self._find_all([self._final(one) for one in batch])
         new = [one for one, found in zip(batch, there, strict=True) if found is None]
@@ -157,6 +159,8 @@ class Publishing(Acts):
         Raises ExistsButDifferent if the name is taken by other content, FileNotAsRecorded if `file` has another hash,
         RemoteFull, DropUnreachable or DropStalled when trying again may help; then ask with the intent as recorded.
         """
+        if not self.renames:
+            raise no_rename(self.to_agency)
         names.checked(name)
         for suffix in sidecars:
             names.checked(name + suffix)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from connectors.drops import channel
-from connectors.drops.acts import Block, Found, NameMissing, NameTaken, Probe, error_of, not_as_recorded
+from connectors.drops.acts import Block, Found, NameMissing, NameTaken, Probe, error_of, no_rename, not_as_recorded
 from connectors.drops.channel import Attributes, Sftp, Status
 from connectors.drops.contract import Drop
 from connectors.drops.errors import (
@@ -35,6 +36,10 @@ BACK_OFF = 4 * 2**20
 """Before going on with a part: of what a server had acknowledged before a cut, this much may be missing."""
 COMPARED = 2**20
 """Of what remains, this much of its end must be ours."""
+ROOM_ASKED_FROM = 2**20
+"""For smaller files the question costs more than the attempt."""
+ASKED_AT_ONCE = 256
+_MAKE_ROOM = "Ask the agency to make room; nothing was published and the next attempt goes on."
 TRIED_AFTER = 8
 """So many renames in one session before it is worth finding out whether they replace."""
 READ_AT_ONCE = 4
@@ -49,6 +54,7 @@ class SftpDrop(Drop):
     def __init__(self, settings: SftpSettings) -> None:
         super().__init__(settings)
         self._settings = settings
+        self.renames = settings.renames
         self._session: Sftp | None = None
         self._replaces: bool | None = None
         self._renames = 0
@@ -75,15 +81,36 @@ class SftpDrop(Drop):
         """What the server says that it can do, and what its rename and its resuming really do."""
         with self._explained("probing", self.to_agency):
             sftp = self._sftp()
+            free = sftp.free_bytes(self.to_agency)
+            renames, case_sensitive, ahead = self._tried_names()
             return Probe(
+                server=sftp.software,
                 extensions=tuple(sorted(sftp.extensions)),
-                limits=sftp.limits,
-                rename_never_replaces=self._tried_rename(),
+                limits=dict(sftp.limits),
+                rename=renames,
+                rename_never_replaces=renames and self._tried_rename(),
                 posix_rename="posix-rename@openssh.com" in sftp.extensions,
                 fsync="fsync@openssh.com" in sftp.extensions,
-                statvfs=sftp.free_bytes(self.to_agency) is not None,
+                statvfs=free is not None,
                 resume=self._tried_resume(),
+                case_sensitive=case_sensitive,
+                clock_ahead_seconds=ahead,
+                free_bytes=free,
             )
+
+    def _tried_names(self) -> tuple[bool, bool, int | None]:
+        """Whether a file can be renamed, whether names that differ in case differ, and how far ahead its clock is."""
+        with self._scratch(b"name") as path:
+            now, written = time.time(), self._sftp().attributes(path).mtime
+            shouted = self._find(path.replace(".consign-probe.", ".CONSIGN-PROBE."))
+            try:
+                self._sftp().rename(path, f"{path}.renamed.part")
+            except Status:
+                renames = False
+            else:
+                renames = True
+                self._sftp().remove(f"{path}.renamed.part")
+        return renames, shouted is None, None if written is None else round(written - now)
 
     def _tried_rename(self) -> bool:
         """Whether a rename onto an existing file is refused and changes nothing."""
@@ -126,7 +153,9 @@ class SftpDrop(Drop):
     def _list(self, directory: str) -> list[Found]:
         try:
             with self._explained("listing", directory):
-                return self._sftp().listing(directory)
+                sftp = self._sftp()
+                with sftp.within():
+                    return sftp.listing(directory, self.max_names)
         except NameMissing:
             raise self._no_directory(directory) from None
 
@@ -147,7 +176,9 @@ class SftpDrop(Drop):
             with file.open("rb", buffering=0) as source, self._explained("writing", path, needing=size - start):
                 _skip(source, digest, start)
                 sftp = self._sftp()
-                written = sftp.write(path, _blocks(source, digest, sftp.write_bytes), start)
+                self._make_sure_of_room(path, size - start)
+                with sftp.within():
+                    written = sftp.write(path, _blocks(source, digest, sftp.write_bytes), start)
         except NameMissing:
             raise self._no_directory(self.to_agency) from None
         if digest.hexdigest() != sha256:
@@ -165,9 +196,20 @@ class SftpDrop(Drop):
                 f"{printable(path)} has {written} bytes after {size} were written; it was not published."
             )
 
+    def _make_sure_of_room(self, path: str, needed: int) -> None:
+        """There is room for so many bytes, where the server says how much there is; quotas it may not know."""
+        if needed < ROOM_ASKED_FROM:
+            return
+        free = self._sftp().free_bytes(self.to_agency)
+        if free is not None and free < needed:
+            message = f"{self._settings.host} has room for {free} bytes; {printable(path)} needs {needed}."
+            raise RemoteFull(message, fix=_MAKE_ROOM)
+
     def _find_all(self, paths: Sequence[str]) -> list[Found | None]:
+        told: list[Attributes | Status] = []
         with self._understood():
-            told = self._sftp().attributes_of(paths)
+            for at in range(0, len(paths), ASKED_AT_ONCE):
+                told += self._sftp().attributes_of(paths[at : at + ASKED_AT_ONCE])
         found: list[Found | None] = []
         for path, one in zip(paths, told, strict=True):
             if isinstance(one, Status):
@@ -187,7 +229,9 @@ class SftpDrop(Drop):
         ]
         good = [at for at, error in enumerate(errors) if error is None]
         with self._understood():
-            sizes = self._sftp().write_small([(files[at][1], contents[at]) for at in good])
+            sftp = self._sftp()
+            with sftp.within():
+                sizes = sftp.write_small([(files[at][1], contents[at]) for at in good])
         for at, size in zip(good, sizes, strict=True):
             if size != len(contents[at]):  # refused, or not whole, or of no stated size: the way of one file says what
                 errors[at] = error_of(self._upload, *files[at])
@@ -226,7 +270,9 @@ class SftpDrop(Drop):
 
     def _read(self, path: str, cap: int) -> Generator[Block]:
         with self._explained("reading", path):
-            yield from self._sftp().read(path, cap)
+            sftp = self._sftp()
+            with sftp.within():
+                yield from sftp.read(path, cap)
 
     def _rename(self, source: str, target: str) -> None:
         if not self._never_replaces() and self._find(target) is not None:
@@ -243,6 +289,8 @@ class SftpDrop(Drop):
             return NameTaken(f"{printable(target)} is there already.")
         if self._find(source) is None:
             return NameMissing(f"{printable(source)} is not there.")
+        if status.code == channel.OP_UNSUPPORTED:
+            return no_rename(self._settings.host)
         return self._error(status, "renaming", source)
 
     def _never_replaces(self, renames: int = 1) -> bool:
@@ -306,8 +354,7 @@ class SftpDrop(Drop):
         if status.code == channel.OP_UNSUPPORTED:
             return Unsupported(f"The server cannot do it: {where}.", fix="Ask the agency for a server that can.")
         if needing and self._is_full(status, needing):
-            fix = "Ask the agency to make room; nothing was published and the next attempt goes on."
-            return RemoteFull(f"No room left: {where}.", fix=fix)
+            return RemoteFull(f"No room left: {where}.", fix=_MAKE_ROOM)
         return RemoteFailed(f"The server failed at {where}: {status.text or 'it does not say why'}.")
 
     def _is_full(self, status: Status, needing: int) -> bool:

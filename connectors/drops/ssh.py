@@ -24,6 +24,7 @@ from models.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from connectors.drops.settings import SftpSettings
 
@@ -60,6 +61,7 @@ PACKET = 128 * 2**10
 RECEIVED_AT_ONCE = 256 * 2**10
 """Of a long answer, the reader waits for so much at a time: waking it for each packet costs more than the packet."""
 
+_SHOWN = 80
 _BREAKS = (OSError, EOFError, paramiko.SSHException, AttributeError, ValueError, IndexError)
 """What comes out of paramiko when a connection breaks, or when its thread could not read what the peer sent."""
 
@@ -74,6 +76,7 @@ class Connection:
         """Connect, check the host key, log in, open the channel; all within `connect_timeout`."""
         self.peer = f"{settings.host}:{settings.port}"
         self._stall = settings.stall_timeout
+        self._transfer = settings.transfer_timeout
         pinned = pinned_keys(settings.host_keys)
         keys = [private_key(text) for text in (settings.private_key, *settings.older_keys)]
         self._socket: socket.socket | None = None
@@ -100,11 +103,21 @@ class Connection:
         """Whether the connection can still be used."""
         return self._transport is not None and self._transport.is_active() and not self.channel.closed
 
+    @property
+    def software(self) -> str:
+        """What the server says that it is, without the protocol's version."""
+        said = self._transport.remote_version if self._transport is not None else ""
+        return ascii(said.removeprefix("SSH-2.0-"))[1:-1][:_SHOWN]
+
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
         """Within it something must move, and whatever breaks is DropUnreachable or DropStalled."""
         with self.watchdog.guard(self._stall), self._named(what):
             yield
+
+    def within(self) -> AbstractContextManager[None]:
+        """The acts within it, together, must be over in `transfer_timeout` seconds."""
+        return self.watchdog.within(self._transfer)
 
     def send(self, block: bytes) -> int:
         """Send what fits of `block` into the window and a packet; return how much that was."""
@@ -144,7 +157,7 @@ class Connection:
             if isinstance(broken, AttributeError) and not self.watchdog.bit:
                 raise  # paramiko's threads trip over what the watchdog took away; any other AttributeError is a fault
             if self.watchdog.bit:
-                message = f"{self.peer} did not move for the time allowed while {what}."
+                message = f"{self.peer} did not move, or was not done, in the time allowed while {what}."
                 raise DropStalled(
                     message, fix="Try again; if it stays so, ask the agency about its server."
                 ) from broken

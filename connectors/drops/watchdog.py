@@ -22,6 +22,7 @@ class Watchdog:
         self._bite = bite
         self._deadline: float | None = None
         self._limit = 0.0
+        self._until = float("inf")
         self._wakes_at = float("inf")
         self._stopped = False
         self._changed = threading.Condition()
@@ -29,11 +30,20 @@ class Watchdog:
         self._thread.start()
 
     @contextmanager
+    def within(self, limit: float) -> Iterator[None]:
+        """What is guarded within it must be over in `limit` seconds, whatever moves."""
+        self._until = time.monotonic() + limit
+        try:
+            yield
+        finally:
+            self._until = float("inf")
+
+    @contextmanager
     def guard(self, limit: float) -> Iterator[None]:
         """Within it, something must move every `limit` seconds."""
         with self._changed:
             self._limit = limit
-            self._deadline = time.monotonic() + limit
+            self._deadline = min(time.monotonic() + limit, self._until)
             if self._deadline < self._wakes_at:  # otherwise it looks in time by itself, and waking it costs
                 self._changed.notify()
         try:
@@ -43,7 +53,7 @@ class Watchdog:
 
     def moved(self) -> None:
         """Something moved: the time starts anew. Cheap enough to call for every packet."""
-        self._deadline = time.monotonic() + self._limit
+        self._deadline = min(time.monotonic() + self._limit, self._until)
 
     def stop(self) -> None:
         """Watch no more."""
