@@ -14,7 +14,6 @@ It can be told to misbehave (`Traits`), so that what is wrong with a partner can
 from __future__ import annotations
 
 import shutil
-import textwrap
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -153,14 +152,11 @@ class SandboxAgency:
     def _trust(self, announced: pd.DataFrame, now: datetime) -> None:
         """The lender's next key, told of under the one before, counts from the day it says."""
         for key in announced.to_dict("records"):
-            encrypt, verify = str(key["encrypt"]), str(key["verify"])
-            if key["suite"] == "openpgp":
-                encrypt, verify = _armoured(encrypt), _armoured(verify)
             self.keyring.trust(
                 self.lender_key_name,
                 str(key["suite"]),
-                encrypt=encrypt,
-                verify=verify,
+                encrypt=str(key["encrypt"]),
+                verify=str(key["verify"]),
                 now=now,
                 valid_from=datetime.fromisoformat(str(key["valid_from"])),
                 valid_until=datetime.fromisoformat(str(key["valid_until"])),
@@ -373,12 +369,6 @@ def _filled(frame: pd.DataFrame, fields: tuple[Field, ...]) -> pd.DataFrame:
         one.column: pd.Series(None, index=frame.index, dtype="str") for one in fields if one.column not in frame.columns
     }
     return frame.assign(**missing)
-
-
-def _armoured(packets: str) -> str:
-    """A public key in base64 as GnuPG reads it."""
-    body = "\n".join(textwrap.wrap(packets, 64))
-    return f"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{body}\n-----END PGP PUBLIC KEY BLOCK-----\n"
 
 
 def _by_lender(parts: list[pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:

@@ -262,7 +262,7 @@ def _read_one(armoured: str, capability: str, use: str, now: datetime) -> tuple[
             fix="ask the agency for `gpg --armor --export`, and tell it that this key is burnt",
         )
     with _gnupg(now) as (_, program):
-        program.import_keys(armoured.encode())
+        program.import_keys(_packets(armoured))
         keys = program.list_keys()
         if len(keys) != 1:
             raise KeyUnfit(
@@ -279,6 +279,14 @@ def _read_one(armoured: str, capability: str, use: str, now: datetime) -> tuple[
         needed = [half["expires"] for half in _halves(key).values() if capability.lower() in half["cap"]]
         ends = [int(end) for end in (key["expires"], max(needed, key=lambda end: int(end or 2**62))) if end]
         return _public(program, fingerprint), datetime.fromtimestamp(min(ends), UTC) if ends else None
+
+
+def _packets(text: str) -> bytes:
+    """Return what GnuPG is to import: armoured as it is; base64 alone, as an announcement has it, decoded."""
+    if "-----BEGIN" not in text:
+        with suppress(ValueError):
+            return base64.b64decode("".join(text.split()), validate=True)
+    return text.encode()
 
 
 def _status(stderr: str) -> list[list[str]]:
