@@ -12,16 +12,16 @@ import codecs
 import hashlib
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from importlib import resources
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connectors.layouts.errors import LayoutInvalid, LayoutUnknown
-from connectors.layouts.naming import Pattern
+from connectors.layouts.naming import Named, Pattern
 from connectors.profiles import Words, listed, near, toml_of
 from models.kinds import CODE, KINDS
 
@@ -44,6 +44,9 @@ PLACES: Final = ("rows", "sum", "date", "sequence", "lender", "agency")
 """What a cell of a header or trailer record may state; `sum:CNY` is the sum of one currency."""
 TOTALS: Final = ("rows", "sum")
 """What is known only when all lines are."""
+_SPECIMENS: Final = (7, 123_456_789)
+"""a number that every pattern fills up, and one that none does"""
+_SPECIMEN_DAY: Final = date(2026, 11, 23)
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff\u2028\u2029]")
 
 
@@ -435,20 +438,18 @@ class _Reader(Words):
 
     def _told_apart(self, kinds: Mapping[str, KindForm]) -> None:
         """Names of one direction say which kind they are of."""
-        from datetime import date  # noqa: PLC0415 - a specimen's day
-
-        from connectors.layouts.naming import Named  # noqa: PLC0415 - likewise
-
         for name, form in kinds.items():
             for other, beside in kinds.items():
                 if name == other or KINDS[name].to_agency != KINDS[other].to_agency:
                     continue
                 if form.pattern is None or beside.pattern is None:
                     continue
-                lender = next(iter(form.pattern.lenders.values()), form.pattern.lender or "specimen")
-                specimen = form.pattern.write(Named(lender, "specimen", name, date(2026, 11, 23), 7))
-                if beside.pattern.read(specimen, other, "specimen") is not None:
-                    self.wrong.append(f"[kinds.{name}] file_name: {specimen} could be a {other} too")
+                lenders = [*form.pattern.lenders.values()] or [form.pattern.lender or "specimen"]
+                for lender, sequence in product(lenders, _SPECIMENS):
+                    specimen = form.pattern.write(Named(lender, "specimen", name, _SPECIMEN_DAY, sequence))
+                    if beside.pattern.read(specimen, other, "specimen") is not None:
+                        self.wrong.append(f"[kinds.{name}] file_name: {specimen} could be a {other} too")
+                        return
 
 
 class _KindReader:

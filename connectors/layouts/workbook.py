@@ -7,6 +7,7 @@ the XML, so that one that has lost digits shows.
 
 from __future__ import annotations
 
+import errno
 import posixpath
 import re
 import zipfile
@@ -19,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import numpy as np
 from lxml import etree
 
+from connectors.layouts.archive import directory_of
 from connectors.layouts.delimited import MAX_COLUMNS, FileRefused
 from connectors.layouts.sniffing import content_of
 from connectors.layouts.spelling import DAY, NUMBER, SAFE_DIGITS, WORD, WRONG, plain_number
@@ -35,6 +37,8 @@ MAX_TEXT: Final = 32_767
 """characters of a cell, likewise"""
 MAX_CELLS: Final = 20_000_000
 MAX_STRINGS: Final = 5_000_000
+MAX_PARTS: Final = 1 << 20
+"""bytes of the directory: a workbook has tens of parts"""
 MAX_PART: Final = 4 << 20
 """bytes of the small parts: the workbook's list of sheets, their places, the styles"""
 _RELATIONS: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
@@ -66,9 +70,16 @@ def rows_of(path: Path, sheet: str, *, max_bytes: int) -> Iterator[Row]:
     if content_of(path) != "workbook":
         raise FileRefused("wrong_format")
     try:
+        with path.open("rb") as source:
+            if directory_of(source)[1] > MAX_PARTS:
+                raise FileRefused("wrong_format")
         with zipfile.ZipFile(path) as archive:
             yield from _Book(archive, max_bytes).rows(sheet)
     except _DAMAGED:
+        raise FileRefused("wrong_format") from None
+    except OSError as fault:
+        if fault.errno != errno.EINVAL:  # zipfile seeks to where the archive says, be it before the file's start
+            raise
         raise FileRefused("wrong_format") from None
     except (etree.XMLSyntaxError, etree.LxmlError, ValueError, KeyError, OverflowError):
         raise FileRefused("wrong_format") from None
@@ -219,7 +230,7 @@ class _Book:
         value = next(cell.iterchildren("{*}v"), None)
         raw = "" if value is None or value.text is None else value.text
         if kind == "s":
-            return (strings[int(raw)], WORD) if raw else ("", WORD)
+            return (_shared(strings, raw), WORD) if raw else ("", WORD)
         if kind == "str":
             return _plain(raw), WORD
         if kind in {"b", "e"}:
@@ -246,6 +257,14 @@ class _Book:
         if not seconds:
             return day.isoformat()
         return (datetime(day.year, day.month, day.day) + timedelta(seconds=seconds)).isoformat()  # noqa: DTZ001 - the layout says where
+
+
+def _shared(strings: list[str], raw: str) -> str:
+    """The text that a cell refers to by its number."""
+    number = int(raw)
+    if not 0 <= number < len(strings):
+        raise FileRefused("wrong_format")
+    return strings[number]
 
 
 def _forget(one: Any) -> None:
