@@ -43,8 +43,10 @@ def toml_of(text: str) -> tuple[dict[str, Any], str]:
     """What the TOML says, and an empty text; or nothing, and why it is no TOML."""
     try:
         return tomllib.loads(text), ""
-    except tomllib.TOMLDecodeError as fault:
+    except ValueError as fault:  # TOMLDecodeError, and numbers of thousands of digits
         return {}, str(fault)
+    except RecursionError:
+        return {}, "it is nested too deeply"
 
 
 class Words:

@@ -32,6 +32,7 @@ _END = struct.Struct("<4s4H2LH")
 _ENTRY = struct.Struct("<4s4B4HL2L5H2L")
 _LOCAL = struct.Struct("<4s2B4HL2L2H")
 _LOCATOR = b"PK\x06\x07"  # of ZIP64: needed from 65,535 members or 4 GiB, and a second truth before that
+_LOCATOR_SIZE = 20
 _UNSAID = 0xFFFFFFFF  # "see the ZIP64 field"
 _FIELD = struct.Struct("<2H")
 _ENCRYPTED = 0x1 | 0x20 | 0x40 | 0x2000  # and patched, strongly encrypted, with a masked directory
@@ -60,21 +61,30 @@ def members(source: BinaryIO, *, at_most: int) -> list[Member]:
 
     Nothing is inflated, and no more than MAX_DIRECTORY is read.
     """
-    size = source.seek(0, io.SEEK_END)
-    source.seek(max(0, size - _END.size))
-    end = source.read(_END.size)
-    if len(end) < _END.size:
-        raise FileRefused("not_a_package")
-    mark, disk, first_disk, here, count, length, offset, comment = _END.unpack(end)
-    plain = mark == b"PK\x05\x06" and not (disk or first_disk or comment) and here == count <= at_most
-    if not plain or length > MAX_DIRECTORY or offset + length != size - _END.size:
+    count, length, offset = directory_of(source)
+    if count > at_most or length > MAX_DIRECTORY:
         raise FileRefused("not_a_package")
     source.seek(offset)
     directory = source.read(length)
-    if directory[-20:].startswith(_LOCATOR):
-        raise FileRefused("not_a_package")
     found = sorted(_entries(directory, count), key=lambda entry: entry.offset)
     return _lying_in_a_row(source, found, offset)
+
+
+def directory_of(source: BinaryIO) -> tuple[int, int, int]:
+    """How many members the archive's end speaks of, the size of its directory, and where that starts.
+
+    Raises FileRefused (`not_a_package`) where anything but that end follows the directory.
+    """
+    size = source.seek(0, io.SEEK_END)
+    source.seek(max(0, size - _END.size - _LOCATOR_SIZE))
+    end = source.read(_END.size + _LOCATOR_SIZE)
+    if len(end) < _END.size:
+        raise FileRefused("not_a_package")
+    mark, disk, first_disk, here, count, length, offset, comment = _END.unpack(end[-_END.size :])
+    plain = mark == b"PK\x05\x06" and not (disk or first_disk or comment) and here == count
+    if not plain or end.startswith(_LOCATOR) or offset + length != size - _END.size:
+        raise FileRefused("not_a_package")
+    return count, length, offset
 
 
 def content(source: BinaryIO, member: Member, *, max_bytes: int) -> _Content:

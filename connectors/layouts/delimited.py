@@ -168,7 +168,7 @@ codecs.register_error("consign.mark", _marked)
 
 def _decoded(stream: Stream, encoding: str) -> Iterator[bytes]:
     """The text as UTF-8, in blocks; what is no text of that encoding becomes bytes that are no UTF-8."""
-    first = stream.read(_BLOCK)
+    first = _block(stream, least=len(codecs.BOM_UTF8))
     if encoding == "utf-16":
         if first[:2] not in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
             raise FileRefused("encoding")
@@ -187,6 +187,14 @@ def _decoded(stream: Stream, encoding: str) -> Iterator[bytes]:
         first = stream.read(_BLOCK)
         text = decoder.decode(first)
     yield (text + decoder.decode(b"", final=True)).encode("utf-8", "surrogatepass")
+
+
+def _block(stream: Stream, least: int) -> bytes:
+    """The first block, of at least so many bytes where the stream has them."""
+    first = stream.read(max(_BLOCK, least)) or b""
+    while len(first) < least and (more := stream.read(least - len(first))):
+        first += more
+    return first
 
 
 def _with_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
