@@ -254,7 +254,7 @@ def _settled(desk: Desk, apart: Desk, run: Row[Any]) -> bool:
             _close(connection, desk, run, "stopped")
         told = _run(connection, run.certification_id).told_sha256
     _tell(desk, apart, run, verdicts, told)
-    return _current(desk, run.certification_id).state == "open"
+    return str(_current(desk, run.certification_id).state) == "open"
 
 
 def _do_next(desk: Desk, apart: Desk, run: Row[Any]) -> None:

@@ -58,7 +58,7 @@ def findings(desk: Desk) -> list[Finding]:
     """Everything there is to say. A check that breaks is a finding itself: the others go on."""
     said: list[Finding] = []
     checks: tuple[Callable[[Desk], Iterator[Finding]], ...] = (
-        versions, home, database, keyring, agencies, certified, disk, clock, silence, programs, faults,
+        versions, home, database, keyring, agencies, certified, exceptions, disk, clock, silence, programs, faults,
     )  # fmt: skip
     for check in checks:
         try:
@@ -207,6 +207,33 @@ def certified(desk: Desk) -> Iterator[Finding]:
             yield Finding(what, "warn", f"{one.state} until {one.valid_until}", again)
         else:
             yield Finding(what, "ok", f"{one.state} until {one.valid_until}")
+
+
+def exceptions(desk: Desk) -> Iterator[Finding]:
+    """Nothing in the exchange waits past its time, and every calendar in use knows its days off."""
+    from infra import clocks
+    from infra import exceptions as store
+
+    if not _has_store(desk):
+        return
+    with desk.database.read() as connection:
+        found = store.counts(connection, desk.now())
+        unknown = clocks.unknown_years(connection, desk)
+    unresolved, overdue = int(found["unresolved"].sum()), int(found["overdue"].sum())
+    if overdue:
+        yield Finding(
+            "exceptions", "warn", f"{overdue} past their time, {unresolved} in all", "consign exceptions list --overdue"
+        )
+    else:
+        yield Finding("exceptions", "ok", f"{unresolved} unresolved, none past its time")
+    if unknown:
+        years = ", ".join(f"{name} {year}" for name, year in unknown)
+        yield Finding(
+            "calendars", "warn", f"days off not known: {years}",
+            "update the `holidays` package, or state the year in the file of the setting `calendars`",
+        )  # fmt: skip
+    else:
+        yield Finding("calendars", "ok", desk.settings.calendar)
 
 
 def disk(desk: Desk) -> Iterator[Finding]:

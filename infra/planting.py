@@ -98,7 +98,8 @@ def _renamed(row: Row[Any], suite: str, used: int) -> _Named:
 def _sealed(desk: Desk, connection: Connection, agency: Row[Any], row: Any, fault: str) -> Planted:
     contents = contents_of(Composing(connection, desk.keyring, row, agency, desk.settings.shard_rows))
     frame = pd.concat(list(contents.frames), ignore_index=True)
-    frame = _SPOIL_LINES.get(fault, lambda lines: lines)(frame)
+    if fault in _SPOIL_LINES:
+        frame = _SPOIL_LINES[fault](frame)
     target = desk.folder("outbox") / agency.agency / row.name
     target.parent.mkdir(mode=0o700, exist_ok=True)
     with scratch(desk) as folder:

@@ -62,6 +62,7 @@ def add(
 @app.command(name="list")
 def list_(json: Json = False) -> None:  # noqa: ARG001 - read by emit
     """List every agency with its state, suite, mandate and accounts held, and what it is certified to until when."""
+    import pandas as pd
     from sqlalchemy import func, select
 
     from infra import breaker, certificates
@@ -90,8 +91,8 @@ def list_(json: Json = False) -> None:  # noqa: ARG001 - read by emit
     emit(
         rows.assign(
             certificate=[one.state for one in found],
-            certified_to=[one.level for one in found],
-            certified_until=[one.valid_until for one in found],
+            certified_to=pd.Series([one.level for one in found], dtype="object"),
+            certified_until=pd.Series([one.valid_until for one in found], dtype="object"),
             circuit=rows["agency"].map(servers),
         ),
         title="Agencies",
@@ -136,6 +137,12 @@ def drop(
     root: Annotated[Path | None, typer.Option(help="Folder: its root.")] = None,
     to_agency: Annotated[str, typer.Option(help="Directory for files to the agency.")] = "to_agency",
     from_agency: Annotated[str, typer.Option(help="Directory of files from the agency.")] = "from_agency",
+    limit: Annotated[
+        list[str] | None, typer.Option(help="A limit of its own, as stall_timeout=120; repeat for more.")
+    ] = None,
+    renames: Annotated[
+        bool, typer.Option(help="Whether the server can rename; without, files are collected where they lie.")
+    ] = True,
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Say how the agency is reached; an SFTP host's key is pinned here, never trusted on first use."""
@@ -143,6 +150,9 @@ def drop(
     from infra.wiring import desk
 
     settings: dict[str, object] = {"kind": kind, "to_agency": to_agency, "from_agency": from_agency}
+    settings |= onboarding.limits(limit or [])
+    if not renames:
+        settings["renames"] = False
     if kind == "sftp":
         if not (host and username and host_key):
             message = "an SFTP drop needs --host, --username and --host-key"
@@ -158,16 +168,27 @@ def drop(
 
 
 @app.command()
-def probe(code: Code, json: Json = False) -> None:  # noqa: ARG001 - read by emit
-    """Reach the agency's drop and say what it can do."""
-    from infra import outbox
-    from infra.store import exchange
+def probe(
+    code: Code,
+    kept: Annotated[
+        bool, typer.Option("--kept", help="What was found the last time, without asking the server.")
+    ] = False,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Reach the agency's drop, try out what it can do, keep that, and say what changed since the last time."""
+    from infra import probes
     from infra.wiring import desk
 
-    with desk().database.read() as connection:
-        row = exchange.agency(connection, code)
-    with outbox.reached(desk(), row) as reached:
-        emit(reached.probe(), title=f"Drop of {code}")
+    found = probes.kept(desk(), code) if kept else probes.probe(desk(), code)
+    changed = {name: {"before": before, "now": now} for name, (before, now) in found.changed.items()}
+    emit(
+        {"agency": code, "probed_at": found.probed_at, **found.can, "changed": changed, "notes": list(found.notes)},
+        title=f"Drop of {code}",
+    )
+    for name, (before, now) in found.changed.items():
+        say(f"changed since the last time: {name}, from {before} to {now}")
+    for note in found.notes:
+        say(f"note: {note}")
 
 
 @keys.command()
