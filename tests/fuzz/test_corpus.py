@@ -20,8 +20,8 @@ Targets = Mapping[str, Callable[[bytes], None]]
 PIECES = [
     b"\0", b"\xff", b'"', b'""', b",", b"\n", b"\r\n", b"\r", b"\xef\xbb\xbf", b"\xff\xfe", b"\xed\xa0\x80",
     b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x07", b"\xff\xff", b"\xff\xff\xff\xff",
-    b"\x00\x00\x00\x80", b"{", b"[", b"NaN", b"1e999", b"-1", b"true", b"null", b"\\ud800", b"<", b"</", b"&amp;", b"<!DOCTYPE", b"Ntry", b"-----",
-    b"--- ", b"-> ", b"AAAA", b"../", b"'", b"=", b"''' ", b'"""', b"9" * 40,
+    b"\x00\x00\x00\x80", b"{", b"[", b"NaN", b"1e999", b"-1", b"true", b"null", b"\\ud800", b"<", b"</", b"&amp;",
+    b"<!DOCTYPE", b"Ntry", b"-----", b"--- ", b"-> ", b"AAAA", b"../", b"'", b"=", b"''' ", b'"""', b"9" * 40,
     "王".encode(), "王".encode("gb18030"), "\u202e".encode(),
 ]  # fmt: skip
 
