@@ -233,6 +233,7 @@ def go_on(desk: Desk, code: str) -> None:
                     outbox.send(apart, code)
                     _settled(desk, apart, run)
             outbox.send(apart, code)
+            outbox.let_go(apart)
     except AgencyBusy:
         return
 
@@ -649,7 +650,10 @@ def _tell(desk: Desk, apart: Desk, run: Row[Any], verdicts: Mapping[str, Verdict
 
 
 def _mirror(desk: Desk, apart: Desk, code: str) -> None:
-    """The agency stands in the certification's store as it does in the house's, with a contract for test accounts."""
+    """The agency stands in the certification's store as it does in the house's, with a contract for test accounts.
+
+    But for its layout: everybody certifies in packages, for a plain file has no manifest to plant a fault in.
+    """
     now = apart.now()
     with desk.database.read() as connection:
         agency = exchange.agency(connection, code)
@@ -659,7 +663,7 @@ def _mirror(desk: Desk, apart: Desk, code: str) -> None:
     channels = agency.channels if STAGE in agency.channels.split(",") else f"{agency.channels},{STAGE}"
     row = {
         "name": agency.name, "state": "live", "suite": agency.suite, "drop": json.dumps(drop, sort_keys=True),
-        "layout": agency.layout, "channels": channels, "remits": agency.remits, "timezone": agency.timezone,
+        "layout": "package", "channels": channels, "remits": agency.remits, "timezone": agency.timezone,
     }  # fmt: skip
     with apart.database.write() as connection:
         if not exchange.lender_exists(connection, LENDER):

@@ -27,6 +27,14 @@ TABLES = {
     "erasure_certificate": "account,erased_at,scope,method,certified_by\n"
     "GAAA,2026-03-01T18:00:00+08:00,all,files deleted,officer\n",
     "complaint": "complaint_ref,account,received_on,category\nR-1,,2026-03-01,conduct\n",
+    "plan": "plan_ref,account,instalment,due_on,currency,amount\nP-1,GAAA,1,2026-04-01,CNY,500.10\n"
+    "P-1,GAAA,2,2026-05-01,CNY,499.90\n",
+    "hold_request": "account,reason,since,until\nGAAA,dispute,2026-03-01,\n",
+    "recall_objection": "account,reason,keep_until\nGAAA,payment_promised,2026-03-09\n",
+    "refusal": "file,sha256,at_line,at_column,code\n"
+    "harbour.quayside.update.20260301.000001.zip.age,,3,currency,not_currency\n",
+    "fingerprint": "whose,use,fingerprint,compared_on,compared_by\n"
+    "lender,sign,SHA256:b5xculSvEhUZP+YFHQ2SoczcY//8njrUQnynojwtxnw,2026-03-01,operations\n",
     "invoice": "invoice_no,account,currency,base,commission,vat,period\nI-1,GAAA,CNY,100.00,20.00,1.20,2026-03\n",
 }
 

@@ -119,6 +119,16 @@ def test_an_agency_certifies_itself_with_openpgp(tmp_path: Path, needs: Callable
         assert go(world, candidate(world)) == "passed", states(world)
 
 
+@pytest.mark.postgres
+def test_an_agency_certifies_itself_where_the_house_keeps_its_store_in_postgresql(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    with a_world(tmp_path, database=postgres_url) as world:
+        begin(world)
+        assert go(world, candidate(world)) == "passed", states(world)
+        assert standing(world).counts
+
+
 def test_a_certification_changes_no_figure_of_a_real_lender(tmp_path: Path) -> None:
     with a_world(tmp_path, require_certificate=False) as world:
         raw = debtors.portfolio(5, 30, "harbour", START)
