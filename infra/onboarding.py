@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert, select, update
 
@@ -20,10 +20,16 @@ from models.release import CHANNELS
 from models.tables import AgencyContract
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import date
 
     from infra.wiring import Desk
+
+LIMITS: Final = {
+    "connect_timeout": float, "stall_timeout": float, "transfer_timeout": float, "settle_seconds": float,
+    "max_names": int, "connections_per_agency": int, "files_per_round": int, "bytes_per_round": int,
+}  # fmt: skip
+"""Settings that an agency's drop may state otherwise, by name, with what they are made of."""
 
 CONTRACTS = bulk.table_of(AgencyContract)
 
@@ -90,6 +96,21 @@ def set_drop(desk: Desk, code: str, drop: Mapping[str, Any]) -> None:
         hostkeys.replace_all(connection, desk, code, host_keys)
         breaker.begin_anew(connection, desk, code, "circuit.reset", "the agency is reached otherwise now")
         audit.record(connection, desk.actor, "agency.drop", code, {"kind": str(drop["kind"])}, desk.now())
+
+
+def limits(stated: Iterable[str]) -> dict[str, float | int]:
+    """Limits as `name=value` says them. Raises UsageError for a name that is none, or a value that is not above 0."""
+    found: dict[str, float | int] = {}
+    for one in stated:
+        name, _, value = one.partition("=")
+        try:
+            found[name] = LIMITS[name](value)
+        except (KeyError, ValueError):
+            found[name] = 0
+        if not 0 < found[name] < float("inf"):
+            message = f"{one!r} is no limit of a drop"
+            raise UsageError(message, fix=f"name=value with a value above 0; names: {', '.join(LIMITS)}")
+    return found
 
 
 def trust(desk: Desk, code: str, encrypt: str, verify: str) -> dict[str, str]:

@@ -71,7 +71,8 @@ def drop_settings(desk: Desk, agency: Row[Any], only: Entry | None = None) -> Sf
     stated: Mapping[str, Any] = json.loads(agency.drop)
     limits: dict[str, Any] = {
         "max_bytes": desk.settings.max_inbound_bytes,
-        "settle_seconds": desk.settings.settle_seconds,
+        "settle_seconds": stated.get("settle_seconds", desk.settings.settle_seconds),
+        "max_names": _limit(desk, agency, "max_names"),
     }
     places: dict[str, Any] = {name: stated[name] for name in ("to_agency", "from_agency") if name in stated}
     if stated.get("kind") == "folder":
@@ -87,8 +88,10 @@ def drop_settings(desk: Desk, agency: Row[Any], only: Entry | None = None) -> Sf
             host_keys=host_keys,
             private_key=newest,
             older_keys=tuple(older),
-            connect_timeout=desk.settings.connect_timeout,
-            stall_timeout=desk.settings.stall_timeout,
+            connect_timeout=stated.get("connect_timeout", desk.settings.connect_timeout),
+            stall_timeout=stated.get("stall_timeout", desk.settings.stall_timeout),
+            transfer_timeout=stated.get("transfer_timeout", desk.settings.transfer_timeout),
+            renames=bool(stated.get("renames", True)),
             **places,
             **limits,
         )

@@ -62,6 +62,12 @@ class Settings(BaseSettings):
     )
     delivery_first_wait: float = Field(default=1.0, gt=0, description="seconds before the second try, and their jitter")
     delivery_longest_wait: float = Field(default=20.0, gt=0, description="the longest pause between two tries, seconds")
+    transfer_timeout: float = Field(
+        default=14_400.0, gt=0, description="seconds for one file or listing, whatever moves"
+    )
+    max_names: int = Field(
+        default=20_000, ge=1, description="names of an agency's directory that one round looks at; the rest later"
+    )
     settle_seconds: float = Field(
         default=5.0, ge=0, description="between two looks at a file that nothing declares complete"
     )

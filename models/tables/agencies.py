@@ -29,6 +29,8 @@ class Agency(SQLModel, table=True):
     term_days: int = 180
     timezone: str = "Asia/Shanghai"
     created_at: datetime
+    probe: str | None = Field(default=None, description="JSON of what its server can do, as last tried out")
+    probed_at: datetime | None = None
 
 
 class LayoutProfile(SQLModel, table=True):

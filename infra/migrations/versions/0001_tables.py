@@ -73,6 +73,8 @@ def upgrade() -> None:
         sa.Column("term_days", sa.Integer(), nullable=False),
         sa.Column("timezone", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("probe", sa.String(), nullable=True),
+        sa.Column("probed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("agency"),
     )
     op.create_table(
