@@ -57,6 +57,7 @@ CATALOGUE = (
     Entry("recall_placements", "flows.recall", "Recall placements by name.", alone=False),
     Entry("decide_objection", "flows.recall", "Answer an agency's objection to a recall.", alone=False),
     Entry("update", "flows.update", "Tell agencies the balances that have changed."),
+    Entry("watch", "flows.watch", "Open and resolve exceptions by the contracts' clocks, and tell people."),
     Entry("erase", "flows.erase", "Ask for the erasure of what has ended, and watch for certificates."),
     Entry("watch_keys", "flows.renewal", "Say which keys end soon: ours, the agencies', their servers'."),
 )

@@ -99,6 +99,27 @@ class Settings(BaseSettings):
     report_activity_every: str = Field(
         default="7 days", description="how often an agency that holds accounts must report its activity"
     )
+    presumed_within: str = Field(
+        default="1 business day", description="how long a delivery may be presumed before somebody asks the agency"
+    )
+    stuck_after: str = Field(
+        default="4 hours", description="how long a file may wait to be sent, or to be judged, before somebody looks"
+    )
+    notify_webhook: SecretStr | None = Field(
+        default=None, description="http(s) address that is told of new exceptions: counts and codes, as JSON"
+    )
+    notify_webhook_token: SecretStr | None = Field(default=None, description="sent with it as a bearer token")
+    notify_mail_to: tuple[str, ...] = Field(default=(), description="addresses that are told the same by e-mail")
+    notify_mail_from: str = Field(default="consign@localhost", description="who that mail is from")
+    notify_mail_host: str = Field(default="localhost", description="the mail server")
+    notify_mail_port: int = Field(default=587, ge=1, le=65_535, description="its port")
+    notify_mail_security: Literal["tls", "starttls", "none"] = Field(
+        default="starttls", description="how the mail server is spoken to"
+    )
+    notify_mail_username: str = Field(default="", description="who we are there; empty: nobody asks")
+    notify_mail_password: SecretStr | None = Field(default=None, description="and our password")
+    notify_attempts: int = Field(default=3, ge=1, description="tries of one notice, with growing pauses")
+    notify_timeout: float = Field(default=10.0, gt=0, description="seconds to wait for either of them")
     calendar: str = Field(
         default="CN", description="whose holidays count: a country, `weekends`, or a heading of `calendars`"
     )
@@ -139,7 +160,7 @@ class Settings(BaseSettings):
         """Arguments, then the environment, then mounted secrets, then `consign.toml`."""
         return init_settings, env_settings, file_secret_settings, TomlConfigSettingsSource(settings_cls)
 
-    @field_validator("acknowledge_within", "report_activity_every")
+    @field_validator("acknowledge_within", "report_activity_every", "presumed_within", "stuck_after")
     @classmethod
     def _a_span(cls, text: str) -> str:
         """A span of time, as models.calendar reads it."""

@@ -115,6 +115,7 @@ CODES: Final[Mapping[str, Kind]] = MappingProxyType({
         "recalled accounts have not been confirmed in the time of the contract: debtors may be chased after paying",
         "portfolio manager", "critical", "4 hours",
         "call the agency today, and stop new placements if it cannot say that it has stopped",
+        recurs=True,
     ),
     "overdue_erasure": Kind(
         "an erasure has not been certified in the time of the contract",

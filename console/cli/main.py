@@ -43,6 +43,7 @@ PARTS = (
     Part("update", "Tell agencies the balances that have changed.", WORK),
     Part("collect", "Fetch, verify and take in what the agencies sent.", WORK),
     Part("file", "Check an agency's file, and explain a refusal.", WORK),
+    Part("watch", "Look at every clock: what is late or stuck, what no longer is.", WORK),
     Part("exceptions", "What went amiss in the exchange, who has it, until when.", WORK),
     Part("layout", "How agencies' plain files look: list, show, check, keep.", WORK),
     Part("recall", "Take accounts back.", WORK),

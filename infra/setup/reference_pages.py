@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra.settings import Settings
-from models import lives, release
+from models import exceptions, lives, release
 from models.certification import FAULTS, LEVELS, LEVELS_ABOUT, PLANTS, STEPS
 from models.checking import CODES
 from models.intake.fields import ACCOUNT_FIELDS
@@ -52,6 +52,15 @@ def meaning(field: Field) -> str:
 def refusals() -> str:
     """Every code of a receipt."""
     return table(("code", "what to do"), ((f"`{code}`", fix) for code, fix in CODES.items()))
+
+
+def all_exceptions() -> str:
+    """Every code of an exception, the gravest first."""
+    rows = (
+        (f"`{code}`", kind.about, kind.owner, kind.severity, kind.within, kind.fix)
+        for code, kind in sorted(exceptions.CODES.items(), key=lambda one: exceptions.SEVERITIES.index(one[1].severity))
+    )
+    return table(("code", "what it means", "owner", "severity", "within", "what to do"), rows)
 
 
 def all_lives() -> str:
@@ -161,6 +170,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "outbound": lambda: kinds_of(OUTBOUND),
     "inbound": lambda: kinds_of(INBOUND),
     "refusals": refusals,
+    "exceptions": all_exceptions,
     "lives": all_lives,
     "settings": settings,
     "policies": policies,

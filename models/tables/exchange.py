@@ -143,6 +143,8 @@ class ExchangeException(SQLModel, table=True):
     ended_at: datetime | None = Field(
         default=None, description="when what it is about had ended, whoever resolved it; until then it opens no other"
     )
+    told_at: datetime | None = Field(default=None, description="when people were told that it is there")
+    told_overdue_at: datetime | None = Field(default=None, description="when they were told that its time is over")
     resolved_at: datetime | None = None
     resolved_by: str | None = None
     resolution: str | None = None

@@ -115,6 +115,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq"),
     )
     op.create_table(
+        "audited_file",
+        sa.Column("file_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("file_id"),
+    )
+    op.create_table(
         "bank_receipt",
         sa.Column("receipt_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("statement_id", sa.BigInteger(), nullable=False),
@@ -151,6 +157,39 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("statement_id"),
         sa.UniqueConstraint("sha256"),
     )
+    op.create_table(
+        "breach",
+        sa.Column("breach_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("pack", sa.String(), nullable=False),
+        sa.Column("pack_version", sa.String(), nullable=False),
+        sa.Column("rule_id", sa.String(), nullable=False),
+        sa.Column("clause", sa.String(), nullable=False),
+        sa.Column("severity", sa.String(), nullable=False),
+        sa.Column("counter", sa.String(), nullable=False),
+        sa.Column("evidence", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("file_id", sa.BigInteger(), nullable=True),
+        sa.Column("line", sa.Integer(), nullable=True),
+        sa.Column("placement_id", sa.BigInteger(), nullable=True),
+        sa.Column("debtor_id", sa.BigInteger(), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("zone", sa.String(), nullable=False),
+        sa.Column("counted", sa.Integer(), nullable=True),
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("breach_id"),
+        sa.UniqueConstraint("pack", "rule_id", "evidence"),
+    )
+    op.create_index(op.f("ix_breach_agency"), "breach", ["agency"], unique=False)
+    op.create_index(op.f("ix_breach_file_id"), "breach", ["file_id"], unique=False)
+    op.create_index(op.f("ix_breach_placement_id"), "breach", ["placement_id"], unique=False)
+    op.create_index(op.f("ix_breach_rule_id"), "breach", ["rule_id"], unique=False)
+    op.create_index(op.f("ix_breach_state"), "breach", ["state"], unique=False)
     op.create_table(
         "break",
         sa.Column("break_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -256,10 +295,31 @@ def upgrade() -> None:
         sa.Column("severity", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("file_id", sa.BigInteger(), nullable=True),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=True),
+        sa.Column("owner", sa.String(), nullable=True),
+        sa.Column("outcome", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("closed_by", sa.String(), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("complaint_id"),
         sa.UniqueConstraint("agency", "complaint_ref"),
     )
     op.create_index(op.f("ix_complaint_placement_id"), "complaint", ["placement_id"], unique=False)
+    op.create_table(
+        "conduct_run",
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("packs", sa.String(), nullable=False),
+        sa.Column("files", sa.Integer(), nullable=False),
+        sa.Column("contacts", sa.BigInteger(), nullable=False),
+        sa.Column("found", sa.Integer(), nullable=False),
+        sa.Column("withdrawn", sa.Integer(), nullable=False),
+        sa.Column("summary", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id"),
+    )
     op.create_table(
         "debtor",
         sa.Column("debtor_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -299,6 +359,22 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_disclosure_account_account_id"), "disclosure_account", ["account_id"], unique=False)
     op.create_index(op.f("ix_disclosure_account_placement_id"), "disclosure_account", ["placement_id"], unique=False)
+    op.create_table(
+        "due_diligence",
+        sa.Column("diligence_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("reference", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=True),
+        sa.Column("stored_path", sa.String(), nullable=True),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("valid_until", sa.Date(), nullable=True),
+        sa.Column("added_by", sa.String(), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("diligence_id"),
+    )
+    op.create_index(op.f("ix_due_diligence_agency"), "due_diligence", ["agency"], unique=False)
     op.create_table(
         "erasure",
         sa.Column("erasure_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -342,6 +418,8 @@ def upgrade() -> None:
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_overdue_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolved_by", sa.String(), nullable=True),
         sa.Column("resolution", sa.String(), nullable=True),
@@ -362,6 +440,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("refusal_id"),
     )
     op.create_index(op.f("ix_file_refusal_transmission_id"), "file_refusal", ["transmission_id"], unique=False)
+    op.create_table(
+        "gate",
+        sa.Column("gate_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("pack", sa.String(), nullable=False),
+        sa.Column("gate", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("measured", sa.Float(), nullable=False),
+        sa.Column("bound", sa.Float(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("looked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("lift_until", sa.Date(), nullable=True),
+        sa.Column("lifted_by", sa.String(), nullable=True),
+        sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("gate_id"),
+        sa.UniqueConstraint("agency", "lender", "pack", "gate"),
+    )
     op.create_table(
         "hold",
         sa.Column("hold_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -594,6 +694,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("country", sa.String(), nullable=False),
         sa.Column("timezone", sa.String(), nullable=False),
+        sa.Column("rule_packs", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("lender"),
     )
@@ -953,6 +1054,7 @@ def downgrade() -> None:
     op.drop_table("host_key")
     op.drop_index(op.f("ix_hold_debtor_id"), table_name="hold")
     op.drop_table("hold")
+    op.drop_table("gate")
     op.drop_index(op.f("ix_file_refusal_transmission_id"), table_name="file_refusal")
     op.drop_table("file_refusal")
     op.drop_index(op.f("ix_exchange_exception_state"), table_name="exchange_exception")
@@ -962,11 +1064,14 @@ def downgrade() -> None:
     op.drop_table("exception_comment")
     op.drop_index(op.f("ix_erasure_transmission_id"), table_name="erasure")
     op.drop_table("erasure")
+    op.drop_index(op.f("ix_due_diligence_agency"), table_name="due_diligence")
+    op.drop_table("due_diligence")
     op.drop_index(op.f("ix_disclosure_account_placement_id"), table_name="disclosure_account")
     op.drop_index(op.f("ix_disclosure_account_account_id"), table_name="disclosure_account")
     op.drop_table("disclosure_account")
     op.drop_table("disclosure")
     op.drop_table("debtor")
+    op.drop_table("conduct_run")
     op.drop_index(op.f("ix_complaint_placement_id"), table_name="complaint")
     op.drop_table("complaint")
     op.drop_table("client_key_use")
@@ -979,9 +1084,16 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_break_line_id"), table_name="break")
     op.drop_index(op.f("ix_break_code"), table_name="break")
     op.drop_table("break")
+    op.drop_index(op.f("ix_breach_state"), table_name="breach")
+    op.drop_index(op.f("ix_breach_rule_id"), table_name="breach")
+    op.drop_index(op.f("ix_breach_placement_id"), table_name="breach")
+    op.drop_index(op.f("ix_breach_file_id"), table_name="breach")
+    op.drop_index(op.f("ix_breach_agency"), table_name="breach")
+    op.drop_table("breach")
     op.drop_table("bank_statement")
     op.drop_index(op.f("ix_bank_receipt_statement_id"), table_name="bank_receipt")
     op.drop_table("bank_receipt")
+    op.drop_table("audited_file")
     op.drop_table("audit_head")
     op.drop_table("audit_event")
     op.drop_table("agency_contract")
