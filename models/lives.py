@@ -67,6 +67,24 @@ CIRCUIT = _life(
     half_open="closed open",
 )
 
+BREACH = _life(
+    open="upheld dismissed withdrawn",
+    upheld="dismissed withdrawn",
+    dismissed="upheld withdrawn",
+    withdrawn="open",
+)
+COMPLAINT = _life(
+    open="taken closed",
+    taken="open closed",
+    closed="",
+)
+GATE = _life(
+    closed="asked open",
+    asked="lifted closed open",
+    lifted="closed open",
+    open="closed",
+)
+
 
 class IllegalMove(RefusedByPolicy):
     """A thing was asked to go where its life does not lead."""

@@ -8,6 +8,7 @@ integers drawn from `id_counter`.
 from models.tables.agencies import Agency, AgencyContract, LayoutProfile
 from models.tables.audit import AuditEvent, AuditHead, Disclosure, DisclosureAccount
 from models.tables.certification import CertificateWaiver, Certification, CertificationStep, FileRefusal
+from models.tables.conduct import AuditedFile, Breach, ConductRun, DueDiligence, GateState
 from models.tables.exchange import (
     Circuit,
     ExceptionComment,
@@ -51,8 +52,10 @@ __all__ = [
     "AgencyContract",
     "AuditEvent",
     "AuditHead",
+    "AuditedFile",
     "BankReceipt",
     "BankStatement",
+    "Breach",
     "Break",
     "CertificateWaiver",
     "Certification",
@@ -60,13 +63,16 @@ __all__ = [
     "Circuit",
     "ClientKeyUse",
     "Complaint",
+    "ConductRun",
     "Debtor",
     "Disclosure",
     "DisclosureAccount",
+    "DueDiligence",
     "Erasure",
     "ExceptionComment",
     "ExchangeException",
     "FileRefusal",
+    "GateState",
     "Hold",
     "HostKey",
     "IdCounter",

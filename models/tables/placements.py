@@ -104,6 +104,14 @@ class Complaint(SQLModel, table=True):
     severity: str = "normal"
     state: str = "open"
     file_id: int | None = big(None)
+    lender: str = ""
+    source: str = Field(default="agency", description="agency (its file) | console | csv")
+    due_on: date | None = Field(default=None, description="by when it is to be answered")
+    owner: str | None = None
+    outcome: str | None = Field(default=None, description="upheld | partly | dismissed | withdrawn")
+    reason: str | None = Field(default=None, description="why it ended so; no debtor's data")
+    closed_by: str | None = None
+    closed_at: datetime | None = None
 
 
 class RecallObjection(SQLModel, table=True):

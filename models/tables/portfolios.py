@@ -25,6 +25,7 @@ class Lender(SQLModel, table=True):
     name: str
     country: str = "CN"
     timezone: str = "Asia/Shanghai"
+    rule_packs: str = Field(default="", description="comma-separated; empty: the pack of its country")
     created_at: datetime
 
 
