@@ -251,8 +251,11 @@ def replace_all(connection: Connection, desk: Desk, code: str, lines: Iterable[s
 
 
 def refuse_unapproved(connection: Connection, desk: Desk, agency: Row[Any], lines: Sequence[str]) -> None:
-    """Raises RefusedByPolicy where these lines would pin a new key of a live agency by the way."""
-    if not needs_two(desk, agency):
+    """Raises RefusedByPolicy where these lines would pin a new key of a live agency by the way.
+
+    Not where it was never reached before: nothing was sent anywhere yet.
+    """
+    if not needs_two(desk, agency) or agency.drop == exchange.NO_DROP:
         return
     known = {row.fingerprint for row in _of(connection, agency.agency) if row.state == "pinned"}
     known |= {hostkeys.read(line).fingerprint for line in json.loads(agency.drop).get("host_keys") or ()}

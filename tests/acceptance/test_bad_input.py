@@ -395,7 +395,9 @@ def test_a_file_by_a_key_that_we_were_not_told_of_is_refused(
 
 def test_a_file_by_an_expired_key_is_refused_and_no_answer_is_sealed_to_it(world: World, agency: SandboxAgency) -> None:
     world.clock.now += timedelta(days=360)
-    assert consign("keys", "rotate", "own", "age").exit_code == 0
+    assert consign("keys", "rotate", "own", "age", "--from", "now").exit_code == 0
+    said = consign("agency", "credential", "rotate", "quayside", "--json")
+    world.host.authorize("quayside", json.loads(said.out)["line"])
     ours = world.desk.keyring.public_keys("age", world.clock.now)
     agency.keyring.trust("lender", "age", encrypt=ours["encrypt"], verify=ours["verify"], now=world.clock.now)
     path = contact(agency, world)
