@@ -39,6 +39,7 @@ _ENCRYPTED = 0x1 | 0x20 | 0x40 | 0x2000  # and patched, strongly encrypted, with
 _DESCRIBED_AFTER = 0x8
 _MAX_DESCRIPTOR = 24
 _DIRECTORY_BIT = 0x10
+_VERSION = 63  # the newest of the format
 _UNIX, _STORED, _DEFLATED = 3, 0, 8
 _STEP = 256 << 10
 
@@ -112,7 +113,7 @@ def _entries(directory: bytes, count: int) -> list[_Entry]:
     for _ in range(count):
         if len(directory) - at < _ENTRY.size:
             raise FileRefused("not_a_package")
-        (mark, _, system, _, _, flags, method, _, _, crc, packed, size, named, extra, comment, disk, _, attributes,
+        (mark, _, system, needed, _, flags, method, _, _, crc, packed, size, named, extra, comment, disk, _, attributes,
          offset) = _ENTRY.unpack_from(directory, at)  # fmt: skip
         at += _ENTRY.size
         name = directory[at : at + named]
@@ -122,6 +123,7 @@ def _entries(directory: bytes, count: int) -> list[_Entry]:
             mark != b"PK\x01\x02"
             or comment
             or disk
+            or needed > _VERSION
             or flags & _ENCRYPTED
             or attributes & _DIRECTORY_BIT
             or stat.S_IFMT(kind) not in {0, stat.S_IFREG}

@@ -49,6 +49,7 @@ _ASCII = 0x80
 _MARK = "\udcff"  # no text holds a lone surrogate, and its bytes are no UTF-8: what could not be decoded stays visible
 _LINE_CODES = ("", "bad_quote", "line_too_long", "nul", "ragged_line", "encoding")
 _GOOD = 0
+_LONGEST_MARK = 4  # bytes of GB18030's byte order mark
 _NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
@@ -168,18 +169,19 @@ codecs.register_error("consign.mark", _marked)
 
 def _decoded(stream: Stream, encoding: str) -> Iterator[bytes]:
     """The text as UTF-8, in blocks; what is no text of that encoding becomes bytes that are no UTF-8."""
-    first = _block(stream, least=len(codecs.BOM_UTF8))
+    first = _block(stream, least=_LONGEST_MARK)
     if encoding == "utf-16":
         if first[:2] not in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
             raise FileRefused("encoding")
     elif encoding == "utf-8":
         first = first.removeprefix(codecs.BOM_UTF8)
     if encoding in {"utf-8", "ascii"}:
-        while first:
+        while True:
             foreign = encoding == "ascii" and not first.isascii()
             yield first.decode("ascii", "consign.mark").encode("utf-8", "surrogatepass") if foreign else first
             first = stream.read(_BLOCK)
-        return
+            if not first:
+                return
     decoder = codecs.getincrementaldecoder(encoding)("consign.mark")
     text = decoder.decode(first).removeprefix("\ufeff")
     while first:
