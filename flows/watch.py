@@ -43,7 +43,7 @@ def watch() -> WatchReport:
         counts = exceptions.counts(connection, at.now())
     codes = counts.groupby("code", as_index=False)[["unresolved", "overdue"]].sum()
     told = tuple(
-        CodeReport(str(row.code), int(row.unresolved), int(row.overdue)) for row in codes.itertuples(index=False)
+        CodeReport(str(row["code"]), int(row["unresolved"]), int(row["overdue"])) for row in codes.to_dict("records")
     )
     log = journal("watch")
     for one in told:

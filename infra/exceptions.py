@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Row, and_, case, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, case, func, insert, select, true, update
 
 from infra import audit, clocks
 from infra.store import bulk, exchange, trail
@@ -134,8 +134,10 @@ def keep_only(
     agency: str | None = None,
 ) -> int:
     """Every exception of the code (and agency) about anything but these subjects has ended. Returns how many were."""
-    of = EXCEPTIONS.c.subject.not_in(list(subjects)) if subjects else True
-    return _end(connection, desk, and_(of, EXCEPTIONS.c.agency == agency) if agency else of, code, reason)
+    others: list[Any] = [EXCEPTIONS.c.subject.not_in(list(subjects))] if subjects else []
+    if agency is not None:
+        others.append(EXCEPTIONS.c.agency == agency)
+    return _end(connection, desk, and_(true(), *others), code, reason)
 
 
 def watched(connection: Connection, desk: Desk, code: str, now_true: Collection[Subject], reason: str) -> _Changed:

@@ -122,14 +122,13 @@ def _known_before(connection: Connection, line: Line, sequence: int) -> set[str]
     rows = connection.execute(select(*columns, FILES.c.state).where(here, FILES.c.sequence == sequence - 1)).all()
     accepted = [row for row in rows if row.state == "accepted"]
     if rows and not accepted:  # some take a refused file for one that was never sent
-        accepted = rows + list(
-            connection.execute(
-                select(*columns, FILES.c.state)
-                .where(here, FILES.c.state == "accepted", FILES.c.sequence < sequence - 1)
-                .order_by(FILES.c.sequence.desc())
-                .limit(1)
-            )
+        below = (
+            select(*columns, FILES.c.state)
+            .where(here, FILES.c.state == "accepted", FILES.c.sequence < sequence - 1)
+            .order_by(FILES.c.sequence.desc())
+            .limit(1)
         )
+        accepted = [*rows, *connection.execute(below)]
     return {digest for row in accepted for digest in (row.sealed_sha256, row.package_sha256) if digest}
 
 

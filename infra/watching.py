@@ -86,16 +86,14 @@ class _Look:
         agreed = self.clocks(rows)
         due = [
             due_at(part["since"], which(agreed[pair]), agreed[pair].calendar, agreed[pair].zone)
-            for pair, part in rows.groupby(["agency", "lender"], sort=False)
+            for pair, part in _pairs(rows)
         ]
         return self._over(rows, due)
 
     def past(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The rows (agency, lender, due_on) whose last day is over where the agency is, with their `due`."""
         agreed = self.clocks(rows)
-        due = [
-            ends_at(part["due_on"], agreed[pair].zone) for pair, part in rows.groupby(["agency", "lender"], sort=False)
-        ]
+        due = [ends_at(part["due_on"], agreed[pair].zone) for pair, part in _pairs(rows)]
         return self._over(rows, due)
 
     def clocks(self, rows: pd.DataFrame) -> Mapping[tuple[str, str], Clock]:
@@ -144,10 +142,10 @@ def _outstanding(at: _Look, table: Any, unanswered: Any) -> pd.DataFrame:
 
 
 def _by_file(late: pd.DataFrame, kind: str) -> Iterator[Subject]:
-    for row in late.itertuples(index=False):  # a file of ours each: few
+    for row in _rows(late):
         yield Subject(
-            f"transmission:{row.name}", str(row.agency), str(row.lender), kind,
-            {"placements": int(row.placements), "due_at": row.due.isoformat()},
+            f"transmission:{row['name']}", str(row["agency"]), str(row["lender"]), kind,
+            {"placements": int(row["placements"]), "due_at": row["due"].isoformat()},
         )  # fmt: skip
 
 
@@ -172,10 +170,10 @@ def _silent_agency(at: _Look) -> Iterator[Subject]:
     )
     both = held.merge(heard, on=["agency", "lender"], how="left")
     rows = both.assign(since=both[["first", "last"]].max(axis=1))
-    for row in at.late(rows, lambda agreed: agreed.report_activity_every).itertuples(index=False):
+    for row in _rows(at.late(rows, lambda agreed: agreed.report_activity_every)):
         yield Subject(
-            f"activity:{row.lender}.{row.agency}", str(row.agency), str(row.lender), "activity",
-            {"placements": int(row.placements), "since": row.since.isoformat()},
+            f"activity:{row['lender']}.{row['agency']}", str(row["agency"]), str(row["lender"]), "activity",
+            {"placements": int(row["placements"]), "since": row["since"].isoformat()},
         )  # fmt: skip
 
 
@@ -186,10 +184,10 @@ def _presumed_long(at: _Look) -> Iterator[Subject]:
         )
     )
     within = Span.parse(at.desk.settings.presumed_within)
-    for row in at.late(rows, lambda _: within).itertuples(index=False):
+    for row in _rows(at.late(rows, lambda _: within)):
         yield Subject(
-            f"transmission:{row.name}", str(row.agency), str(row.lender), str(row.kind),
-            {"since": row.since.isoformat()},
+            f"transmission:{row['name']}", str(row["agency"]), str(row["lender"]), str(row["kind"]),
+            {"since": row["since"].isoformat()},
         )  # fmt: skip
 
 
@@ -204,15 +202,13 @@ def _transmission_stuck(at: _Look) -> Iterator[Subject]:
     if rows.empty:
         return
     agreed = at.clocks(rows)
-    ends = pd.concat(
-        ends_at(part["prepared_on"], agreed[pair].zone) for pair, part in rows.groupby(["agency", "lender"], sort=False)
-    )
+    ends: pd.Series = pd.concat([ends_at(part["prepared_on"], agreed[pair].zone) for pair, part in _pairs(rows)])
     within = Span.parse(at.desk.settings.stuck_after)
     waiting = rows.assign(since=rows["sealed_at"].fillna(ends))
-    for row in at.late(waiting, lambda _: within).itertuples(index=False):
+    for row in _rows(at.late(waiting, lambda _: within)):
         yield Subject(
-            f"transmission:{row.name}", str(row.agency), str(row.lender), str(row.kind),
-            {"state": str(row.state), "attempts": int(row.attempts), "reason": _code(row.last_error)},
+            f"transmission:{row['name']}", str(row["agency"]), str(row["lender"]), str(row["kind"]),
+            {"state": str(row["state"]), "attempts": int(row["attempts"]), "reason": _code(row["last_error"])},
         )  # fmt: skip
 
 
@@ -232,12 +228,23 @@ def _unjudged(desk: Desk) -> None:
             ),
         )
         late = _Look(connection, desk, desk.now()).late(rows.fillna({"lender": ""}), lambda _: zone_free)
-    for row in late.itertuples(index=False):
+    for row in _rows(late):
         with desk.database.write() as connection:
             exceptions.open_exception(
-                connection, desk, "file_unjudged", agency=str(row.agency), lender=str(row.lender) or None,
-                subject=f"file:{row.file_id}", detail={"file_id": int(row.file_id), "reason": "not_taken_up"},
+                connection, desk, "file_unjudged", agency=str(row["agency"]), lender=str(row["lender"]) or None,
+                subject=f"file:{row['file_id']}", detail={"file_id": int(row["file_id"]), "reason": "not_taken_up"},
             )  # fmt: skip
+
+
+def _pairs(rows: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """The rows of each agency and lender."""
+    for (agency, lender), part in rows.groupby(["agency", "lender"], sort=False):
+        yield (str(agency), str(lender)), part
+
+
+def _rows(late: pd.DataFrame) -> list[dict[Any, Any]]:
+    """What is late, one by one: it is about files of ours and agencies, never about accounts, and so few."""
+    return late.to_dict("records")
 
 
 def _code(text: object) -> str | None:

@@ -138,5 +138,4 @@ def _days_after(days: Days, span: Span, calendar: Calendar) -> Days:
     if span.unit == "business days":
         return calendar.after(days, span.number)
     number = span.number if span.unit == "days" else -(-span.number // 24)
-    moved: Days = days.astype("datetime64[D]") + np.timedelta64(number, "D")
-    return moved
+    return np.asarray(days.astype("datetime64[D]") + np.timedelta64(number, "D"), dtype="datetime64[D]")

@@ -46,7 +46,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 def working(calendar: Calendar, *days: date) -> list[bool]:
-    return calendar.business(np.array(days, dtype="datetime64[D]")).tolist()
+    return list(map(bool, calendar.business(np.array(days, dtype="datetime64[D]"))))
 
 
 def test_china_works_the_weekends_that_make_up_for_its_holidays(desk: Desk) -> None:
