@@ -6,8 +6,10 @@ an account is placed with the agency, is not asked.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final[int] = Settings.model_fields["max_inbound_bytes"].default
 COLUMNS: Final = ("line", "file_line", "column", "code", "fix")
+_LOOKED_AT: Final = 1 << 20
 _SEALED: Final = frozenset({"sealed_age", "sealed_openpgp"})
 
 
@@ -75,12 +78,11 @@ def check_file(
 
     A package, one table of a package (CSV, of the given kind), or with a layout a plain file in it. Its name is read
     where it has one of ours or the layout's; where not, what the name would have said is not checked, and noted.
-    Raises UsageError for a kind that agencies do not send, and for a file that is sealed.
+    Raises UsageError for a kind that agencies do not send.
     """
     content = content_of(path)
     if content in _SEALED or path.suffix.lower() in {".age", ".pgp"}:
-        message = f"{path.name} is sealed: only the lender can open it"
-        raise UsageError(message, fix="check the file before you seal it")
+        return _whole("wrong_format", notes=("this is a sealed file, which only the lender opens: check it unsealed",))
     told = read_name(path.name, agency, layout)
     try:
         if path.suffix.lower() == ".zip" or content == "package":
@@ -127,14 +129,35 @@ def _plain(path: Path, kind: str, today: date | None, told: Told | None, layout:
     try:
         package = read_flat(path, layout, named, max_bytes=max_bytes, by_name=bool(named.lender))
     except FileRefused as refused:
-        return replace(_whole(refused.code, said), layout=layout.reference, notes=notes)
-    return replace(_judged(said, package, today, notes), layout=layout.reference)
+        hint = _hint(path, layout.file.encoding) if refused.code == "encoding" else ()
+        return replace(_whole(refused.code, said), layout=layout.reference, notes=(*notes, *hint))
+    found = _judged(said, package, today, notes)
+    hint = _hint(path, layout.file.encoding) if "encoding" in set(found.rejects["code"]) else ()
+    return replace(found, layout=layout.reference, notes=(*notes, *hint))
 
 
 def _table(path: Path, kind: str, today: date | None, max_bytes: int) -> FileCheck:
-    read = read_delimited(path, max_bytes=max_bytes)
     said = _known(kind)
-    return _judged(said, Package({}, KINDS[said].table, read, ""), today, (), sums=False)
+    try:
+        read = read_delimited(path, max_bytes=max_bytes)
+    except FileRefused as refused:
+        return _whole(refused.code, said, _hint(path, "utf-8") if refused.code == "encoding" else ())
+    hint = _hint(path, "utf-8") if "encoding" in set(read.rejects["code"]) else ()
+    return _judged(said, Package({}, KINDS[said].table, read, ""), today, hint, sums=False)
+
+
+def _hint(path: Path, agreed: str) -> tuple[str, ...]:
+    """For a person only: in which encoding the file could be, where it is not in the agreed one."""
+    with path.open("rb") as file:
+        raw = file.read(_LOOKED_AT)
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ("the file looks like utf-16",)
+    for encoding in ("utf-8", "gb18030", "big5"):
+        with suppress(UnicodeDecodeError):
+            codecs.getincrementaldecoder(encoding)().decode(raw, final=len(raw) < _LOOKED_AT)
+            if encoding != agreed.removesuffix("-sig"):
+                return (f"the file could be in {encoding}; what counts is what was agreed: {agreed}",)
+    return ()
 
 
 def _judged(kind: str, package: Package, today: date | None, notes: tuple[str, ...], *, sums: bool = True) -> FileCheck:

@@ -64,7 +64,7 @@ def known(desk: Desk) -> list[dict[str, Any]]:
     if _has_store(desk):
         with desk.database.read() as connection:
             rows, users = store.kept(connection), store.users(connection)
-            kept = [store.find(connection, str(row.name), int(row.version)) for row in rows.itertuples()]
+            kept = [store.recorded(connection, f"#{sha256}") for sha256 in rows["sha256"]]
     found = {layout.recorded: (layout, "kept") for layout in kept if layout is not None}
     found = {(one := load_layout(name)).recorded: (one, "shipped") for name in shipped_layouts()} | {
         reference: (layout, "shipped and kept" if layout.name in shipped_layouts() else origin)

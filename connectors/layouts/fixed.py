@@ -180,7 +180,7 @@ def filled(text: pa.Array, place: Position, encoding: str, *, in_bytes: bool) ->
 
 def _sizes(text: pa.Array, values: Sequence[str], encoding: str, *, in_bytes: bool) -> np.ndarray:
     if not in_bytes or pc.all(pc.string_is_ascii(text)).as_py() is not False:
-        return pc.utf8_length(text).to_numpy(zero_copy_only=False).astype(np.int64)
+        return np.asarray(pc.utf8_length(text).to_numpy(zero_copy_only=False), dtype=np.int64)
     codec = _codec(encoding)
     return np.array([len(value.encode(codec, "replace")) for value in values], dtype=np.int64)
 

@@ -27,7 +27,7 @@ from models.intake.readings import TEXT
 from models.kinds import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from connectors.layouts.naming import Named
@@ -96,12 +96,12 @@ def read_flat(path: Path, layout: Layout, named: Named, *, max_bytes: int, by_na
     if content != ("workbook" if layout.file.format == "xlsx" else "text"):
         raise FileRefused("malformed_csv" if content == "empty" else "wrong_format")
     raw = _READERS[layout.file.format](path, layout, form, max_bytes)
-    told = _Records(layout, form, named if by_name else None, raw.count)
-    stated = {
-        **told.by("header_record", form.header_record, raw.header_record),
-        **told.by("trailer_record", form.trailer_record, raw.trailer_record),
-    }
     head, present = _head(form, raw.header)
+    stated: dict[str, str] = {}
+    if head.empty:  # else the records are of some other file, and the header says so better
+        told = _Records(layout, form, named if by_name else None, raw.count)
+        stated |= told.by("header_record", form.header_record, raw.header_record)
+        stated |= told.by("trailer_record", form.trailer_record, raw.trailer_record)
     kind = KINDS[form.kind]
     rows = len(raw.records)
     if len(head):
@@ -226,7 +226,8 @@ def _workbook(path: Path, layout: Layout, form: KindForm, max_bytes: int) -> _Ra
         for place, name in enumerate(header)
         if name in form.order
     }
-    rejects = [("", "ragged_line", *(np.array(part, np.int64) for part in zip(*ragged, strict=True)))] if ragged else []
+    cut = np.array(ragged, dtype=np.int64).reshape(-1, 2)
+    rejects = [("", "ragged_line", cut[:, 0], cut[:, 1])] if ragged else []
     return _Raw(
         header if layout.file.header else None, cells, np.array(records, np.int64),
         np.frombuffer(columns.numbers, np.int64) if records else np.zeros(0, np.int64), rejects,
@@ -372,7 +373,7 @@ def _amount_like(layout: Layout) -> str:
     return f"Write the amount as the layout has it: {example_amount(layout)}."
 
 
-EXAMPLES = {
+EXAMPLES: Final[Mapping[str, Callable[[Layout], str]]] = {
     "not_amount": _amount_like,
     "not_date": lambda layout: f"Write the day as the layout has it: {example_day(layout)}, a day that exists.",
     "not_datetime": lambda layout: f"Write the time as the layout has it: {example_instant(layout)}.",

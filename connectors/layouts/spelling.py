@@ -326,9 +326,10 @@ def _iso(spelt: pd.Series, form: str, zone: ZoneInfo) -> pd.Series:
 
 
 def _with_offset(at: pd.Series) -> pd.Series:
-    text = at.dt.strftime("%Y-%m-%dT%H:%M:%S.%f%z")
+    text: pd.Series = at.dt.strftime("%Y-%m-%dT%H:%M:%S.%f%z")
     text = text.str.replace(r"\.0+(?=[+-])", "", regex=True)
-    return text.str.replace(r"([+-]\d\d)(\d\d)$", r"\1:\2", regex=True)
+    told: pd.Series = text.str.replace(r"([+-]\d\d)(\d\d)$", r"\1:\2", regex=True)
+    return told
 
 
 def _months(at: _Reading, field: Field, column: Column, cells: Cells) -> Reading:  # noqa: ARG001 - one of `_READERS`
@@ -457,7 +458,7 @@ def _grouped(text: str, form: Amounts) -> str:
 def _spelt_string(layout: Layout, column: Column, text: pa.Array) -> pa.Array:  # noqa: ARG001 - one of `_WRITERS`
     if column.map is None:
         return text
-    theirs = {ours: word for word, ours in reversed(column.map.items())}
+    theirs = {ours: word for word, ours in reversed([*column.map.items()])}
     places = pc.index_in(text, value_set=pa.array(list(theirs), type=TEXT))
     return pc.coalesce(pa.array(list(theirs.values()), type=TEXT).take(places), text)
 

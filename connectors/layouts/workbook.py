@@ -26,7 +26,7 @@ from connectors.layouts.sniffing import content_of
 from connectors.layouts.spelling import DAY, NUMBER, SAFE_DIGITS, WORD, WRONG, plain_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import pyarrow as pa
@@ -125,7 +125,7 @@ class _Book:
             raw = _Bounded(part, MAX_PART).read()
         parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
         root = etree.fromstring(raw, parser)
-        if root.getroottree().docinfo.doctype:
+        if _has_doctype(root):
             raise FileRefused("wrong_format")
         return root
 
@@ -185,7 +185,7 @@ class _Book:
         )  # fmt: skip
         first = True
         for event, one in events:
-            if first and one.getroottree().docinfo.doctype:
+            if first and _has_doctype(one):
                 raise FileRefused("wrong_format")
             first = False
             yield event, one
@@ -257,6 +257,11 @@ class _Book:
         if not seconds:
             return day.isoformat()
         return (datetime(day.year, day.month, day.day) + timedelta(seconds=seconds)).isoformat()  # noqa: DTZ001 - the layout says where
+
+
+def _has_doctype(one: Any) -> bool:
+    """Whether the document has a type declaration, in which entities could be; no workbook needs one."""
+    return bool(one.getroottree().docinfo.doctype)
 
 
 def _shared(strings: list[str], raw: str) -> str:
@@ -341,7 +346,7 @@ class SheetWriter:
 
     path: Path
     name: str
-    kinds: dict[str, str]
+    kinds: Mapping[str, str]
     """column: amount, integer or date; any other is text"""
     whole: bool = False
     """amounts have no decimals"""

@@ -300,9 +300,9 @@ class FlatWriter:
     def _check(self, ours: Mapping[str, pa.Array], cells: Mapping[str, Cells]) -> None:
         rows = len(next(iter(cells.values())).text)
         back, faults = standard(self._spelling, self.form, KINDS[self.form.kind], cells, rows)
-        for one in faults:
-            if one.field in ours:
-                raise self._refusal(f"{one.field} of {int(one.rows.sum())} lines")
+        for fault in faults:
+            if fault.field in ours:
+                raise self._refusal(f"{fault.field} of {int(fault.rows.sum())} lines")
         for one in self._told:
             went = pc.fill_null(ours[one.name], "")
             came = back.column(one.name).combine_chunks()

@@ -307,7 +307,7 @@ def test_the_same_rows_make_the_same_bytes(name: str, tmp_path: Path) -> None:
 def test_a_file_without_lines_is_a_file(name: str) -> None:
     layout, kind = LAYOUTS[name], KINDS["remittance"]
     empty = pd.DataFrame({one.column: pd.Series(dtype="str") for one in kind.fields})
-    if name == "totals first":  # without a line's cells nobody can count its columns
+    if name in {"totals first", "in characters"}:  # without header, trailer or line nothing says what it is
         with pytest.raises(FileRefused, match="malformed_csv"):
             there_and_back(layout, kind, empty)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -102,7 +103,7 @@ def in_layout(layout: Layout, kind: str, ours: dict[str, str]) -> dict[str, str]
         column, field = form.columns[name], KINDS[kind].field(name)
         cell = text
         if column.map:
-            cell = {word: theirs for theirs, word in reversed(column.map.items())}.get(text, text)
+            cell = {word: theirs for theirs, word in reversed([*column.map.items()])}.get(text, text)
         elif field.type == "date" and text:
             cell = pd.Timestamp(text).strftime(layout.date_format)
         elif field.type == "yearmonth" and text:
@@ -217,7 +218,7 @@ def test_what_its_records_state_is_held_against_lines_and_name(gateway: Gateway,
         written = a_file(layout, "acknowledgement", rows, path, sequence, total(layout, yuan))
         return written.read_bytes().splitlines(keepends=True)
 
-    wrong = {
+    wrong: dict[str, Callable[[int], list[bytes]]] = {
         "control_sum": lambda number: lines(number, 5_999),
         "rows": lambda number: [*lines(number)[:2], *lines(number)[3:]],
         "trailer_record": lambda number: lines(number)[:-1],
