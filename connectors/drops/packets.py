@@ -37,7 +37,8 @@ REKEY_BYTES = 2**32
 _BUFFER = 2 * LARGEST_PACKET
 _LENGTH, _TAG, _BLOCK = 4, 16, 16
 _SMALLEST_PACKET = 16
-_CHANNEL_DATA = 94
+_KEXINIT, _CHANNEL_DATA = 20, 94
+_COOKIE = 16
 _DATA_AT = 10
 """Padding's length (1), kind of message (1), channel (4), length of the data (4)."""
 _ZEROS = bytes(_BLOCK + 4)
@@ -122,6 +123,8 @@ class Packets(Packetizer):
         self._sequence = 0
         self._received = self._sent = 0
         self._pipes: dict[int, Pipe] = {}
+        self.host_key_algorithms: tuple[str, ...] = ()
+        """What the server can sign with to show who it is."""
 
     def lead(self, channel: int, pipe: Pipe) -> None:
         """What comes for `channel` goes into `pipe`, without the detour by a message."""
@@ -160,6 +163,10 @@ class Packets(Packetizer):
         if self._opener is None:
             kind, message = super().read_message()
             self._sequence = message.seqno + 1
+            if kind == _KEXINIT:
+                told = Message(message.asbytes())
+                told.get_bytes(_COOKIE)
+                _key_exchange, self.host_key_algorithms = told.get_list(), tuple(told.get_list())
             return kind, message
         pipe: Pipe | None = None
         batch: list[memoryview] = []

@@ -53,6 +53,9 @@ SIGNATURES = {
 }
 """Key type as it is pinned -> signature algorithms accepted for it. `ssh-rsa` with SHA-1 is not among them."""
 
+OBSOLETE = {"ssh-rsa", "ssh-dss", "ssh-rsa-cert-v01@openssh.com", "ssh-dss-cert-v01@openssh.com"}
+"""Ways to sign with SHA-1."""
+
 WINDOW = 4 * 2**20
 """What the server may send unread. At 16 MiB paramiko's buffer takes fourteen times as long."""
 PACKET = 128 * 2**10
@@ -190,10 +193,14 @@ class Connection:
             transport.start_client(timeout=limit)
         except IncompatiblePeer as error:
             if "host key" in str(error):
+                offered = set(cast("Packets", transport.packetizer).host_key_algorithms)
+                if "ssh-rsa" in offered and not offered - OBSOLETE:
+                    message = f"{self.peer} signs with its RSA host key over SHA-1 alone, which is not accepted."
+                    raise Unsupported(message, fix=_BRING_UP_TO_DATE) from error
                 message = f"{self.peer} has no host key of a pinned type ({', '.join(sorted(pinned))})."
                 raise HostKeyMismatch(message, fix=_ASK_FOR_KEY) from error
             message = f"{self.peer} shares no accepted algorithm with us: {_said(error)}."
-            raise Unsupported(message, fix="The agency's server must be brought up to date.") from error
+            raise Unsupported(message, fix=_BRING_UP_TO_DATE) from error
         shown = transport.get_remote_server_key()
         if shown.asbytes() not in pinned.get(shown.get_name(), set()):
             message = (
@@ -214,6 +221,9 @@ class Connection:
         return channel
 
 
+_BRING_UP_TO_DATE = (
+    "Ask the agency to bring its server up to date: docs/reference/sftp-servers.md says what it must know."
+)
 _ASK_FOR_KEY = (
     "Ask the agency, by another way than this server, whether its host key changed; pin the new key only then."
 )

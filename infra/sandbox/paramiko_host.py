@@ -57,7 +57,11 @@ class Faults:
     short_reads, overlong_reads, reversed_answers: answers that the protocol allows, forbids, allows.
     garbled: seeds what answers are cut short and overwritten with noise.
     refuse_renames: no rename is carried out.
-    extra_names: names that every listing shows besides the real ones.
+    extra_names: names that every listing shows besides the real ones. endless: listings go on for ever, in answers of
+    so many names each.
+    unsupported: requests (`rename`, `remove` ...) that it says it does not know.
+    case_insensitive: names that differ in case are one, as on Windows. clock_ahead: seconds added to all times.
+    limits: what `limits@openssh.com` tells instead of OpenSSH's; longer writes fail.
     """
 
     hang_on: str = ""
@@ -79,6 +83,11 @@ class Faults:
     answer_after_seconds: float = 0.0
     extensions: tuple[str, ...] = EXTENSIONS
     extra_names: list[bytes] = field(default_factory=list)
+    endless: int | None = None
+    unsupported: tuple[str, ...] = ()
+    case_insensitive: bool = False
+    clock_ahead: int = 0
+    limits: tuple[int, int, int, int] = _LIMITS
     written: int = 0
 
 
@@ -238,6 +247,7 @@ class _Sftp(_Protocol):
         self._faults = server.host.faults
         self._held_back: list[tuple[int, Message]] = []
         self._random = random.Random(self._faults.garbled)
+        self._given = 0
 
     def _send_server_version(self) -> int:
         kind, body = self._read_packet()
@@ -257,6 +267,12 @@ class _Sftp(_Protocol):
         while faults.hang_on == wire.CMD_NAMES[kind] and transport.is_active():
             time.sleep(_POLL)
         time.sleep(faults.answer_after_seconds)
+        if wire.CMD_NAMES[kind] in faults.unsupported:
+            self._send_status(number, wire.SFTP_OP_UNSUPPORTED)
+            return
+        if kind == wire.CMD_READDIR and faults.endless is not None:
+            self._made_up(number, faults.endless)
+            return
         if kind == wire.CMD_EXTENDED:
             self._extended(number, message)
             return
@@ -292,6 +308,18 @@ class _Sftp(_Protocol):
             return
         super()._send_status(number, code, text)
 
+    def _made_up(self, number: int, names: int) -> None:
+        """Answer a request for more names with as many as are asked for, none of them given twice."""
+        answer = Message()
+        answer.add_int(number)
+        answer.add_int(names)
+        for _ in range(names):
+            self._given += 1
+            answer.add_string(f"{self._given:012}.csv")
+            answer.add_string(b"-rw-r--r--")
+            answer.add_bytes(struct.pack(">IQIII", 1 | 4 | 8, 5, 0o100644, 1, 1))
+        self._send_packet(wire.CMD_NAME, answer)
+
     def _extended(self, number: int, message: Message) -> None:
         name = message.get_text()
         if name not in self._faults.extensions:
@@ -299,7 +327,7 @@ class _Sftp(_Protocol):
         elif name == "fsync@openssh.com":
             self._send_status(number, wire.SFTP_FAILURE if self._faults.refuse_fsync else wire.SFTP_OK)
         elif name == "limits@openssh.com":
-            self._numbers(number, _LIMITS)
+            self._numbers(number, self._faults.limits)
         elif name == "statvfs@openssh.com":
             free = 2**30 if self._faults.room is None else 0
             self._numbers(number, (1, 1, 2**40, free, free, 0, 0, 0, 0, 0, 255))
@@ -328,7 +356,11 @@ class _Files(paramiko.SFTPServerInterface):
 
     def _real(self, path: str) -> Path:
         """Return where `path` is on disk: beneath the agency's directory, whatever it says."""
-        return self._root / os.path.normpath("/" + path).lstrip("/")
+        real = self._root / os.path.normpath("/" + path).lstrip("/")
+        if self._faults.case_insensitive and not real.exists() and real.parent.is_dir():
+            alike = (one for one in real.parent.iterdir() if one.name.casefold() == real.name.casefold())
+            return next(alike, real)
+        return real
 
     def list_folder(self, path: str) -> list[paramiko.SFTPAttributes] | int:
         """List the real names and the made-up ones."""
@@ -338,12 +370,12 @@ class _Files(paramiko.SFTPServerInterface):
             return _code(error)
         made_up = os.stat_result((0o100644, 0, 0, 1, 0, 0, 5, 1, 1, 1))
         listed += [(name, made_up) for name in self._faults.extra_names]
-        return [_attributes(name, status) for name, status in listed]
+        return [_attributes(name, status, self._faults.clock_ahead) for name, status in listed]
 
     def lstat(self, path: str) -> paramiko.SFTPAttributes | int:
         """Return the attributes, links not followed."""
         try:
-            return paramiko.SFTPAttributes.from_stat(self._real(path).lstat())
+            return _ahead(paramiko.SFTPAttributes.from_stat(self._real(path).lstat()), self._faults.clock_ahead)
         except OSError as error:
             return _code(error)
 
@@ -408,7 +440,7 @@ class _Open(paramiko.SFTPHandle):
 
     def stat(self) -> paramiko.SFTPAttributes | int:
         """Return the attributes of the open file."""
-        return paramiko.SFTPAttributes.from_stat(os.fstat(self._descriptor))
+        return _ahead(paramiko.SFTPAttributes.from_stat(os.fstat(self._descriptor)), self._faults.clock_ahead)
 
     def read(self, offset: int, length: int) -> bytes | int:
         """Return what is there, or what the faults make of it."""
@@ -428,16 +460,23 @@ class _Open(paramiko.SFTPHandle):
         faults = self._faults
         limits = [limit for limit in (faults.room, faults.refuse_write_from) if limit is not None]
         block = bytes(data)
-        if limits and offset + len(block) > min(limits):
+        if len(block) > faults.limits[2] or (limits and offset + len(block) > min(limits)):
             return wire.SFTP_FAILURE
         os.pwrite(self._descriptor, block, offset)
         faults.written += len(block)
         return wire.SFTP_OK
 
 
-def _attributes(name: bytes, status: os.stat_result) -> paramiko.SFTPAttributes:
+def _ahead(attributes: paramiko.SFTPAttributes, seconds: int) -> paramiko.SFTPAttributes:
+    """The attributes as a server gives them whose clock is ahead by so much, or whose zone is another."""
+    attributes.st_mtime = (attributes.st_mtime or 0) + seconds
+    return attributes
+
+
+def _attributes(name: bytes, status: os.stat_result, ahead: int) -> paramiko.SFTPAttributes:
     """The attributes of one name in a listing; the name goes out as the bytes it is."""
     attributes = paramiko.SFTPAttributes.from_stat(status, name.decode("ascii", "replace"))
+    _ahead(attributes, ahead)
     attributes.filename = name  # type: ignore[assignment]  # paramiko would take text alone; names need not be text
     attributes.asbytes = lambda: b"-rw-r--r--"  # type: ignore[method-assign]  # its long form would decode the name
     return attributes
