@@ -83,6 +83,15 @@ def go(world: World, agency: Candidate, rounds: int = 9) -> str:
     return state
 
 
+@pytest.fixture(scope="module")
+def passed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """An agency that has passed the level exchange: to be looked at, not changed."""
+    with a_world(tmp_path_factory.mktemp("passed")) as opened:
+        begin(opened, "exchange")
+        assert go(opened, candidate(opened)) == "passed", states(opened)
+        yield opened
+
+
 def contents(world: World, *left_out: str) -> dict[str, int]:
     """A hash of every table of the house's store."""
     found = {}
@@ -110,8 +119,22 @@ def test_an_agency_certifies_itself_to_the_highest_level(world: World) -> None:
     with world.desk.database.read() as connection:
         assert exchange.agency(connection, "quayside").state == "certified"
     onboarding.become(world.desk, "quayside", "live")
+    # and the certificate ends with the layout, the keys and its day
+    assert standing(world).counts
+    with world.desk.database.write() as connection:
+        connection.execute(update(exchange.AGENCIES).values(layout="flat"))
+    assert standing(world).state == "layout_changed"
+    with world.desk.database.write() as connection:
+        connection.execute(update(exchange.AGENCIES).values(layout="package"))
+    world.desk.keyring.revoke("quayside", "1", world.desk.now())
+    assert standing(world).state == "keys_changed"
+    until = standing(world).valid_until
+    assert until is not None
+    world.clock.turn(until + timedelta(days=1))
+    assert standing(world).state == "expired"
 
 
+@pytest.mark.slow
 def test_an_agency_certifies_itself_with_openpgp(tmp_path: Path, needs: Callable[[str], Path]) -> None:
     needs("gpg")
     with a_world(tmp_path, "openpgp") as world:
@@ -119,6 +142,7 @@ def test_an_agency_certifies_itself_with_openpgp(tmp_path: Path, needs: Callable
         assert go(world, candidate(world)) == "passed", states(world)
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_an_agency_certifies_itself_where_the_house_keeps_its_store_in_postgresql(
     tmp_path: Path, postgres_url: str
@@ -245,6 +269,7 @@ def test_a_run_that_was_killed_while_it_began_goes_on(world: World, monkeypatch:
         assert sent.count("placement") == 1
 
 
+@pytest.mark.slow
 def test_a_second_certification_begins_anew(world: World) -> None:
     begin(world, "exchange")
     agency = candidate(world)
@@ -275,13 +300,14 @@ def test_an_agency_that_never_began_may_not_name_the_test_lender(world: World) -
 # -- what a certificate is worth ---------------------------------------------------------------------------------------
 
 
-def test_nobody_becomes_live_without_a_certificate_of_the_level_its_contract_needs(world: World) -> None:
-    with pytest.raises(certificates.NotCertified, match="needs level money"):
-        onboarding.become(world.desk, "quayside", "certified")
-    begin(world, "exchange")
-    assert go(world, candidate(world)) == "passed"
-    assert standing(world).state == "too_low"
-    with pytest.raises(certificates.NotCertified, match="of level exchange"):
+def test_nobody_becomes_live_without_a_certificate_of_the_level_its_contract_needs(passed: World) -> None:
+    assert standing(passed).state == "too_low"
+    with pytest.raises(certificates.NotCertified, match="of level exchange, and its contract needs level money"):
+        onboarding.become(passed.desk, "quayside", "certified")
+
+
+def test_nobody_becomes_certified_without_any_certificate(world: World) -> None:
+    with pytest.raises(certificates.NotCertified, match="it has no certificate"):
         onboarding.become(world.desk, "quayside", "certified")
 
 
@@ -308,31 +334,12 @@ def test_a_waiver_takes_two_people_and_a_reason_and_ends(world: World) -> None:
     assert not standing(world).counts
 
 
-def test_a_certificate_ends_with_its_day_the_keys_and_the_layout(world: World) -> None:
-    begin(world)
-    assert go(world, candidate(world)) == "passed"
-    assert standing(world).counts
-    with world.desk.database.write() as connection:
-        connection.execute(update(exchange.AGENCIES).values(layout="flat"))
-    assert standing(world).state == "layout_changed"
-    with world.desk.database.write() as connection:
-        connection.execute(update(exchange.AGENCIES).values(layout="package"))
-    world.desk.keyring.revoke("quayside", "1", world.desk.now())
-    assert standing(world).state == "keys_changed"
-    until = standing(world).valid_until
-    assert until is not None
-    world.clock.turn(until + timedelta(days=1))
-    assert standing(world).state == "expired"
-
-
 def test_anybody_can_check_a_certificate_with_openssh_alone(
-    world: World, tmp_path: Path, needs: Callable[[str], Path]
+    passed: World, tmp_path: Path, needs: Callable[[str], Path]
 ) -> None:
-    begin(world, "exchange")
-    assert go(world, candidate(world)) == "passed"
-    with world.desk.database.read() as connection:
+    with passed.desk.database.read() as connection:
         run = certificates.certificate(connection, "quayside")
-    signer = statements.signer(world.desk.keyring, world.desk.now())
+    signer = statements.signer(passed.desk.keyring, passed.desk.now())
     assert statements.signed_by(run.certificate, run.signature) == signer.fingerprint
     assert statements.signed_by(run.certificate.replace("exchange", "money"), run.signature) is None
     (tmp_path / "signers").write_text(signer.public["allowed_signers"] + "\n")
@@ -344,7 +351,7 @@ def test_anybody_can_check_a_certificate_with_openssh_alone(
     assert checked.returncode == 0, checked.stderr
     told = json.loads(run.certificate)
     assert told["levels"] == ["exchange"]
-    assert set(told["steps"]) == set(states(world))
+    assert set(told["steps"]) == set(states(passed))
     assert told["certificate"] in certificates.page(run)
 
 
