@@ -9,7 +9,7 @@ READY := .venv/ready
 TESTS ?=
 export DO_NOT_TRACK := 1
 
-.PHONY: help demo test accept fuzz check format docs bench lock clean
+.PHONY: help demo test torture accept fuzz check format docs bench lock clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -26,9 +26,13 @@ test: $(READY) ## The tests, the long ones left out (TESTS="tests/keys -x" runs 
 	@infra/setup/debian_packages.sh
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" -q $(TESTS)
 
+torture: $(READY) ## Every fault at every phase: what is lost or doubled is counted (TESTS="--torture-json counts.json" keeps it)
+	@infra/setup/debian_packages.sh
+	@$(BIN)/python -m pytest tests/torture -m torture -q -s $(TESTS)
+
 accept: $(READY) ## Every acceptance test, the long ones too, with ../shared/data where they need it
 	@infra/setup/debian_packages.sh
-	@$(BIN)/python -m pytest -m "acceptance or slow" -v --timeout 1800 --durations 10 $(TESTS)
+	@$(BIN)/python -m pytest -m "(acceptance or slow) and not torture" -v --timeout 1800 --durations 10 $(TESTS)
 
 fuzz: $(READY) ## Every parser of strangers' bytes under libFuzzer (SECONDS=60 for each; TARGETS="text package" for some)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "atheris==3.*"

@@ -87,6 +87,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     os.environ.update(CHOSEN)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests counted is printed, whether they passed or not, and whichever worker ran them."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, counts in getattr(report, "user_properties", []):
+            if name == "counts":
+                terminalreporter.section(report.nodeid)
+                terminalreporter.write_line(str(counts))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What lies in tests/acceptance carries the marker, so that nobody forgets it."""
     for item in items:
