@@ -81,7 +81,7 @@ def check_file(
     Raises UsageError for a kind that agencies do not send.
     """
     content = content_of(path)
-    if content in _SEALED or path.suffix.lower() in {".age", ".pgp"}:
+    if path.suffix.lower() != ".zip" and (content in _SEALED or path.suffix.lower() in {".age", ".pgp"}):
         return _whole("wrong_format", notes=("this is a sealed file, which only the lender opens: check it unsealed",))
     told = read_name(path.name, agency, layout)
     try:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from connectors.layouts.profiles import load_layout, shipped_layouts
+from infra.layouts import told as layout_told
 from infra.settings import Settings
 from models import exceptions, lives, release
 from models.certification import FAULTS, LEVELS, LEVELS_ABOUT, PLANTS, STEPS
@@ -166,6 +168,19 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
+def layouts() -> str:
+    """The shipped layouts: what each is, and how it writes what is written differently everywhere."""
+    told = [(load_layout(name), layout_told(load_layout(name))) for name in shipped_layouts()]
+    rows = (
+        (
+            f"`{layout.reference}`", layout.about, said["amounts"], said["days"], said["times"],
+            next(f"`{kind['name']}`" for kind in said["kinds"] if kind["kind"] == "remittance"),
+        )
+        for layout, said in told
+    )
+    return table(("layout", "what it is", "amounts", "days", "times", "a name"), rows)
+
+
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "outbound": lambda: kinds_of(OUTBOUND),
     "inbound": lambda: kinds_of(INBOUND),
@@ -175,6 +190,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings,
     "policies": policies,
     "account_fields": account_fields,
+    "layouts": layouts,
     "certification": certification,
 }
 
