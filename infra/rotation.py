@@ -324,7 +324,7 @@ def trust(
     """The agency's public keys count from `begins` (else now) until `ends`; or wait for a second person.
 
     others_until: when the older ones end at the latest. The fingerprints are to be compared with the agency's own.
-    Raises KeyUnfit for what is no such key, UsageError for times that make no sense.
+    Raises KeyUnfit for what is no such key and for one that was revoked, UsageError for times that make no sense.
     """
     now = desk.now()
     begins = begins or now
@@ -334,6 +334,7 @@ def trust(
         raise UsageError("the key would end before it begins", fix="give a later end")
     read = suite_named(agency.suite).read_public(encrypt, verify, now)
     prints = read.public["encrypt_fingerprint"], read.fingerprint
+    desk.keyring.refuse_revoked(code, set(prints))
     if not hostkeys.needs_two(desk, agency):
         generation = _pin(desk, code, agency.suite, encrypt, verify, _Window(begins, ends, others_until))
         return Trusted(code, "pinned", *prints, begins, generation)

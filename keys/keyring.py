@@ -326,6 +326,10 @@ class Keyring:
             "verify": read.fingerprint,
         }
 
+    def refuse_revoked(self, agency: str, fingerprints: set[str]) -> None:
+        """Raise KeyUnfit if one of these keys of the agency's was revoked: `trust` would."""
+        _refuse_revoked(agency, fingerprints, list(self.entries()))
+
     def trusted_keys(self, agency: str, suite: str) -> list[Entry]:
         """Return the agency's pinned public keys of a suite, newest first, expired and revoked ones too."""
         return [entry for entry in self._of("trusted", agency) if entry.suite == suite]
