@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from infra.wiring import Desk
 
+# Whoever changes a row of these tables holds the audit trail first. So nobody holds a row that the trail's holder waits
+# for, and two workers that see the same things in another order cannot wait for each other.
 EXCEPTIONS = bulk.table_of(ExchangeException)
 COMMENTS = bulk.table_of(ExceptionComment)
 
@@ -82,10 +84,11 @@ def open_exception(  # noqa: PLR0913 - an exception's columns
     ).one_or_none()
     if last is not None and (last.ended_at is None or not about.recurs):
         if last.state != "resolved" and last.detail != told:
+            trail.hold(connection)
             _set(connection, last.exception_id, detail=told)
         return None
     now = desk.now()
-    trail.hold(connection)  # before any row: who holds the trail may be waiting for this very row
+    trail.hold(connection)
     added = connection.execute(
         exchange._inserting(connection)(EXCEPTIONS)  # noqa: SLF001 - the dialect's own INSERT … ON CONFLICT
         .values(

@@ -14,6 +14,7 @@ from connectors import notices
 from connectors.notices import MailServer, NoticeFailed
 from infra.exceptions import EXCEPTIONS, UNRESOLVED
 from infra.journaling import journal
+from infra.store import trail
 from models.exceptions import CODES
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def _counted(rows: list[Any]) -> list[dict[str, object]]:
 
 def _told(desk: Desk, new: list[int], overdue: list[int], now: datetime) -> None:
     with desk.database.write() as connection:
+        trail.hold(connection)  # as everybody who changes exceptions
         for ids, column in ((new, EXCEPTIONS.c.told_at), (overdue, EXCEPTIONS.c.told_overdue_at)):
             for first in range(0, len(ids), 500):
                 connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,12 @@ from models.lives import IllegalMove
 
 if TYPE_CHECKING:
     from infra.wiring import Desk
+
+
+@pytest.fixture
+def store_url(database_url: str) -> str:
+    """On both stores."""
+    return database_url
 
 
 @pytest.fixture
@@ -139,6 +146,29 @@ def test_those_that_are_no_longer_true_end_together(desk: Desk) -> None:
             [exceptions.Subject("transmission:b"), exceptions.Subject("transmission:c")], "acknowledged",
         )  # fmt: skip
     assert (changed.opened, changed.resolved) == (1, 1)
+
+
+def test_workers_that_see_the_same_open_one_exception_and_wait_for_nobody_in_a_circle(desk: Desk) -> None:
+    """Each worker opens, refreshes and ends what the others do too, in another order."""
+    subjects = [f"transmission:{number}" for number in range(6)]
+
+    def work(worker: int) -> int:
+        new = 0
+        for round_ in range(3):
+            with desk.database.write() as connection:
+                for subject in subjects[worker % 6 :] + subjects[: worker % 6]:
+                    new += exceptions.open_exception(
+                        connection, desk, "circuit_open", agency="quayside", subject=subject, detail={"rows": round_}
+                    ) is not None  # fmt: skip
+            if worker == 0 and round_ == 1:
+                over(desk, subject=subjects[0])
+        return new
+
+    with ThreadPoolExecutor(6) as pool:
+        opened_by = list(pool.map(work, range(6)))
+    assert sum(opened_by) in {6, 7}  # the one that ended may have been seen again
+    with desk.database.read() as connection:
+        assert len(exceptions.listed(connection)) in {5, 6}
 
 
 def test_every_code_says_what_to_do_and_who_does_it() -> None:

@@ -19,6 +19,12 @@ TODAY = date(2026, 1, 10)  # a Saturday, 09:00 in Shanghai
 TERMS = 'currency = "CNY"\n[[tier]]\nrate = "0.2"\n[clocks]\n'
 
 
+@pytest.fixture
+def store_url(database_url: str) -> str:
+    """On both stores."""
+    return database_url
+
+
 def look(gateway: Gateway) -> dict[str, list[str]]:
     """By code: what is late now."""
     return {code: [one.subject for one in found] for code, found in watching.look(gateway.world.desk).items() if found}
