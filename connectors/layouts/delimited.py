@@ -378,7 +378,7 @@ class _Reading:
         marked = bytes(text[:3]) == codecs.BOM_UTF8  # Arrow takes one off every text it is given; ours is a cell's
         try:
             return pacsv.read_csv(
-                pa.BufferReader(b"\n" + bytes(text) if marked else text),
+                pa.BufferReader(_of_arrow(b"\n" + bytes(text) if marked else text)),
                 pacsv.ReadOptions(
                     column_names=names,
                     skip_rows=int(marked),
@@ -484,6 +484,13 @@ class _Reading:
                 "code": pd.array(np.array(_LINE_CODES)[code[hit]], dtype="str"),
             })
         )  # fmt: skip
+
+
+def _of_arrow(text: bytes | memoryview) -> pa.Buffer:
+    """A copy that is Arrow's own: its threads may let go of it when Python is ending, and would abort it."""
+    own = pa.allocate_buffer(len(text))
+    np.frombuffer(own, np.uint8)[:] = np.frombuffer(text, np.uint8)
+    return own
 
 
 @dataclass(frozen=True)

@@ -359,9 +359,10 @@ def test_a_line_of_a_gibibyte_in_a_small_package_is_refused_without_being_held(
     assert size > 1 << 30
     assert path.stat().st_size < 64 << 20
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(path), str(most)], capture_output=True, text=True, check=True, cwd=ROOT,
+        [sys.executable, "-c", MEASURE, str(path), str(most)], capture_output=True, text=True, check=False, cwd=ROOT,
         timeout=100,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     told, mebibytes = done.stdout.split()
     assert told == said
     assert int(mebibytes) < 100

@@ -324,7 +324,7 @@ def test_a_line_that_is_no_utf8_is_refused_by_its_number(package: Path) -> None:
         members["accounts.csv"] = members["accounts.csv"].replace("王伟".encode(), "王伟".encode("gb18030"))
 
     found = read_package(rewritten(package, gb18030))
-    assert unread(found) == [(1, "", "encoding")]
+    assert unread(found) == [(1, "name", "encoding")]
     assert found.lines.tolist() == [2]
 
 
