@@ -24,6 +24,8 @@ UNFINISHED = (".part", ".filepart", ".tmp", ".temp", ".partial", ".writing", ".c
 
 _MAX_NAME_BYTES = 160
 """Leaves room, in the 255 that file systems give, for what a claim (86) puts in front and a sidecar behind."""
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Unicode's categories of what controls, directs, hides or breaks a line instead of being seen."""
 _SHOWN = 80
 _HELD = re.compile(r"([0-9a-f]{64}|[0-9a-f]{16})\.([0-9]{1,20})\.(.+)", re.DOTALL)
 _DECLARED_LENGTH = 64
@@ -40,7 +42,7 @@ def why_hostile(name: str) -> str | None:
         return "not a name"
     if "/" in name or "\\" in name:
         return "holds a path separator"
-    if any(unicodedata.category(character)[0] == "C" for character in name):
+    if any(unicodedata.category(character) in _UNPRINTABLE for character in name):
         return "holds control characters, or bytes that are not UTF-8"
     if name.startswith((".", "-", "~")) or name != name.strip():
         return "starts like a hidden file or an option, or is padded with blanks"

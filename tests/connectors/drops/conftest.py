@@ -47,7 +47,12 @@ class Place:
             directory.mkdir()
             if self.owner in {one.pw_name for one in pwd.getpwall()}:
                 shutil.chown(directory, self.owner)
-        return self
+        return replace(self)
+
+    def limit(self, **limits: float) -> None:
+        """From now on, its drops have these limits."""
+        assert isinstance(self.settings, SftpSettings)
+        self.settings = replace(self.settings, **limits)  # type: ignore[arg-type]  # seconds, all of them
 
     @property
     def outgoing(self) -> Path:

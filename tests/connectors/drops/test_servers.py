@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from tests.connectors.drops.conftest import Make, Place
 
 MB = 2**20
-ABLE = {
+ABLE: dict[str, object] = {
     "rename": True, "rename_never_replaces": True, "posix_rename": True, "fsync": True, "statvfs": True, "resume": True,
     "case_sensitive": True,
 }  # fmt: skip
-FOUND = {
+FOUND: dict[str, dict[str, object]] = {
     "openssh": {**ABLE, "server": "OpenSSH_", "reads": 261_120},
     "chrooted": {**ABLE, "server": "OpenSSH_", "reads": 261_120},
     "dropbear": {**ABLE, "server": "dropbear", "reads": 261_120},
