@@ -111,7 +111,7 @@ def verified(folder: Path, text: Path, desk: Desk, generation: str, at: datetime
 def test_an_announcement_that_was_altered_is_not_taken(folder: Path) -> None:
     statement = folder / "new" / "announcement.txt"
     statement.write_text(statement.read_text().replace("generation: 2", "generation: 3"))
-    words = ["-f", folder / "keys" / "lender.allowed_signers", "-I", "consign", "-n", "consign"]
+    words: list[str | Path] = ["-f", folder / "keys" / "lender.allowed_signers", "-I", "consign", "-n", "consign"]
     done = subprocess.run(
         ["ssh-keygen", "-Y", "verify", *words, "-s", folder / "new" / "announcement.txt.sig"],
         input=statement.read_bytes(), capture_output=True, check=False,

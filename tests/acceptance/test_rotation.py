@@ -291,8 +291,8 @@ class Renewals:
     @property
     def fingerprints(self) -> set[str]:
         """Every key that somebody outside sees."""
-        shown = [*self.first.values(), *self.made.values(), *self.ours.values()]
-        return {*self.host, *(one.fingerprint for one in shown)}
+        clients = [*self.first.values(), *self.made.values()]
+        return {*self.host, *(one.fingerprint for one in clients), *(one.fingerprint for one in self.ours.values())}
 
 
 @pytest.mark.slow

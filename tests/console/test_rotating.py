@@ -1,4 +1,4 @@
-"""`consign keys`, `agency host-key`, `agency credential`, `agency keys`: two people, windows, no secret on any stream."""
+"""`consign keys` and what `consign agency` knows of keys: two people, windows, and no secret on any stream."""
 
 from __future__ import annotations
 

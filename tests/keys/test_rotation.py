@@ -8,7 +8,7 @@ import subprocess
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from hypothesis import given
@@ -155,8 +155,7 @@ def test_a_lender_s_own_pair_signs_and_opens_for_that_lender_alone(
 ) -> None:
     own = fresh.lender.new_own_keys(sealing, begun, valid_from=begun + DAY, lender="lotus")
     assert (own.owner, own.generation, fresh.lender.own_keys(sealing)[0].owner) == (f"{sealing}:lotus", "1", sealing)
-    public = {name: own.public[name] for name in ("encrypt", "verify")}
-    fresh.acme.trust("lotus", sealing, now=begun, **public)
+    fresh.acme.trust("lotus", sealing, encrypt=own.public["encrypt"], verify=own.public["verify"], now=begun)
     signs = {
         (lender, now): seal_for(fresh.lender, "acme", sealing, plain, tmp_path / "x", now, lender=lender)
         for lender in ("harbour", "lotus")
@@ -189,7 +188,7 @@ def test_a_key_may_be_shortened_and_never_lengthened(keyring: Keyring, begun: da
 
 def test_a_key_that_would_end_before_it_begins_is_not_pinned(fresh: Parties, sealing: str, begun: datetime) -> None:
     public = fresh.acme.public_keys(sealing)
-    words = {"encrypt": public["encrypt"], "verify": public["verify"], "now": begun}
+    words: dict[str, Any] = {"encrypt": public["encrypt"], "verify": public["verify"], "now": begun}
     with pytest.raises(KeyUnfit, match="before it begins"):
         fresh.lender.trust("acme", sealing, valid_from=begun + DAY, valid_until=begun, **words)
     if sealing == "openpgp":  # an age key says nothing of its time

@@ -447,9 +447,9 @@ def test_a_gap_in_which_nobody_signs_is_refused(world: World, desk: Desk) -> Non
     now = world.clock.now
     end = desk.keyring.own_keys("age")[0].valid_until
     assert end is not None
-    for words in ({"begins": end + DAY}, {"begins": now + 5 * DAY, "older_until": now + 4 * DAY}):
+    for begins, older_until in ((end + DAY, None), (now + 5 * DAY, now + 4 * DAY)):
         with pytest.raises(UsageError, match="no key of ours would sign"):
-            rotation.rotate_own(desk, "age", **words)
+            rotation.rotate_own(desk, "age", begins=begins, older_until=older_until)
     with pytest.raises(UsageError, match="in the past"):
         rotation.rotate_own(desk, "age", begins=now - DAY)
     assert len(desk.keyring.own_keys("age")) == 1
@@ -462,14 +462,14 @@ def test_what_was_sealed_and_not_delivered_before_our_key_ended_is_sealed_anew(
     came(world)
     prepared(desk)
     row = dead(desk)
-    for wait in (0, 3):
-        world.clock.now += wait * DAY
-        with pytest.raises(RemoteError):
-            outbox.send(desk, "quayside")
-        if not wait:
-            made = rotation.rotate_own(
-                desk, "age", begins=world.clock.now + DAY, older_until=world.clock.now + 2 * DAY, announce=False
-            )
+    with pytest.raises(RemoteError):
+        outbox.send(desk, "quayside")
+    made = rotation.rotate_own(
+        desk, "age", begins=world.clock.now + DAY, older_until=world.clock.now + 2 * DAY, announce=False
+    )
+    world.clock.now += 3 * DAY
+    with pytest.raises(RemoteError):
+        outbox.send(desk, "quayside")
     public = desk.keyring.own_key("age", made.generation).public
     agency.keyring.trust("lender", "age", encrypt=public["encrypt"], verify=public["verify"], now=world.clock.now)
     alive(desk, row)
