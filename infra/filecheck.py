@@ -7,12 +7,10 @@ an account is placed with the agency, is not asked.
 from __future__ import annotations
 
 import codecs
-import csv
-import io
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -27,6 +25,7 @@ from infra.settings import Settings
 from models.checking import CODES
 from models.errors import UsageError
 from models.kinds import INBOUND, KINDS
+from models.spreadsheets import defused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,17 +80,18 @@ def check_file(
     Raises UsageError for a kind that agencies do not send.
     """
     content = content_of(path)
-    if path.suffix.lower() != ".zip" and (content in _SEALED or path.suffix.lower() in {".age", ".pgp"}):
-        return _whole("wrong_format", notes=("this is a sealed file, which only the lender opens: check it unsealed",))
     told = read_name(path.name, agency, layout)
+    package = path.suffix.lower() == ".zip" or content == "package"
+    if not package and (content in _SEALED or path.suffix.lower() in {".age", ".pgp"}):
+        return _whole("wrong_format", notes=("this is a sealed file, which only the lender opens: check it unsealed",))
+    if told is not None and told.named.kind not in INBOUND:
+        return _whole("wrong_kind", notes=(f"its name says that it is a {told.named.kind}",))
+    if layout is None and not package and content not in {"text", "empty"}:
+        return _whole("wrong_format", notes=(f"this is {SAID[content]}; is a --layout agreed for it?",))
     try:
-        if path.suffix.lower() == ".zip" or content == "package":
+        if package:
             return _package(path, kind, today, told, max_bytes)
-        if layout is not None:
-            return _plain(path, kind, today, told, layout, max_bytes)
-        if content not in {"text", "empty"}:
-            return _whole("wrong_format", notes=(f"this is {SAID[content]}; is a --layout agreed for it?",))
-        return _table(path, kind, today, max_bytes)
+        return _plain(path, kind, today, told, layout, max_bytes) if layout else _table(path, kind, today, max_bytes)
     except FileRefused as refused:
         return _whole(refused.code)
 
@@ -144,6 +144,11 @@ def _table(path: Path, kind: str, today: date | None, max_bytes: int) -> FileChe
         return _whole(refused.code, said, _hint(path, "utf-8") if refused.code == "encoding" else ())
     hint = _hint(path, "utf-8") if "encoding" in set(read.rejects["code"]) else ()
     return _judged(said, Package({}, KINDS[said].table, read, ""), today, hint, sums=False)
+
+
+def unnamed() -> FileCheck:
+    """The verdict on a file whose name says nothing, where nothing else says what it is."""
+    return _whole("bad_name")
 
 
 def _hint(path: Path, agreed: str) -> tuple[str, ...]:
@@ -201,10 +206,7 @@ def _known(kind: str) -> str:
 
 def as_receipt(found: Sequence[tuple[Path, FileCheck]]) -> str:
     """What the receipts of these files would say, as CSV with a receipt's columns; nothing is sealed, so no hash."""
-    names = [one.name for one in KINDS["receipt"].fields]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
-    writer.writeheader()
+    rows: list[dict[str, Any]] = []
     for file, verdict in found:
         head = {"file": file.name, "outcome": verdict.verdict}
         counted = {"lines": verdict.lines, "lines_refused": verdict.refused}
@@ -213,11 +215,11 @@ def as_receipt(found: Sequence[tuple[Path, FileCheck]]) -> str:
         totals = [
             {"currency": currency, "total": decimal_text(total, currency)} for currency, total in verdict.sums.items()
         ]
-        writer.writerows({**head, **counted, **first, **total} for total in totals or [{}])
-        lines = verdict.rejects[verdict.rejects["line"] > 0] if whole is not None else verdict.rejects
+        rows += [{**head, **counted, **first, **total} for total in totals or [{}]]
+        lines = verdict.rejects if whole is None else verdict.rejects[verdict.rejects["line"] > 0]
         table = KINDS[verdict.kind].table if verdict.kind else ""
-        writer.writerows(
-            {**head, "table": table, **{name: row[name] for name in ("line", "column", "code", "fix")}}
-            for row in lines.to_dict("records")
-        )
-    return text.getvalue()
+        told = lines[["line", "column", "code", "fix"]].to_dict("records")
+        rows += [{**head, "table": table, **line} for line in told]
+    names = [one.name for one in KINDS["receipt"].fields]
+    frame = pd.DataFrame([{name: str(row.get(name, "")) for name in names} for row in rows], columns=names, dtype="str")
+    return str(defused(frame).to_csv(index=False, lineterminator="\n"))

@@ -36,7 +36,7 @@ def check(
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Say what the gateway would say of this file, line by line; nothing is stored and no server is asked."""
-    from infra.filecheck import check_file
+    from infra.filecheck import check_file, unnamed
 
     chosen = _layout(layout, agency)
     files = _files(path)
@@ -44,7 +44,12 @@ def check(
     found: list[tuple[Path, FileCheck]] = []
     with progress(f"Checking {path.name}", total=len(files)) as bar:
         for file in files:
-            found.append((file, check_file(file, kind, today, layout=chosen, agency=agency)))
+            try:
+                found.append((file, check_file(file, kind, today, layout=chosen, agency=agency)))
+            except UsageError:
+                if file == path:
+                    raise
+                found.append((file, unnamed()))  # in a folder the name alone says what a file is, as at the gateway
             bar.advance()
     if out is not None:
         from infra.filecheck import as_receipt
