@@ -13,6 +13,7 @@ It can be told to misbehave (`Traits`), so that what is wrong with a partner can
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -350,6 +351,8 @@ class SandboxAgency:
             by = seal_for(self.keyring, self.lender_key_name, self.suite, plain, ready, now)
         finally:
             plain.unlink(missing_ok=True)
+        with by.files[0].open("rb") as sealed:
+            self._previous[lender, kind] = hashlib.file_digest(sealed, "sha256").hexdigest()
         for made in reversed(by.files):  # sidecars first, then the file they belong to
             made.rename(self.outbox / made.name.removeprefix("."))
         self.files_written += 1
