@@ -88,6 +88,7 @@ def notes(can: Mapping[str, Any]) -> tuple[str, ...]:
         "rename_never_replaces": "its rename replaces: before each one it is asked whether the name is taken",
         "fsync": "does not sync: what it had when its power failed may be gone; then no acknowledgement comes",
         "statvfs": "does not say how much room it has: a full disk shows only while a file is sent",
+        "overwrite": "lets nobody write into a file that is there: a part that was left is removed and begun anew",
         "resume": "does not go on in the middle of a file: a transfer that was cut begins anew",
         "case_sensitive": "names that differ in case alone are one name to it",
     }

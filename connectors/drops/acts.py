@@ -35,12 +35,15 @@ class Found:
 class Probe:
     """What a server can do, tried out and kept per agency.
 
-    server: what it says that it is. limits: bytes, as `limits@openssh.com` names them; empty where it is not offered.
-    rename: whether a file can be renamed at all. clock_ahead_seconds: how much later than ours its files' times are;
-    None where it gives none. free_bytes: room for us when it was asked; None where it does not say.
+    server: what it says that it is. cipher: what was agreed on; empty for a folder. limits: bytes, as
+    `limits@openssh.com` names them; empty where it is not offered. rename: whether a file can be renamed at all.
+    overwrite, resume: whether one may write into a file that is there, from its beginning, from its middle.
+    clock_ahead_seconds: how much later than ours its files' times are; None where it gives none. free_bytes: room for
+    us when it was asked; None where it does not say.
     """
 
     server: str
+    cipher: str
     extensions: tuple[str, ...]
     limits: Mapping[str, int]
     rename: bool
@@ -48,6 +51,7 @@ class Probe:
     posix_rename: bool
     fsync: bool
     statvfs: bool
+    overwrite: bool
     resume: bool
     case_sensitive: bool
     clock_ahead_seconds: int | None

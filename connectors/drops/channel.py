@@ -134,6 +134,11 @@ class Sftp:
         """What the server says that it is; safe to print."""
         return self._connection.software
 
+    @property
+    def cipher(self) -> str:
+        """What was agreed on."""
+        return self._connection.cipher
+
     def within(self) -> AbstractContextManager[None]:
         """The acts within it, together, must be over in the time for one transfer."""
         return self._connection.within()

@@ -60,6 +60,7 @@ class FolderDrop(Drop):
         free = os.statvfs(self._root)
         return Probe(
             server="folder",
+            cipher="",
             extensions=(),
             limits={},
             rename=True,
@@ -67,6 +68,7 @@ class FolderDrop(Drop):
             posix_rename=True,
             fsync=True,
             statvfs=True,
+            overwrite=True,
             resume=False,
             case_sensitive=not (self._root / self.to_agency.swapcase()).exists(),
             clock_ahead_seconds=None,

@@ -85,6 +85,7 @@ class SftpDrop(Drop):
             renames, case_sensitive, ahead = self._tried_names()
             return Probe(
                 server=sftp.software,
+                cipher=sftp.cipher,
                 extensions=tuple(sorted(sftp.extensions)),
                 limits=dict(sftp.limits),
                 rename=renames,
@@ -92,7 +93,8 @@ class SftpDrop(Drop):
                 posix_rename="posix-rename@openssh.com" in sftp.extensions,
                 fsync="fsync@openssh.com" in sftp.extensions,
                 statvfs=free is not None,
-                resume=self._tried_resume(),
+                overwrite=self._tried_writing(b"other", 0) == b"other",
+                resume=self._tried_writing(b"ning", 5) == b"beginning",
                 case_sensitive=case_sensitive,
                 clock_ahead_seconds=ahead,
                 free_bytes=free,
@@ -121,14 +123,14 @@ class SftpDrop(Drop):
                 return self._sftp().span(two, 0, 3) == b"two"
             return False
 
-    def _tried_resume(self) -> bool:
-        """Whether writing may begin in the middle of a file."""
-        with self._scratch(b"half") as path:
+    def _tried_writing(self, more: bytes, start: int) -> bytes | None:
+        """What a file holds after `more` was written into it from `start` on; None if that is refused."""
+        with self._scratch(b"begin") as path:
             try:
-                self._sftp().write(path, [b"and whole"], 4)
-                return self._sftp().span(path, 0, 20) == b"halfand whole"
+                self._sftp().write(path, [more], start)
+                return self._sftp().span(path, 0, 20)
             except Status:
-                return False
+                return None
 
     @contextmanager
     def _scratch(self, content: bytes) -> Iterator[str]:

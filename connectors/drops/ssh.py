@@ -112,6 +112,11 @@ class Connection:
         said = self._transport.remote_version if self._transport is not None else ""
         return ascii(said.removeprefix("SSH-2.0-"))[1:-1][:_SHOWN]
 
+    @property
+    def cipher(self) -> str:
+        """The cipher that was agreed on, for what the server sends."""
+        return str(getattr(self._transport, "remote_cipher", None) or "")  # the stubs leave it out
+
     @contextmanager
     def working(self, what: str) -> Iterator[None]:
         """Within it something must move, and whatever breaks is DropUnreachable or DropStalled."""

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 MB = 2**20
 ABLE: dict[str, object] = {
     "rename": True, "rename_never_replaces": True, "posix_rename": True, "fsync": True, "statvfs": True, "resume": True,
-    "case_sensitive": True,
+    "overwrite": True, "case_sensitive": True, "cipher": "aes128-gcm@openssh.com",
 }  # fmt: skip
 FOUND: dict[str, dict[str, object]] = {
     "openssh": {**ABLE, "server": "OpenSSH_", "reads": 261_120},
     "chrooted": {**ABLE, "server": "OpenSSH_", "reads": 261_120},
-    "dropbear": {**ABLE, "server": "dropbear", "reads": 261_120},
-    "proftpd": {**ABLE, "server": "mod_sftp", "resume": False, "reads": None},
+    "dropbear": {**ABLE, "server": "dropbear", "cipher": "aes256-ctr", "reads": 261_120},
+    "proftpd": {**ABLE, "server": "mod_sftp", "resume": False, "overwrite": False, "reads": None},
     "misbehaving": {**ABLE, "server": "paramiko", "reads": 261_120},
 }
 
@@ -116,7 +116,7 @@ def test_proftpd_that_may_overwrite_resumes_and_its_rename_still_replaces_nothin
     sent = transmission(size=5_000)
     with lenient.drop() as drop:
         probe = drop.probe()
-        assert (probe.resume, probe.rename_never_replaces) == (True, True)
+        assert (probe.resume, probe.overwrite, probe.rename_never_replaces) == (True, True, True)
 
         def meanwhile() -> None:
             (lenient.outgoing / sent.name).write_bytes(b"quicker")
