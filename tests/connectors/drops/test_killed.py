@@ -19,6 +19,13 @@ ACTS = ("_find", "_upload", "_read", "_rename", "_remove", "_make_directory")
 MOST_ACTS = 40
 
 
+@pytest.fixture(params=["folder", "openssh", "proftpd", "misbehaving"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Kinds of drop that differ in what a killed run leaves behind; each is killed at every step."""
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
 class Killed(BaseException):
     """The process is gone: nothing after this line runs."""
 
