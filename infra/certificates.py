@@ -22,7 +22,13 @@ from keys import statements
 from models.certification import LEVELS, LEVELS_ABOUT, Level, covers, steps_of
 from models.contract import Contract
 from models.errors import RefusedByPolicy, UsageError
-from models.tables import AgencyContract, CertificateWaiver, Certification, CertificationStep
+from models.tables import (
+    AgencyContract,
+    CertificateWaiver,
+    Certification,
+    CertificationStep,
+    KeyRequest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
 
 RUNS: Final = bulk.table_of(Certification)
 STEPS: Final = bulk.table_of(CertificationStep)
+REQUESTS: Final = bulk.table_of(KeyRequest)
 WAIVERS: Final = bulk.table_of(CertificateWaiver)
 CONTRACTS: Final = bulk.table_of(AgencyContract)
 
@@ -66,7 +73,7 @@ def standing(connection: Connection, desk: Desk, code: str) -> Standing:
         .where(RUNS.c.agency == code, RUNS.c.certificate_id.is_not(None))
         .order_by(RUNS.c.certification_id.desc())
     ).all()
-    said = [(run, _fault(desk, agency, run, needed, today)) for run in best]
+    said = [(run, _fault(connection, desk, agency, run, needed, today)) for run in best]
     for run, fault in said:
         if fault is None:
             return Standing(code, needed, run.level, "valid", run.certificate_id, run.valid_until)
@@ -111,7 +118,9 @@ def require(connection: Connection, desk: Desk, code: str, state: str) -> None:
     )
 
 
-def _fault(desk: Desk, agency: Row[Any], run: Row[Any], needed: Level, today: date) -> str | None:
+def _fault(
+    connection: Connection, desk: Desk, agency: Row[Any], run: Row[Any], needed: Level, today: date
+) -> str | None:
     if run.valid_until < today:
         return "expired"
     valid = {
@@ -122,9 +131,17 @@ def _fault(desk: Desk, agency: Row[Any], run: Row[Any], needed: Level, today: da
     }
     if (run.suite, run.layout) != (agency.suite, agency.layout):
         return "layout_changed"
-    if not valid >= set(str(run.agency_keys).split(",")):
+    if not valid >= set(str(run.agency_keys).split(",")) and not _taken_over(connection, agency, valid):
         return "keys_changed"
     return None if covers(run.level, needed) else "too_low"
+
+
+def _taken_over(connection: Connection, agency: Row[Any], valid: set[str]) -> bool:
+    """Whether two persons have compared the agency's present keys when they took over from older ones."""
+    pinned = select(REQUESTS.c.fingerprint, REQUESTS.c.encrypt_fingerprint).where(
+        REQUESTS.c.agency == agency.agency, REQUESTS.c.state == "pinned"
+    )
+    return any(valid >= {row.fingerprint, row.encrypt_fingerprint} for row in connection.execute(pinned))
 
 
 def issue(connection: Connection, desk: Desk, run: Row[Any]) -> str:

@@ -150,7 +150,7 @@ def add(
         raise UsageError("the key would end before it begins", fix="give a later end")
     with desk.database.write() as connection:
         agency = exchange.agency(connection, code)
-        _move_in(connection, desk, agency)
+        move_in(connection, desk, agency)
         for row in _of(connection, code):
             if row.fingerprint == key.fingerprint and state(row, now) in {"waiting", "pending", "valid"}:
                 message = f"the host key {key.fingerprint} of {code} is {state(row, now)} already"
@@ -201,7 +201,7 @@ def retire(desk: Desk, code: str, fingerprint: str, *, at: datetime | None = Non
     """
     now = desk.now()
     with desk.database.write() as connection:
-        _move_in(connection, desk, exchange.agency(connection, code))
+        move_in(connection, desk, exchange.agency(connection, code))
         row = _one(connection, code, fingerprint, "waiting", "pinned")
         if row.state == "pinned" and not anyway and not _another(connection, row, at or now):
             message = f"without the host key {fingerprint} nothing could be delivered to {code}"
@@ -216,7 +216,7 @@ def retire(desk: Desk, code: str, fingerprint: str, *, at: datetime | None = Non
                 "retired_at": now,
             }
         connection.execute(update(KEYS).where(KEYS.c.host_key_id == row.host_key_id).values(**columns))
-        _mirror(connection, code)
+        mirror(connection, code)
         done = str(columns.get("state", row.state))
         ends = columns.get("valid_until", now)
         _record(connection, desk, f"host_key.{'ending' if done == 'pinned' else done}", code, fingerprint, None, ends)
@@ -315,11 +315,11 @@ def _pinned(connection: Connection, desk: Desk, code: str, fingerprint: str, oth
         lasts = or_(KEYS.c.valid_until.is_(None), KEYS.c.valid_until > others_until)
         others = and_(KEYS.c.agency == code, KEYS.c.state == "pinned", KEYS.c.fingerprint != fingerprint, lasts)
         connection.execute(update(KEYS).where(others).values(valid_until=others_until))
-    _mirror(connection, code)
+    mirror(connection, code)
     breaker.begin_anew(connection, desk, code, "circuit.reset", "a host key was pinned")
 
 
-def _mirror(connection: Connection, code: str) -> None:
+def mirror(connection: Connection, code: str) -> None:
     """The drop's own list says the same, for whoever reads it there."""
     stated = json.loads(exchange.agency(connection, code).drop)
     if stated.get("kind") == "sftp":
@@ -328,7 +328,7 @@ def _mirror(connection: Connection, code: str) -> None:
         connection.execute(update(exchange.AGENCIES).where(exchange.AGENCIES.c.agency == code).values(drop=drop))
 
 
-def _move_in(connection: Connection, desk: Desk, agency: Row[Any]) -> None:
+def move_in(connection: Connection, desk: Desk, agency: Row[Any]) -> None:
     """What the drop alone names is pinned in the table, as it has been all the time."""
     if not _of(connection, agency.agency):
         replace_all(connection, desk, agency.agency, json.loads(agency.drop).get("host_keys") or ())

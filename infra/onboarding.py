@@ -79,21 +79,24 @@ def add(  # noqa: PLR0913 - an agency's columns
 def set_drop(desk: Desk, code: str, drop: Mapping[str, Any]) -> None:
     """The agency is reached by this drop: kind sftp (host, port, username, host_keys) or folder (root).
 
-    Exactly these host keys are pinned from now on. Raises RefusedByPolicy for a new one of a live agency, which a
-    second person approves (infra/hostkeys.py).
+    Exactly the host keys that it names are pinned from now on; where it names none, those that are stay. Raises
+    RefusedByPolicy for a new one of a live agency, which a second person approves (infra/hostkeys.py).
     """
     if drop.get("kind") not in {"sftp", "folder"}:
         message = f"agency {code}: a drop is of kind sftp or folder"
         raise UsageError(message, fix="see docs/reference/drops.md")
     with desk.database.write() as connection:
-        host_keys = drop.get("host_keys") or ()
-        hostkeys.refuse_unapproved(connection, desk, exchange.agency(connection, code), host_keys)
+        agency, host_keys = exchange.agency(connection, code), drop.get("host_keys") or ()
+        hostkeys.refuse_unapproved(connection, desk, agency, host_keys)
+        hostkeys.move_in(connection, desk, agency)
         connection.execute(
             update(exchange.AGENCIES)
             .where(exchange.AGENCIES.c.agency == code)
             .values(drop=json.dumps(dict(drop), sort_keys=True))
         )
-        hostkeys.replace_all(connection, desk, code, host_keys)
+        if host_keys:
+            hostkeys.replace_all(connection, desk, code, host_keys)
+        hostkeys.mirror(connection, code)
         breaker.begin_anew(connection, desk, code, "circuit.reset", "the agency is reached otherwise now")
         audit.record(connection, desk.actor, "agency.drop", code, {"kind": str(drop["kind"])}, desk.now())
 

@@ -132,7 +132,8 @@ def drop(
     port: Annotated[int, typer.Option(help="SFTP: port.")] = 22,
     username: Annotated[str, typer.Option(help="SFTP: user name.")] = "",
     host_key: Annotated[
-        list[str] | None, typer.Option(help='SFTP: pinned key, "ssh-ed25519 AAAA…"; repeat while it rotates.')
+        list[str] | None,
+        typer.Option(help='SFTP: pinned key, "ssh-ed25519 AAAA…"; without, those stay that `host-key list` shows.'),
     ] = None,
     root: Annotated[Path | None, typer.Option(help="Folder: its root.")] = None,
     to_agency: Annotated[str, typer.Option(help="Directory for files to the agency.")] = "to_agency",
@@ -146,7 +147,7 @@ def drop(
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Say how the agency is reached; an SFTP host's key is pinned here, never trusted on first use."""
-    from infra import onboarding
+    from infra import hostkeys, onboarding
     from infra.wiring import desk
 
     settings: dict[str, object] = {"kind": kind, "to_agency": to_agency, "from_agency": from_agency}
@@ -154,10 +155,13 @@ def drop(
     if not renames:
         settings["renames"] = False
     if kind == "sftp":
-        if not (host and username and host_key):
+        pinned = any(one["state"] in {"valid", "pending"} for one in hostkeys.listed(desk(), code))
+        if not (host and username and (host_key or pinned)):
             message = "an SFTP drop needs --host, --username and --host-key"
             raise UsageError(message, fix="ask the agency for its host key and compare the fingerprint by telephone")
-        settings |= {"host": host, "port": port, "username": username, "host_keys": list(host_key)}
+        settings |= {"host": host, "port": port, "username": username}
+        if host_key:
+            settings["host_keys"] = list(host_key)
     elif root is not None:
         settings["root"] = str(root.resolve())
     else:
