@@ -171,18 +171,29 @@ def _bare(cell: str, place: Position) -> str:
 
 def filled(text: pa.Array, place: Position, encoding: str, *, in_bytes: bool) -> tuple[pa.Array, np.ndarray]:
     """The values filled up to their length, and which ones are longer than it (those are left as they are)."""
+    if not in_bytes or pc.all(pc.string_is_ascii(text)).as_py() is not False:
+        long = np.asarray(pc.greater(pc.utf8_length(text), place.length).to_numpy(zero_copy_only=False), dtype=bool)
+        return _all_padded(text, place), long
     values = text.to_pylist()
-    sizes = _sizes(text, values, encoding, in_bytes=in_bytes)
-    missing = place.length - sizes
+    codec = _codec(encoding)
+    missing = place.length - np.array([len(value.encode(codec, "replace")) for value in values], dtype=np.int64)
     done = [_padded(value, gap, place) for value, gap in zip(values, missing.tolist(), strict=True)]
     return pa.array(done, TEXT), missing < 0
 
 
-def _sizes(text: pa.Array, values: Sequence[str], encoding: str, *, in_bytes: bool) -> np.ndarray:
-    if not in_bytes or pc.all(pc.string_is_ascii(text)).as_py() is not False:
-        return np.asarray(pc.utf8_length(text).to_numpy(zero_copy_only=False), dtype=np.int64)
-    codec = _codec(encoding)
-    return np.array([len(value.encode(codec, "replace")) for value in values], dtype=np.int64)
+def _all_padded(text: pa.Array, place: Position) -> pa.Array:
+    """As `_padded`, of values whose characters are what is counted."""
+    if place.align == "left":
+        return pc.utf8_rpad(text, width=place.length, padding=place.filler)
+    full = pc.utf8_lpad(text, width=place.length, padding=place.filler)
+    if place.filler != "0":
+        return full
+    signed = pc.match_substring_regex(text, "^[-+]")
+    if pc.any(signed).as_py():
+        size = pc.utf8_lpad(pc.utf8_slice_codeunits(text, 1), width=place.length - 1, padding="0")
+        behind = pc.binary_join_element_wise(pc.utf8_slice_codeunits(text, 0, 1), size, pa.scalar("", TEXT))
+        full = pc.if_else(signed, behind, full)
+    return pc.if_else(pc.equal(text, pa.scalar("", TEXT)), pa.scalar(" " * place.length, TEXT), full)
 
 
 def _padded(value: str, gap: int, place: Position) -> str:

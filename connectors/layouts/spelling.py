@@ -38,6 +38,7 @@ IDENTIFIERS: Final = frozenset(
 _AMOUNT_CODES: Final = {"spreadsheet_number": "spreadsheet_number"}
 _FULL_WIDTH: Final = {0x3000: " ", 0x2212: "-"} | {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
 _IS_FULL_WIDTH: Final = r"[\x{ff01}-\x{ff5e}\x{3000}\x{2212}]"
+_PLAIN: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 _ADJACENT: Final = re.compile(r"%-?[A-Za-z]%")
 
 
@@ -498,6 +499,8 @@ _WRITERS: Mapping[str, Callable[[Layout, Column, pa.Array], pa.Array]] = {
 
 def plain_number(raw: str) -> str:
     """A workbook's number as it was meant: fifteen digits, no exponent where it is short; else as it stands."""
+    if len(raw) <= SAFE_DIGITS and _PLAIN.fullmatch(raw):
+        return raw
     value = Decimal(raw)
     meant = Decimal(format(float(value), f".{SAFE_DIGITS}g"))
     if not value.is_finite() or abs(value) >= 10**SAFE_DIGITS or abs(value - meant) > abs(value) * Decimal("1e-14"):

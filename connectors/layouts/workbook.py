@@ -16,6 +16,7 @@ from array import array
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any, Final
+from xml.parsers import expat
 
 import numpy as np
 from lxml import etree
@@ -39,6 +40,7 @@ MAX_CELLS: Final = 20_000_000
 MAX_STRINGS: Final = 5_000_000
 MAX_PARTS: Final = 1 << 20
 """bytes of the directory: a workbook has tens of parts"""
+_BLOCK: Final = 1 << 16
 MAX_PART: Final = 4 << 20
 """bytes of the small parts: the workbook's list of sheets, their places, the styles"""
 _RELATIONS: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
@@ -81,7 +83,7 @@ def rows_of(path: Path, sheet: str, *, max_bytes: int) -> Iterator[Row]:
         if fault.errno != errno.EINVAL:  # zipfile seeks to where the archive says, be it before the file's start
             raise
         raise FileRefused("wrong_format") from None
-    except (etree.XMLSyntaxError, etree.LxmlError, ValueError, KeyError, OverflowError):
+    except (etree.LxmlError, expat.ExpatError, ValueError, KeyError, OverflowError):
         raise FileRefused("wrong_format") from None
 
 
@@ -167,71 +169,162 @@ class _Book:
         """The texts that cells refer to by number."""
         if "xl/sharedStrings.xml" not in self.archive.namelist():
             return []
-        found: list[str] = []
+        found = _Strings()
         with self.archive.open("xl/sharedStrings.xml") as part:
-            for _, one in self._events(part, "{*}si"):
-                if len(found) >= MAX_STRINGS:
-                    raise FileRefused("too_large")
-                found.append(_text(one))
-                _forget(one)
-        return found
-
-    # -- the sheet ---
-
-    def _events(self, part: IO[bytes], *tags: str) -> Iterator[tuple[str, Any]]:
-        events = etree.iterparse(
-            _Bounded(part, self.max_bytes), events=("end",), tag=tags, resolve_entities=False, no_network=True,
-            load_dtd=False, huge_tree=False,
-        )  # fmt: skip
-        first = True
-        for event, one in events:
-            if first and _has_doctype(one):
-                raise FileRefused("wrong_format")
-            first = False
-            yield event, one
+            for _ in _fed(found, _Bounded(part, self.max_bytes)):
+                pass
+        return found.strings
 
     def _rows(self, name: str, strings: list[str], days: frozenset[int]) -> Iterator[Row]:
-        cells, last = 0, 0
-        row = Row(0)
+        sheet = _Sheet(strings, days, self.since)
         with self.archive.open(name) as part:
-            for _, one in self._events(part, "{*}c", "{*}row"):
-                if one.tag.endswith("}row"):
-                    number = int(one.get("r") or last + 1)
-                    if number <= last or number > MAX_ROWS:
-                        raise FileRefused("wrong_format")
-                    row.number, last = number, number
-                    _forget(one)
-                    if any(row.texts):
-                        yield row
-                    row = Row(0)
-                    continue
-                cells += 1
-                if cells > MAX_CELLS:
-                    raise FileRefused("too_large")
-                place = _column(one.get("r")) if one.get("r") else len(row.texts)
-                if place < len(row.texts) or place >= MAX_COLUMNS:
-                    if _empty(one):
-                        _forget(one)
-                        continue
-                    raise FileRefused("wrong_format")
-                text, shape = self._cell(one, strings, days)
-                row.texts += [""] * (place - len(row.texts))
-                row.shapes += [WORD] * (place - len(row.shapes))
-                row.texts.append(text)
-                row.shapes.append(shape)
-                _forget(one)
+            for _ in _fed(sheet, _Bounded(part, self.max_bytes)):
+                yield from sheet.taken()
+        yield from sheet.taken()
 
-    def _cell(  # noqa: PLR0911 - one for each type that a cell can have
-        self, cell: Any, strings: list[str], days: frozenset[int]
-    ) -> tuple[str, int]:
-        kind = cell.get("t", "n")
-        if kind == "inlineStr":
-            return _text(cell), WORD
-        value = next(cell.iterchildren("{*}v"), None)
-        raw = "" if value is None or value.text is None else value.text
+
+class _Part:
+    """A part of a workbook, taken in element by element; nothing of it is kept but what is asked for."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.length = 0
+        self.taking = False
+        self.aside = 0  # within how the text is pronounced
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+        raise NotImplementedError
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+        raise NotImplementedError
+
+    def characters(self, text: str) -> None:
+        """Some of its text."""
+        if self.taking and not self.aside:
+            self.length += len(text)
+            if self.length > MAX_TEXT * 2:
+                raise FileRefused("wrong_format")
+            self.text.append(text)
+
+    def whole(self) -> str:
+        """The text since the last time."""
+        text = "".join(self.text)
+        self.text, self.length = [], 0
+        return text
+
+
+def _fed(part: _Part, source: _Bounded) -> Iterator[None]:
+    """The part takes the source in, block by block. Raises FileRefused where it declares a type or entities."""
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = lambda name, attributes: part.start(name.rpartition(":")[2], attributes)
+    parser.EndElementHandler = lambda name: part.end(name.rpartition(":")[2])
+    parser.CharacterDataHandler = part.characters
+    parser.StartDoctypeDeclHandler = _refuse_type
+    while block := source.read(_BLOCK):
+        parser.Parse(block, False)  # noqa: FBT003 - expat takes it by position
+        yield
+    parser.Parse(b"", True)  # noqa: FBT003 - likewise
+
+
+def _refuse_type(*_: object) -> None:
+    raise FileRefused("wrong_format")
+
+
+class _Strings(_Part):
+    """The shared texts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strings: list[str] = []
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002 - as of all parts
+        """A run of text begins."""
+        if name == "rPh":
+            self.aside += 1
+        elif name == "t":
+            self.taking = True
+
+    def end(self, name: str) -> None:
+        """A run, or the whole text, ends."""
+        if name == "t":
+            self.taking = False
+        elif name == "rPh":
+            self.aside -= 1
+        elif name == "si":
+            if len(self.strings) >= MAX_STRINGS:
+                raise FileRefused("too_large")
+            self.strings.append(_plain(self.whole()))
+
+
+class _Sheet(_Part):
+    """A sheet's rows."""
+
+    def __init__(self, strings: list[str], days: frozenset[int], since: date) -> None:
+        super().__init__()
+        self.strings, self.days, self.since = strings, days, since
+        self.rows: list[Row] = []
+        self.row = Row(0)
+        self.last = self.cells = 0
+        self.cell: dict[str, str] = {}
+        self.valued = False
+
+    def taken(self) -> list[Row]:
+        """The rows since the last time."""
+        rows, self.rows = self.rows, []
+        return rows
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """A row, a cell or its value begins."""
+        if name == "c":
+            self.cell, self.valued = attributes, False
+        elif name in {"v", "t"}:
+            self.taking = self.valued = True
+        elif name == "row":
+            number = int(attributes.get("r") or self.last + 1)
+            if number <= self.last or number > MAX_ROWS:
+                raise FileRefused("wrong_format")
+            self.row, self.last = Row(number), number
+        elif name == "rPh":
+            self.aside += 1
+
+    def end(self, name: str) -> None:
+        """A row, a cell or its value ends."""
+        if name in {"v", "t"}:
+            self.taking = False
+        elif name == "c":
+            self._add()
+        elif name == "row":
+            if any(self.row.texts):
+                self.rows.append(self.row)
+        elif name == "rPh":
+            self.aside -= 1
+
+    def _add(self) -> None:
+        self.cells += 1
+        if self.cells > MAX_CELLS:
+            raise FileRefused("too_large")
+        row, raw = self.row, self.whole()
+        reference = self.cell.get("r")
+        place = _column(reference) if reference else len(row.texts)
+        if place < len(row.texts) or place >= MAX_COLUMNS:
+            if not self.valued:
+                return
+            raise FileRefused("wrong_format")
+        text, shape = self._cell(raw)
+        for _ in range(place - len(row.texts)):
+            row.texts.append("")
+            row.shapes.append(WORD)
+        row.texts.append(text)
+        row.shapes.append(shape)
+
+    def _cell(self, raw: str) -> tuple[str, int]:  # noqa: PLR0911 - one for each type that a cell can have
+        kind = self.cell.get("t", "n")
         if kind == "s":
-            return (_shared(strings, raw), WORD) if raw else ("", WORD)
-        if kind == "str":
+            return (_shared(self.strings, raw), WORD) if raw else ("", WORD)
+        if kind in {"inlineStr", "str"}:
             return _plain(raw), WORD
         if kind in {"b", "e"}:
             return raw, WRONG
@@ -241,7 +334,7 @@ class _Book:
             return "", WORD
         if not _NUMBER.fullmatch(raw):
             return "#", WRONG
-        if int(cell.get("s", "0")) in days:
+        if int(self.cell.get("s", "0")) in self.days:
             day = self._day(float(raw))
             if day:
                 return day, DAY
@@ -272,29 +365,8 @@ def _shared(strings: list[str], raw: str) -> str:
     return strings[number]
 
 
-def _forget(one: Any) -> None:
-    """The element and all before it are gone from memory."""
-    one.clear()
-    while one.getprevious() is not None:
-        del one.getparent()[0]
-
-
-def _text(one: Any) -> str:
-    """An element's text, that of its runs put together, without how it is pronounced."""
-    parts = [
-        text.text or ""
-        for text in one.iter("{*}t")
-        if not any(above.tag.endswith("}rPh") for above in text.iterancestors())
-    ]
-    return _plain("".join(parts))
-
-
 def _plain(text: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
-
-
-def _empty(cell: Any) -> bool:
-    return next(cell.iterchildren("{*}v", "{*}is"), None) is None
 
 
 def _column(reference: str) -> int:
