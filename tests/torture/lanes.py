@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy.orm import configure_mappers
+
 from infra.sandbox.host import Host, sandbox_host
 from models.errors import ConsignError
 from tests.torture.miniature import CODE, ROWS, Ground
@@ -113,6 +115,7 @@ def done(act: Callable[[], Any]) -> Ended:
 @contextmanager
 def laid(base: Path, rows: int = ROWS) -> Iterator[tuple[Ground, Host]]:
     """A built world below `base` with its server running."""
+    configure_mappers()  # once here, and not in every process that is forked
     ground = Ground(base / "home", base / "kept", rows)
     with sandbox_host(ground.home / "agencies", [CODE]) as host:
         built = done(lambda: ground.build(host))

@@ -36,12 +36,16 @@ HOWS: Final = {
 ONLY_ASKING: Final = (
     *(f"{when} {act}" for when in ("before", "within", "after") for act in ("_find", "_list", "_read", "open")),
     "begin",
+    "before _ask",  # as after the answer before it
+    "before _answer",  # as after the question
 )
 """Moments at acts that change nothing, here or there."""
 ASKERS: Final = ("SftpDrop._find", "SftpDrop._list", "SftpDrop._read", "Drop.__enter__")
 """Whose requests change nothing."""
 CUTS: Final = 12
 """Offsets at which the carrying of a large file is cut."""
+WHOLE_EVERY: Final = 8
+"""After so many kills once, the rest of the loop is run besides recovering."""
 MANIFOLD: Final = ("place", "collect")
 """Stages whose acts meet every trouble at every turn; in the others each turn meets one, a different one each time."""
 
@@ -89,29 +93,28 @@ def telling(names: list[str]) -> list[tuple[int, str]]:
 def _kills(traces: Traces, rest: bool) -> Iterator[Case]:
     """At every moment; the agency takes at once what it finds, or leaves it lying: by turns, and both in placing."""
     for stage, names in traces.moments.items():
-        for number, name in telling(names):
-            consumers = BOTH if stage == "place" else BOTH[number % 2 : number % 2 + 1]
-            for fast in consumers:
-                yield kill(stage, number, name, fast=fast, whole=rest)
+        for place, (number, name) in enumerate(telling(names)):
+            for fast in BOTH if stage == "place" else BOTH[place % 2 : place % 2 + 1]:
+                yield kill(stage, number, name, fast=fast, whole=rest and place % WHOLE_EVERY == 0)
 
 
-def _phases(turns: list[tuple[str, int, int, int, int]]) -> Iterator[tuple[str, int, int]]:
-    """Act, which of that name, and turn: every turn of the first two acts of a name, and of the last."""
+def _phases(turns: list[tuple[str, int, int, int, int]], *, beyond: bool) -> Iterator[tuple[str, int, int]]:
+    """Act, which of that name, and turn: every turn of a name's first act; `beyond`, of its second and last."""
     last = {act: nth for act, nth, *_ in turns}
     for act, nth, many, _, _ in turns:
-        if nth in {1, 2, last[act]}:
+        if nth == 1 or (beyond and nth in {2, last[act]}):
             for turn in range(1, many + 1):
                 yield act, nth, turn
 
 
 def _wire(traces: Traces, rest: bool) -> Iterator[Case]:
     for stage, turns in traces.turns.items():
-        for number, (act, nth, turn) in enumerate(_phases(turns)):
+        for number, (act, nth, turn) in enumerate(_phases(turns, beyond=stage in MANIFOLD)):
             for where, hows in HOWS.items():
                 chosen = hows if stage in MANIFOLD and nth == 1 else (hows[number % len(hows)],)
                 for how in chosen:
                     trouble = Trouble(how, act, nth, turn, where)  # type: ignore[arg-type]  # literals, from above
-                    yield on_wire(stage, trouble, fast=bool(number % 2), whole=rest)
+                    yield on_wire(stage, trouble, fast=bool(number % 2), whole=rest and number % WHOLE_EVERY == 0)
             if nth == 1 and turn == 1:
                 yield on_wire(stage, Trouble("throttle", act, nth, turn, "request"), fast=False, whole=rest)
         for how in ("cut", "reset", "hole"):
@@ -158,8 +161,8 @@ def _workers(traces: Traces, rest: bool) -> Iterator[Case]:
             yield two_workers(stage, delay, whole=rest)
     for stage, names in traces.moments.items():
         for place, (number, name) in enumerate(telling(names)):
-            if stage == "place" or place % 4 == 0:
-                yield overtaken(stage, number, name, fast=bool(number % 2), whole=rest)
+            if place % (2 if stage == "place" else 8) == 0:
+                yield overtaken(stage, number, name, fast=bool(place // 2 % 2), whole=rest and place % WHOLE_EVERY == 0)
 
 
 def _clocks(traces: Traces, rest: bool) -> Iterator[Case]:

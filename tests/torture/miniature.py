@@ -200,9 +200,14 @@ class Ground:
     home: Path
     kept: Path
     rows: int = ROWS
+    """accounts of each plan"""
+    plans: int = 2
 
-    def build(self, host: Host) -> None:
-        """The world is built, and a copy kept of how it stands before each stage's verb."""
+    def build(self, host: Host | None) -> None:
+        """The world is built, and a copy kept of how it stands before each stage's verb.
+
+        host: None where both sides reach a folder; then only the beginning is kept.
+        """
         self.home.mkdir(parents=True, exist_ok=True)
         clock = Clock(datetime.combine(START, datetime.min.time(), tzinfo=ZONE).astimezone(UTC))
         desk = Desk(world.settings_of(self.home, **QUICK), clock=clock, actor="sandbox")
@@ -216,8 +221,10 @@ class Ground:
                 grown.code, grown.lender_key_name, grown.suite, grown.root, grown.keyring, grown.seed, grown.traits,
                 grown.contracts,
             )  # fmt: skip
-            at = Miniature(desk, clock, agency, [_approved(desk, number, self.rows) for number in (1, 2)])
-            for stage in STAGES:
+            at = Miniature(
+                desk, clock, agency, [_approved(desk, number + 1, self.rows) for number in range(self.plans)]
+            )
+            for stage in STAGES if host is not None else STAGES[:1]:
                 clock.turn(stage.day)
                 stage.before(at)
                 self._keep(at, stage.name)
@@ -373,6 +380,25 @@ def _count_inbound(at: Miniature, told: Count) -> None:
         told.problems.append(f"{len(receipts)} receipts for {len(rows(at, InboundFile))} files")
 
 
+def counted_so_far(at: Miniature) -> list[str]:
+    """What is wrong already, while files and lines may still be under way."""
+    told = Count()
+    _count_lines(at, told)
+    found = [f"{told.lines_doubled} lines are counted twice"] if told.lines_doubled else []
+    known = {row.name: row for row in rows(at, Transmission)}
+    copies: Counter[str] = Counter()
+    there = [*at.agency.taken.iterdir()] if at.agency.taken.exists() else []
+    for path in [*there, *(path for path in at.agency.drop.iterdir() if FILE_NAME.fullmatch(path.name))]:
+        name = path.name if path.parent == at.agency.drop else path.name.split(".", 1)[1]
+        copies[name] += 1
+        if name not in known or hashlib.sha256(path.read_bytes()).hexdigest() != known[name].sealed_sha256:
+            found.append(f"{name} is at the agency, and is not what was sealed")
+    found += [f"{name} is at the agency {number} times" for name, number in copies.items() if number > 1]
+    accepted = Counter(row.name for row in rows(at, InboundFile) if row.state == "accepted")
+    found += [f"{name} was accepted {number} times" for name, number in accepted.items() if number > 1]
+    return found + _unsound(at)
+
+
 def _count_lines(at: Miniature, told: Count) -> None:
     """Every line of the agency's files, against the effect that it should have had, once."""
     lines: dict[str, pd.DataFrame] = {}
@@ -384,7 +410,7 @@ def _count_lines(at: Miniature, told: Count) -> None:
         "activity": Counter((_instant(row.at), row.outcome, row.collector_ref) for row in rows(at, Activity)),
         "remittance": Counter((row.txn_ref, row.gross_minor) for row in rows(at, RemittanceLine)),
         "invoice": Counter((row.txn_ref, row.commission_minor) for row in rows(at, InvoiceLine)),
-        "return": Counter(row.placement_id for row in rows(at, Recall) if row.confirmed_on is not None),
+        "return": Counter("confirmed" for row in rows(at, Recall) if row.confirmed_on is not None),
     }
     keys: dict[str, Callable[[pd.DataFrame], Any]] = {
         "acknowledgement": lambda frame: frame["booked_balance_minor"].astype(int),
@@ -393,7 +419,7 @@ def _count_lines(at: Miniature, told: Count) -> None:
         ),
         "remittance": lambda frame: zip(frame["agency_txn_id"], frame["gross_minor"].astype(int), strict=True),
         "invoice": lambda frame: zip(frame["agency_txn_id"], frame["commission_minor"].astype(int), strict=True),
-        "return": lambda frame: range(1, len(frame) + 1),  # the first three placements, which were recalled
+        "return": lambda frame: ["confirmed"] * len(frame),
     }
     for kind, key in keys.items():
         sent = Counter(key(lines[kind])) if kind in lines else Counter()
@@ -403,8 +429,24 @@ def _count_lines(at: Miniature, told: Count) -> None:
 
 
 def _look_around(at: Miniature, told: Count) -> None:
-    """Sequences, the audit chain, sealed bytes, and what may not be left lying about."""
+    """What may not be left lying about, and all that must be sound."""
     found = told.problems
+    found += _unsound(at)
+    outbox.sweep(at.desk, older_than_seconds=0)
+    if left := [path.name for path in at.desk.folder("scratch").iterdir()]:
+        found.append(f"{len(left)} scratch folders are left")
+    if left := [path.name for path in at.agency.outbox.iterdir() if path.is_file()]:
+        found.append(f"left with the agency: {left}")
+    claim = at.agency.outbox / "claim"
+    if claim.exists() and (left := [path.name for path in claim.iterdir()]):
+        found.append(f"left claimed: {left}")
+    if left := [path.name for path in (at.desk.folder("inbox") / CODE).glob("arriving*")]:
+        found.append(f"left in the inbox: {left}")
+
+
+def _unsound(at: Miniature) -> list[str]:
+    """Gaps in sequences, a broken audit chain, sealed bytes that are not kept."""
+    found: list[str] = []
     numbers: dict[tuple[str, str, str], list[int]] = {}
     for row in rows(at, Transmission):
         numbers.setdefault((row.lender, row.agency, row.kind), []).append(row.sequence)
@@ -417,17 +459,7 @@ def _look_around(at: Miniature, told: Count) -> None:
         verified = audit.verify(connection, at.desk.keyring.audit_publics().values())
     if not verified.ok:
         found.append(f"the audit chain breaks: {verified.why}")
-    found += wanting(at)
-    outbox.sweep(at.desk, older_than_seconds=0)
-    if left := [path.name for path in at.desk.folder("scratch").iterdir()]:
-        found.append(f"{len(left)} scratch folders are left")
-    if left := [path.name for path in at.agency.outbox.iterdir() if path.is_file()]:
-        found.append(f"left with the agency: {left}")
-    claim = at.agency.outbox / "claim"
-    if claim.exists() and (left := [path.name for path in claim.iterdir()]):
-        found.append(f"left claimed: {left}")
-    if left := [path.name for path in (at.desk.folder("inbox") / CODE).glob("arriving*")]:
-        found.append(f"left in the inbox: {left}")
+    return found + wanting(at)
 
 
 def wanting(at: Miniature) -> list[str]:

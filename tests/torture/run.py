@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import sys
 import tempfile
 import time
@@ -176,6 +177,8 @@ def _chosen(ground: Ground, options: argparse.Namespace) -> list[Case]:
     chosen = matrix.whole(matrix.Traces.of(ground), rest=not sample)
     if sample:
         chosen = matrix.sampled(chosen, options.sample, options.most)
+    else:
+        random.Random(1).shuffle(chosen)  # what fails shows early, and the lanes end together
     return [case for case in chosen if options.only in str(case)]
 
 
