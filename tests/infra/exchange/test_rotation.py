@@ -6,18 +6,32 @@ import json
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import func, select, update
 
 from connectors.drops.errors import AuthRefused, HostKeyMismatch
-from infra import audit, credentials, exceptions, expiry, hostkeys, inbound, onboarding, outbox, rotation
+from infra import (
+    audit,
+    credentials,
+    exceptions,
+    expiry,
+    health,
+    hostkeys,
+    inbound,
+    onboarding,
+    outbox,
+    packages,
+    rotation,
+)
+from infra.packages import account_pseudonyms
 from infra.sandbox.host import SandboxHost, free_port, new_key
 from infra.sandbox.world import Cast, World, open_world
 from infra.store import bulk, exchange
 from keys.errors import KeyUnfit, SealRefused
 from models.errors import RefusedByPolicy, RemoteError, UsageError
-from models.tables import AuditEvent, Disclosure, Transmission
+from models.tables import AuditEvent, Disclosure, Placement, RemittanceLine, Statement, Transmission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -549,3 +563,52 @@ def test_a_key_that_has_a_successor_is_no_news_until_the_other_side_is_seen_to_u
     (still,) = expiry.endings(desk)
     assert (still.code, still.why, still.fingerprint) == ("key_expiring", "still_used", older.fingerprint)
     assert still.days_left == 10
+
+
+def test_the_doctor_names_what_ends_soon(world: World, desk: Desk, sshd: SandboxHost) -> None:
+    said = {one.check: (one.state, one.fix) for one in health.agencies(desk)}
+    assert {state for state, _ in said.values()} == {"ok"}
+    hostkeys.retire(
+        desk, "quayside", hostkeys.fingerprint_of(sshd.host_key_line), at=world.clock.now + 360 * DAY, anyway=True
+    )
+    world.clock.now += 350 * DAY
+    said = {one.check: (one.state, one.fix) for one in health.agencies(desk)}
+    assert said["host of quayside"][0] == said["client key at quayside"][0] == "warn"
+    assert "host-key add quayside" in said["host of quayside"][1]
+    assert "credential rotate quayside" in said["client key at quayside"][1]
+
+
+# -- pseudonym keys ----------------------------------------------------------------------------------------------------
+
+
+def test_a_statement_names_accounts_as_the_agency_knows_them(desk: Desk) -> None:
+    old = desk.keyring.pseudonym_key("quayside")
+    new = desk.keyring.new_pseudonym_key("quayside", desk.now())
+    ids, day = np.arange(1, 4, dtype=np.int64), pd.Timestamp(START)
+    with desk.database.write() as connection:
+        bulk.append(connection, Placement, pd.DataFrame({  # the third was placed anew under the new key
+            "placement_id": [11, 12, 13, 14], "plan_id": [1, 1, 1, 2], "lender": "harbour", "agency": "quayside",
+            "account_id": [1, 2, 3, 3], "debtor_id": [1, 2, 3, 3], "round": 1, "stage": "early", "segment": "all",
+            "currency": "CNY", "balance_minor": 100, "dpd": 95, "bucket": "M4", "placed_on": day, "due_back_on": day,
+            "state": "closed", "key_generation": [old.generation, new.generation, old.generation, new.generation],
+        }))  # fmt: skip
+        bulk.append(connection, RemittanceLine, pd.DataFrame({
+            "line_id": ids, "content_id": ["a", "b", "c"], "file_id": 1, "line": ids, "lender": "harbour",
+            "agency": "quayside", "account_id": ids, "gross_minor": 100, "net_minor": 100, "currency": "CNY",
+            "due_commission_minor": 20, "due_vat_minor": 1, "value_date": day, "statement_id": 7,
+        }))  # fmt: skip
+        connection.execute(bulk.table_of(Statement).insert().values(
+            statement_id=7, lender="harbour", agency="quayside", period="2026-01", currency="CNY", lines=3,
+            gross_minor=300, commission_minor=60, vat_minor=3, net_minor=237, csv_path="", xlsx_path="", sha256="",
+            made_at=desk.now(),
+        ))  # fmt: skip
+        work = exchange.Work(
+            "statement:7", "harbour", "quayside", "statement", desk.today(), ".age", {"statement_id": 7}
+        )
+        transmission_id, _ = exchange.prepare(connection, work)
+    with desk.database.read() as connection:
+        row, agency = exchange.transmission(connection, transmission_id), exchange.agency(connection, "quayside")
+        contents = packages.contents_of(packages.Composing(connection, desk.keyring, row, agency, 100))
+        named = pd.concat(list(contents.frames))["account"].tolist()
+    expected = [account_pseudonyms(key, pd.Series([n])).iloc[0] for n, key in ((1, old), (2, new), (3, new))]
+    assert named == expected
