@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 50_000
 """records that are taken apart at once"""
+_BLANK_LINES: Final = 10_000
+_UNREADABLE: Final = 100_000
+"""records of another length beyond which the file is refused whole: nobody mends them one by one"""
 _LF, _CR = 10, 13
 
 
@@ -55,6 +58,8 @@ def read_fixed(path: Path, layout: Layout, form: KindForm, *, max_bytes: int) ->
             raise FileRefused("encoding") from None
         raw, encoding, in_bytes = text.encode("utf-32-le"), "utf-32-le", False
     raw = raw.removeprefix(codecs.BOM_UTF8) if encoding == "utf-8" else raw
+    if raw.count(b"\n") > _BLANK_LINES + 2 * len(raw) // (record_length(form) + 1):
+        raise FileRefused("malformed_csv")  # lines without end: their places alone would fill the memory
     return _Fixed(np.frombuffer(raw, np.uint8 if in_bytes else np.uint32), encoding, layout, form).read()
 
 
@@ -86,6 +91,8 @@ class _Fixed:
                 starts, ends, numbers = starts[:-1], ends[:-1], numbers[:-1]
         records = np.arange(1, len(starts) + 1, dtype=np.int64)
         good = ends - starts == record_length(self.form)
+        if int((~good).sum()) > _UNREADABLE:
+            raise FileRefused("malformed_csv")
         if not good.all():
             self.faults.append(("", "record_length", records[~good]))
         columns = self._columns(starts[good], records[good])

@@ -21,7 +21,7 @@ from connectors.layouts.fixed import read_fixed, record_length
 from connectors.layouts.package import Package
 from connectors.layouts.sniffing import content_of
 from connectors.layouts.spelling import Cells, amount_of, day_of, standard
-from connectors.layouts.workbook import Columns, Row, rows_of
+from connectors.layouts.workbook import MAX_CELLS, Columns, Row, rows_of
 from models.checking import CODES
 from models.intake.readings import TEXT
 from models.kinds import KINDS
@@ -217,6 +217,8 @@ def _workbook(path: Path, layout: Layout, form: KindForm, max_bytes: int) -> _Ra
         count += 1
         if columns.add(row):
             records.append(count)
+            if len(records) * columns.count > 4 * MAX_CELLS:  # empty ones too: a wide header over many lines
+                raise FileRefused("too_large")
         else:
             ragged.append((count, row.number))
             if len(ragged) > _MANY:

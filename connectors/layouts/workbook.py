@@ -36,7 +36,8 @@ MAX_ROWS: Final = 1 << 20
 """as many as a sheet can have"""
 MAX_TEXT: Final = 32_767
 """characters of a cell, likewise"""
-MAX_CELLS: Final = 20_000_000
+MAX_CELLS: Final = 8_000_000
+"""some 100 bytes of memory each"""
 MAX_STRINGS: Final = 5_000_000
 MAX_PARTS: Final = 1 << 20
 """bytes of the directory: a workbook has tens of parts"""

@@ -195,7 +195,7 @@ def same(layout: Layout, kind: Kind, frame: pd.DataFrame, read: Flat) -> bool:
     return True
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data(), case=st.sampled_from(CASES))
 def test_any_lines_come_back_or_are_refused(data: st.DataObject, case: tuple[str, str]) -> None:
     layout, kind = LAYOUTS[case[0]], KINDS[case[1]]
@@ -211,7 +211,7 @@ def test_any_lines_come_back_or_are_refused(data: st.DataObject, case: tuple[str
         assert not read.stated or not read.holds({"CNY": int(frame[column].sum()) + 1})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data(), case=st.sampled_from(CASES))
 def test_ordinary_lines_are_carried_by_every_layout(data: st.DataObject, case: tuple[str, str]) -> None:
     layout, kind = LAYOUTS[case[0]], KINDS[case[1]]

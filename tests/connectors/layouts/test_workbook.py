@@ -55,7 +55,7 @@ def refused(path: Path, **how: Any) -> str:
     return error.value.code
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(cells=st.lists(st.lists(st.text(max_size=20), min_size=1, max_size=4), min_size=1, max_size=5))
 def test_texts_come_back_as_they_were(cells: list[list[str]], tmp_path_factory: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "texts.xlsx"
@@ -202,7 +202,7 @@ def test_two_parts_of_one_name_are_none(tmp_path: Path) -> None:
     assert refused(path) == "wrong_format"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(at=st.integers(0, 10_000), byte=st.integers(0, 255), cut=st.booleans())
 def test_a_damaged_workbook_is_refused_or_read(at: int, byte: int, cut: bool, tmp_path_factory: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged.xlsx"
