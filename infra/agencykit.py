@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import posixpath
+import re
 import shlex
-import shutil
 import tempfile
 from dataclasses import dataclass
 from importlib.resources import files
@@ -33,7 +34,14 @@ if TYPE_CHECKING:
 
 GUIDES: Final = ("for-agencies.md", "for-agencies.zh.md")
 SCRIPTS: Final = ("pack.sh", "check.sh", "columns.sh")
-REFERENCE: Final = ("files.md", "drops.md", "certification.md")
+PAGES: Final[Mapping[str, str]] = {
+    **{f"how-to/{name}": name for name in (*GUIDES, "rotate-keys.md")},
+    **{f"how-to/agency/{name}": name for name in SCRIPTS},
+    "glossary.md": "glossary.md",
+    **{f"reference/{name}": f"reference/{name}" for name in ("files.md", "drops.md", "certification.md")},
+}
+"""Where each page lies in the documentation, and where in the kit."""
+LINK: Final = re.compile(r"\[([^\]]*)\]\(([^)#:]+)(#[^)]*)?\)")
 ACCOUNT: Final = "A" + "0" * 25 + "{}"
 DAY: Final = "2026-03-02"
 
@@ -45,7 +53,8 @@ pack.sh check.sh columns.sh           the scripts of the guide     指南中的�
 settings.sh                           your settings: . ./settings.sh      您的设置
 keys/                                 the lender's public keys     委托方公钥
 fingerprints.txt                      compare them by telephone    指纹，请电话核对
-reference/                            files, drops, certification  参考
+reference/, glossary.md               files, drops, certification, words  参考、术语
+rotate-keys.md                        when keys change             更换密钥
 schemas/                              every column of every file   每种文件的字段说明
 examples/                             good files                   正确示例
 examples/faulty/                      bad ones, and what we say    错误示例及我方答复
@@ -139,12 +148,9 @@ def write(desk: Desk, code: str, out: Path) -> Kit:
     _put(out / "README.txt", README.format(name=agency.name, agency=code))
     _put(out / "settings.sh", _settings(agency))
     _put(out / "fingerprints.txt", "".join(f"{what}\t{fingerprint}\n" for what, fingerprint in prints.items()))
-    for name in GUIDES:
-        shutil.copyfile(_source("how-to") / name, out / name)
-    for name in SCRIPTS:
-        shutil.copyfile(_source("how-to") / "agency" / name, out / name)
-    for name in REFERENCE:
-        _copy(_source("reference") / name, out / "reference" / name)
+    documentation = _documentation()
+    for page, place in PAGES.items():
+        _put(out / place, relinked((documentation / page).read_text(encoding="utf-8"), page))
     for kind in KINDS.values():
         schema = {"fields": [schema_of(one) for one in kind.fields], "missingValues": [""]}
         way = "to_agency" if kind.to_agency else "from_agency"
@@ -229,16 +235,26 @@ def _put(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="")
 
 
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+def relinked(text: str, page: str) -> str:
+    """The page with its links as they lead in the kit; what leads out of the kit is text alone."""
+    if not page.endswith(".md"):
+        return text
+
+    def led(link: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(page), link[2]))
+        if target not in PAGES:
+            return link[1]
+        here = posixpath.relpath(PAGES[target], posixpath.dirname(PAGES[page]) or ".")
+        return f"[{link[1]}]({here}{link[3] or ''})"
+
+    return LINK.sub(led, text)
 
 
-def _source(part: str) -> Path:
+def _documentation() -> Path:
     """Where the documentation lies: beside the packages in a checkout, inside infra where it was installed."""
     for root in (Path(__file__).resolve().parents[1] / "docs", Path(str(files("infra"))) / "docs"):
-        if (root / part).is_dir():
-            return root / part
+        if (root / "glossary.md").is_file():
+            return root
     raise ConfigurationError(
         "the guides are not part of this installation", fix="install Consign again, or from its sources"
     )

@@ -66,6 +66,23 @@ def test_every_script_that_the_guides_call_is_in_the_kit(kit: Path) -> None:
         assert called <= {path.name for path in kit.glob("*.sh")}
 
 
+def test_every_link_in_the_kit_leads_to_a_page_in_it(kit: Path) -> None:
+    links = [
+        (page, link[2])
+        for page in kit.rglob("*.md")
+        for link in agencykit.LINK.finditer(page.read_text(encoding="utf-8"))
+    ]
+    assert len(links) > 20
+    assert [(page.name, target) for page, target in links if not (page.parent / target).is_file()] == []
+
+
+def test_the_guide_in_the_kit_says_the_very_commands_of_the_documentation(kit: Path) -> None:
+    blocks = re.compile(r"```sh\n.*?```", re.DOTALL)
+    for name in agencykit.GUIDES:
+        ours = (Path(agencykit.__file__).parents[1] / "docs" / "how-to" / name).read_text(encoding="utf-8")
+        assert blocks.findall((kit / name).read_text(encoding="utf-8")) == blocks.findall(ours)
+
+
 def test_a_kit_written_again_is_the_same(kit: Path, gateway: Gateway) -> None:
     before = {path: path.read_bytes() for path in kit.rglob("*") if path.is_file()}
     agencykit.write(gateway.world.desk, "quayside", kit)
