@@ -509,7 +509,7 @@ class Sftp:
         self._unsent, self._unsent_bytes = [], 0
         while rest:
             rest = rest[self._connection.send(bytes(rest[:_PIECE])) :]
-        self._connection.watchdog.moved()
+            self._connection.watchdog.moved()
 
     def _answer(self) -> tuple[int, int, memoryview]:
         """Return number, kind and body of the next answer."""

@@ -47,10 +47,12 @@ _ZEROS = bytes(_BLOCK + 4)
 class Pipe(_Buffer):
     """A channel's buffer that takes whole batches, and wakes its reader when `wanted` bytes are there."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        """`most` bytes are granted to the other side; more of them unread end the connection."""
         super().__init__()
         self.wanted = 1
-        """So many bytes are waited for; less than the window, or the other side could not send them."""
+        """So many bytes are waited for; less than are granted, or the other side could not send them."""
+        self._most = most
         self._ready = threading.Condition()
         self._parts: deque[bytes | memoryview] = deque()
         self._bytes = 0
@@ -65,6 +67,8 @@ class Pipe(_Buffer):
         """Take pieces, in order."""
         arrived = sum(map(len, pieces))
         with self._ready:
+            if self._bytes + arrived > self._most:
+                raise SSHException("more data than were granted")
             self._parts.extend(pieces)
             self._bytes += arrived
             if self._waits and self._bytes >= self.wanted:
@@ -245,6 +249,8 @@ class Packets(Packetizer):
 
     def _have(self, wanted: int, *, check_rekey: bool = False) -> None:
         """So many bytes are in the buffer."""
+        if wanted > LARGEST_PACKET + _LENGTH + _TAG:
+            raise SSHException("a packet of impossible length")
         while self._to - self._from < wanted:
             if self.handshake_timed_out():
                 raise EOFError
@@ -255,7 +261,7 @@ class Packets(Packetizer):
         """Whether something came before the socket's time-out, a tenth of a second; raises EOFError at the end."""
         if self._from == self._to:
             self._from = self._to = 0
-        elif len(self._buffer) - self._to < LARGEST_PACKET:
+        elif len(self._buffer) - self._to < LARGEST_PACKET + _LENGTH + _TAG:
             rest = self._to - self._from
             self._buffer[:rest] = self._buffer[self._from : self._to]
             self._from, self._to = 0, rest

@@ -217,7 +217,8 @@ class Connection:
     def _open_channel(self, transport: paramiko.Transport) -> paramiko.Channel:
         try:
             channel = transport.open_session(window_size=WINDOW, max_packet_size=PACKET)
-            self._pipe = channel.in_buffer = Pipe()
+            self._pipe = channel.in_buffer = Pipe(WINDOW)
+            channel.in_stderr_buffer = Pipe(WINDOW)  # nobody reads it, so nothing of it is granted anew
             cast("Packets", transport.packetizer).lead(channel.get_id(), self._pipe)
             channel.invoke_subsystem("sftp")
         except paramiko.ChannelException as error:

@@ -127,12 +127,25 @@ def test_where_the_file_is_its_sidecars_are(place: Place, transmission: Make) ->
     assert place.delivered(f"{sent.name}.sig") == [sent.sidecars[".sig"].read_bytes()]
 
 
-@pytest.mark.parametrize("name", ["../up.zip", "/etc/x.zip", "a\nb.zip", "", "..", ".hidden", "-rf", "a/b", "x" * 300])
-def test_a_hostile_name_is_never_pushed(place: Place, transmission: Make, name: str) -> None:
+def test_a_hostile_name_is_never_pushed(place: Place, transmission: Make) -> None:
     sent = transmission()
-    sent.name = name
-    with place.drop() as drop, pytest.raises(HostileName):
-        sent.push(drop)
+    with place.drop() as drop:
+        for name in (
+            "../up.zip",
+            "/etc/x.zip",
+            "a\nb.zip",
+            "",
+            "..",
+            ".hidden",
+            "-rf",
+            "a/b",
+            "x" * 300,
+            "a\u2028b.zip",
+        ):
+            sent.name = name
+            with pytest.raises(HostileName):
+                sent.push(drop)
+    assert list(place.outgoing.iterdir()) == []
 
 
 def test_a_waiting_file_is_claimed_fetched_and_archived_once(place: Place, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def ends() -> Iterator[Ends]:
 def test_messages_and_data_arrive_in_order_whatever_the_pieces(aead: bool, sizes: list[int], split: int) -> None:
     ends = Ends(aead=aead)
     try:
-        pipe = Pipe()
+        pipe = Pipe(2**20)
         ends.reader.lead(CHANNEL, pipe)
         blocks = [bytes([number % 256]) * size for number, size in enumerate(sizes)]
 
@@ -93,7 +93,7 @@ def test_messages_and_data_arrive_in_order_whatever_the_pieces(aead: bool, sizes
 
 
 def test_data_for_a_channel_that_is_not_led_comes_as_a_message(ends: Ends) -> None:
-    ends.reader.lead(CHANNEL, Pipe())
+    ends.reader.lead(CHANNEL, Pipe(2**20))
     ends.sender.send_message(data(b"other", channel=8))
     kind, said = ends.reader.read_message()
     assert (kind, said.get_int(), said.get_binary()) == (_DATA, 8, b"other")
@@ -140,7 +140,7 @@ def test_a_packet_of_impossible_length_is_refused_unread(ends: Ends, length: int
 
 
 def test_data_said_to_be_longer_than_its_packet_is_refused(ends: Ends) -> None:
-    ends.reader.lead(CHANNEL, Pipe())
+    ends.reader.lead(CHANNEL, Pipe(2**20))
     ends.sender.send_message(message(_DATA, struct.pack(">II", CHANNEL, 500), b"short"))
     with pytest.raises(SSHException):
         ends.reader.read_message()
@@ -156,7 +156,7 @@ def test_a_greeting_without_an_end_is_refused() -> None:
 
 
 def test_who_waits_for_much_is_woken_when_it_is_there_or_none_will_come() -> None:
-    pipe = Pipe()
+    pipe = Pipe(2**20)
     pipe.wanted = 10
     pipe.feed(b"12345")
     with pytest.raises(PipeTimeout):
@@ -166,6 +166,24 @@ def test_who_waits_for_much_is_woken_when_it_is_there_or_none_will_come() -> Non
     threading.Timer(0.05, pipe.close).start()
     assert pipe.read(100, 5) == b"b"
     assert pipe.read(100, 5) == b""
+
+
+def test_more_than_was_granted_is_not_kept() -> None:
+    pipe = Pipe(10)
+    pipe.feed(b"1234567890")
+    with pytest.raises(SSHException):
+        pipe.feed(b"1")
+    assert pipe.read(4) == b"1234"
+    pipe.feed(b"abcd")
+    assert len(pipe) == 10
+
+
+def test_a_plain_packet_of_impossible_length_is_refused_unread() -> None:
+    ends = Ends(aead=False)
+    ends.near.sendall(struct.pack(">I", 0x7FFFFFF8) + bytes(64))
+    with pytest.raises(SSHException):
+        ends.reader.read_message()
+    ends.close()
 
 
 def test_we_ask_for_new_keys_when_enough_went_through(
