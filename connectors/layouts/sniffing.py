@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -15,6 +16,12 @@ Content = Literal[
 ]
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _HEAD: Final = 1024
+_MARK: Final = b"PK\x05\x06"
+_ZIP64: Final = b"PK\x06\x07"
+_END: Final = struct.Struct("<4s4H2LH")
+_MAX_COMMENT: Final = 0xFFFF
+_MAX_PARTS: Final = 2_000
+_MAX_DIRECTORY: Final = 1 << 20
 _STARTS: Final[tuple[tuple[bytes, Content], ...]] = (
     (_OLE, "old_workbook"),
     (b"age-encryption.org/", "sealed_age"),
@@ -56,6 +63,8 @@ def content_of(path: Path) -> Content:
 
 
 def _in_zip(path: Path) -> Content:
+    if not _has_small_directory(path):
+        return "archive"
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
@@ -65,3 +74,18 @@ def _in_zip(path: Path) -> Content:
         return "package"
     return "workbook" if "xl/workbook.xml" in names else "archive"
 
+
+def _has_small_directory(path: Path) -> bool:
+    """Whether the archive's directory is one that the standard library may be let at: it keeps all of it in memory."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - _MAX_COMMENT - _END.size))
+        tail = file.read()
+    # where the standard library looks: at the very end, else for the last mark before a comment
+    at = len(tail) - _END.size
+    if at < 0 or not tail.startswith(_MARK, at) or tail[-2:] != b"\0\0":
+        at = tail.rfind(_MARK)
+    if at < 0 or len(tail) - at < _END.size or tail[max(0, at - 20) : at].startswith(_ZIP64):
+        return False
+    _, _, _, _, count, length, _, _ = _END.unpack_from(tail, at)
+    return bool(count <= _MAX_PARTS and length <= _MAX_DIRECTORY)

@@ -195,6 +195,14 @@ def test_a_sheet_elsewhere_is_not_fetched(tmp_path: Path) -> None:
     assert refused(workbook(tmp_path / "named.xlsx", ""), sheet="two") == "missing_sheet"
 
 
+def test_an_archive_of_countless_parts_is_not_opened(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "a.xlsx", CELL.format("x"))
+    with zipfile.ZipFile(path, "a") as archive:
+        for number in range(2_000):
+            archive.writestr(f"xl/media/{number}", b"")
+    assert refused(path) == "wrong_format"
+
+
 def test_two_parts_of_one_name_are_none(tmp_path: Path) -> None:
     path = workbook(tmp_path / "a.xlsx", CELL.format("x"))
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
