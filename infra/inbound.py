@@ -416,7 +416,7 @@ def _note_opened(case: Case, row: Row[Any], package: Package, signer: str) -> No
 def _accept(case: Case, package: Package) -> Collected:
     kind, agency = KINDS[str(case.kind)], case.agency.agency
     header = head_rejects(kind, package)
-    checked = None if len(header) else judged(kind, package, _latest(case))
+    checked = None if len(header) else _judged(case, package)
     if checked is not None and not sums_hold(kind, package, checked):
         raise Refusal("control_sum")
     with case.desk.database.write() as connection:
@@ -431,6 +431,14 @@ def _accept(case: Case, package: Package) -> Collected:
             return Collected(agency, refused=1)
         refused = _take_effect(connection, case, package, checked, finding)
     return Collected(agency, accepted=1, lines=package.rows, lines_refused=refused)
+
+
+def _judged(case: Case, package: Package) -> Checked:
+    """The lines typed, or refused. Raises Refusal where there is no end of what is wrong."""
+    try:
+        return judged(KINDS[str(case.kind)], package, _latest(case))
+    except PackageRefused as error:
+        raise Refusal(error.code) from None
 
 
 def _take_effect(connection: Connection, case: Case, package: Package, checked: Checked, finding: str | None) -> int:

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models.errors import ConsignError
 from models.money import exponent
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 REJECT_COLUMNS = ("line", "column", "code", "fix")
 MAX_TEXT = 2_000
+MAX_REFUSALS = 1_000_000
+"""Cells refused in one file: each is a row of ours and a line of the receipt, and costs far more than to send it."""
 COLUMN_NAME = re.compile(r"[a-z][a-z_]{0,38}[a-z]")
 """What is called a column by its name; any other is called by its place, for it may be no name at all."""
 
@@ -101,11 +104,19 @@ CODES: Mapping[str, str] = MappingProxyType(
         "header_record": "The header record is missing, or does not say what the file's name says.",
         "trailer_record": "The trailer record is missing, or does not say what the file's name says.",
         "too_large": "The file is larger than the contract allows. Split it.",
+        "too_many_refused": "Over a million of its cells would be refused. Mend what is wrong with all of them first.",
         "not_as_declared": "The file is not the one that its .done declares. Send the file again, and its .done last.",
         "not_a_file": "This is a link, a folder or a device. Take it away, and send a file.",
     }
 )
 """Every code a receipt can carry, and the fix it states."""
+
+
+class TooManyRefused(ConsignError):
+    """So many cells are wrong that it is the file that is wrong."""
+
+    exit_code = 3
+    code = "too_many_refused"
 
 
 @dataclass(frozen=True)
@@ -170,14 +181,14 @@ def check(
     table: one text column per field present (header already checked). Empty text is no value. latest: the last day that
     a line may speak of; None where any will do. lines: which line each row is; from 1 where not given, and that is the
     first after the header. unread: `line`, `column` and `code` of the lines that never became rows; with any of them
-    no sum is known.
+    no sum is known. Raises TooManyRefused.
     """
     lines = np.arange(1, table.num_rows + 1, dtype=np.int64) if lines is None else lines
     texts = {name: _text(table[name]) for name in table.column_names}
     currencies = texts.get("currency")
     frame: dict[str, pd.Series] = {"line": pd.Series(lines)}
     refusals: list[pd.DataFrame] = [] if unread is None else _unread(unread)
-    whole = not refusals
+    whole, told = not refusals, 0
     for field in kind.fields:
         cells = texts.get(field.name)
         if cells is None:
@@ -185,6 +196,9 @@ def check(
         values, code_at = _typed(field, cells, currencies)
         for code, bad in code_at:
             hit = bad.to_numpy(zero_copy_only=False).astype(bool)
+            told += int(hit.sum())
+            if told > MAX_REFUSALS:
+                raise TooManyRefused(f"more than {MAX_REFUSALS} cells would be refused", fix=CODES[TooManyRefused.code])
             if hit.any():
                 refusals.append(rejects_at(lines[hit], field.name, code))
         frame[field.column] = values

@@ -401,6 +401,10 @@ _ENVELOPE: Mapping[str, Explained] = {
         "The file is larger than allowed, or unpacks to more.", "a ZIP of zeros", "文件（或解压后）超过允许的大小。",
         "拆分文件。",
     ),
+    "too_many_refused": _file(
+        "More than a million cells of the file would be refused.", "dates in another form on every line",
+        "文件中超过一百万个单元格会被拒收。", "先改正普遍存在的错误，再重新发送。",
+    ),
     "not_as_declared": _file(
         "The .done beside the file declares another size or hash.", "a .done uploaded before the file",
         "文件与其 .done 声明不符。", "重新发送文件，最后发送 .done。",

@@ -49,6 +49,8 @@ _ASCII = 0x80
 _MARK = "\udcff"  # no text holds a lone surrogate, and its bytes are no UTF-8: what could not be decoded stays visible
 _LINE_CODES = ("", "bad_quote", "line_too_long", "nul", "ragged_line", "encoding")
 _GOOD = 0
+_ROW = 16  # bytes that a row's line and record take
+_HEAVY = 3  # times the text allowed: what a table of short cells takes; one of empty cells takes twenty
 _LONGEST_MARK = 4  # bytes of GB18030's byte order mark
 _NO_ROWS = np.zeros(0, dtype=np.int64)
 
@@ -134,7 +136,8 @@ def read_delimited(
 ) -> Read:
     """Header, rows and what could not be read, line by line. Raises FileRefused where the whole file cannot be.
 
-    max_bytes: of the text as UTF-8; more is `too_large`. Besides the table itself, memory for a few blocks is held.
+    max_bytes: of the text as UTF-8; more is `too_large`, and so is a table of empty cells that takes three times as
+    much memory. Besides the table itself, memory for a few blocks is held.
     """
     reading = _Reading(dialect, max_bytes, max_line_bytes)
     with _opened(source) as stream:
@@ -234,6 +237,8 @@ class _Reading:
     _records: list[np.ndarray] = field(default_factory=list)
     _rejects: list[pd.DataFrame] = field(default_factory=list)
     _unreadable: int = 0
+    _weight: int = 0
+    """bytes of memory that the rows take"""
 
     def __post_init__(self) -> None:
         self._to_skip = self.dialect.skip
@@ -365,12 +370,19 @@ class _Reading:
         table = self._parsed(memoryview(held)[:end], quoted=False)
         if table is None or table.num_rows != rows:
             return 0
-        self._tables.append(table)
+        self._hold(table)
         self._lines.append(np.arange(self._line, self._line + rows, dtype=np.int64))
         self._records.append(np.arange(self._record + 1, self._record + 1 + rows, dtype=np.int64))
         self._line += rows
         self._record += rows
         return end
+
+    def _hold(self, table: pa.Table) -> None:
+        """Keep the rows. Raises FileRefused where they are mostly places of empty cells, which cost more than text."""
+        self._weight += table.nbytes + _ROW * table.num_rows
+        if self._weight > _HEAVY * max(self.max_bytes, _BLOCK):
+            raise FileRefused("too_large")
+        self._tables.append(table)
 
     def _parsed(self, text: bytes | memoryview, *, quoted: bool) -> pa.Table | None:
         """The records as a table; None where Arrow refuses them."""
@@ -432,7 +444,7 @@ class _Reading:
             raise FileRefused("malformed_csv")
         lines = self._line + np.searchsorted(places.breaks, starts)
         records = self._record + np.cumsum(~blank)
-        self._tables.append(table)
+        self._hold(table)
         self._lines.append(lines[keep])
         self._records.append(records[keep])
         if not keep.all():

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from connectors.layouts.delimited import FileRefused
 from connectors.layouts.flat import Flat
 from connectors.layouts.package import Package, control_holds
-from models.checking import CODES, Checked, check, header_rejects
+from models.checking import CODES, Checked, TooManyRefused, check, header_rejects
 
 if TYPE_CHECKING:
     from datetime import date
@@ -27,9 +28,13 @@ def head_rejects(kind: Kind, package: Package) -> pd.DataFrame:
 def judged(kind: Kind, package: Package, latest: date | None) -> Checked:
     """The lines typed, or refused: those that could not be read too. Columns are called by our names.
 
-    Lines are counted as they stand in the file, readable or not; 1 is the first after the header.
+    Lines are counted as they stand in the file, readable or not; 1 is the first after the header. Raises FileRefused
+    where there are too many refusals to tell them one by one.
     """
-    checked = check(kind, package.table, latest, lines=package.lines, unread=package.unread)
+    try:
+        checked = check(kind, package.table, latest, lines=package.lines, unread=package.unread)
+    except TooManyRefused as error:
+        raise FileRefused(error.code) from None
     if not isinstance(package, Flat) or package.faults.empty:
         return checked
     found = package.faults.assign(fix=package.faults["code"].map(dict(CODES)).astype("str"))

@@ -225,6 +225,12 @@ def test_a_file_larger_than_allowed_is_refused_whole() -> None:
     assert code_of(raw, max_bytes=len(raw) - 1) == "too_large"
 
 
+def test_a_table_of_empty_cells_is_refused_for_the_memory_that_it_would_take() -> None:
+    empty = b",".join([b"a"] * 200) + b"\n" + (b"," * 199 + b"\n") * 40_000
+    assert code_of(empty, max_bytes=len(empty)) == "too_large"
+    assert read(empty[: len(empty) // 8], max_bytes=len(empty)).table.num_columns == 200
+
+
 def test_a_file_of_unreadable_lines_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delimited, "MAX_UNREADABLE", 10)
     assert read(b"a,b\n" + b"1\n" * 10).count == 10

@@ -21,6 +21,7 @@ from sqlalchemy import select
 from infra.store import bulk
 from keys.keyring import Keyring
 from keys.sealing import seal_for
+from models import checking
 from models.checking import CODES
 from models.tables import AuditEvent
 
@@ -244,6 +245,15 @@ def test_free_text_stays_the_text_that_it_was(gateway: Gateway) -> None:
         took = gateway.collect()
         assert (took.accepted, took.refused) == (1, 0), text
     assert gateway.files()["state"].eq("accepted").all()
+
+
+def test_a_file_of_which_nothing_is_right_is_refused_whole(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = gateway.place()
+    before = gateway.store()
+    monkeypatch.setattr(checking, "MAX_REFUSALS", 10)
+    gateway.send("acknowledgement", gateway.acknowledging(accounts, status="?", booked_on="9 January"))
+    refused_whole(gateway, before, {"too_many_refused"})
+    honest(gateway, accounts)
 
 
 def test_a_byte_order_mark_is_let_pass(gateway: Gateway) -> None:
