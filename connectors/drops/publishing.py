@@ -176,19 +176,25 @@ class Publishing(Acts):
             return Pushed.ALREADY
         for suffix, sidecar in sidecars.items():
             self._publish_sidecar(sidecar, name + suffix)
-        if not intent_recorded or not self._whole(file, part):
+        if not intent_recorded or not self._whole(file, part, sha256):
             self._upload(file, part, sha256)
         if not intent_recorded:
             record_intent()
         return self._publish(file, part, final, sha256)
 
-    def _whole(self, file: Path, part: str) -> bool:
-        """Whether the part has its full length, as it had when the intent was recorded.
+    def _whole(self, file: Path, part: str, sha256: str) -> bool:
+        """Whether the part is what it was when the intent was recorded, read back where it may be.
 
-        Then no byte of it is touched any more: an earlier connection's rename of it may still be under way.
+        Then no byte of it is touched any more: an earlier connection's rename of it may still be under way. A server
+        that crashed since may have lost some of it, where it cannot sync.
         """
         there = self._find(part)
-        return there is None or there.size == file.stat().st_size
+        if there is None or there.size != file.stat().st_size:
+            return there is None
+        try:
+            return self._sha256(part, there.size) == sha256
+        except (NameMissing, PermissionRefused):  # renamed while we looked; or nobody may look
+            return True
 
     def _after_doubt(self, file: Path, final: str, part: str) -> Pushed | None:
         """What became of a push whose intent is recorded; None if its rename is still to be done."""

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from connectors.drops import channel
@@ -15,11 +15,13 @@ from connectors.drops.channel import Attributes, Sftp, Status
 from connectors.drops.contract import Drop
 from connectors.drops.errors import (
     BadAnswer,
+    ChangedWhileRead,
     DirectoryMissing,
     ExistsButDifferent,
     PermissionRefused,
     RemoteFailed,
     RemoteFull,
+    TooLarge,
     Unsupported,
 )
 from connectors.drops.names import printable
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 BACK_OFF = 4 * 2**20
 """Before going on with a part: of what a server had acknowledged before a cut, this much may be missing."""
 COMPARED = 2**20
-"""Of what remains, this much of its end must be ours."""
+"""A part of which less than this remains is begun anew."""
 ROOM_ASKED_FROM = 2**20
 """For smaller files the question costs more than the attempt."""
 ASKED_AT_ONCE = 256
@@ -250,7 +252,7 @@ class SftpDrop(Drop):
         ]
 
     def _go_on_at(self, file: Path, path: str, size: int) -> int:
-        """Return where to go on with a part: 0, or a place whose preceding megabyte on the server is ours."""
+        """Return where to go on with a part: as far as the server holds our bytes, less what a cut may have lost."""
         if size <= BACK_OFF + COMPARED:
             return 0
         there = self._find(path)
@@ -258,17 +260,30 @@ class SftpDrop(Drop):
             return 0
         if there.kind != "file":
             raise ExistsButDifferent(f"{printable(path)} is there and is not a regular file.")
-        start = there.size - BACK_OFF
-        if there.size > size or start < COMPARED:
+        if there.size > size:
+            with suppress(NameMissing):
+                self._remove(path)
             return 0
-        with file.open("rb") as source:
-            source.seek(start - COMPARED)
-            ours = source.read(COMPARED)
+        end = there.size - BACK_OFF
+        if end < COMPARED:
+            return 0
         try:
-            theirs = self._sftp().span(path, start - COMPARED, COMPARED)
-        except Status:
-            return 0
-        return start if ours == theirs else 0
+            return self._agreed(file, path, end)
+        except (NameMissing, PermissionRefused, RemoteFailed, ChangedWhileRead, TooLarge):
+            return 0  # what cannot be read back is not built upon
+
+    def _agreed(self, file: Path, path: str, end: int) -> int:
+        """How many of the first `end` bytes on the server are ours, to a block: all of them are read back."""
+        agreed = 0
+        with file.open("rb", buffering=0) as source, closing(self._read(path, self.max_bytes)) as theirs:
+            for block in theirs:
+                wanted = min(len(block), end - agreed)
+                if _exactly(source, wanted) != block[:wanted]:
+                    break
+                agreed += wanted
+                if agreed == end:
+                    break
+        return agreed
 
     def _read(self, path: str, cap: int) -> Generator[Block]:
         with self._explained("reading", path):
@@ -372,6 +387,14 @@ class SftpDrop(Drop):
 
 def _found(path: str, attributes: Attributes) -> Found:
     return Found(path.rpartition("/")[2], attributes.size or 0, attributes.mtime or 0, attributes.kind)
+
+
+def _exactly(source: BinaryIO, length: int) -> bytes:
+    """The next so many bytes, or what is left of them."""
+    read = bytearray()
+    while len(read) < length and (block := source.read(length - len(read))):
+        read += block
+    return bytes(read)
 
 
 def _skip(source: BinaryIO, digest: hashlib._Hash, start: int) -> None:
