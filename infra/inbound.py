@@ -319,6 +319,11 @@ class Case:
     """how the agency's plain files look, where it sends any"""
 
     @property
+    def recorded(self) -> str | None:
+        """The layout that it is read with, as it is written down; None for a package."""
+        return self.layout.recorded if self.layout is not None and self.told is not None and self.told.plain else None
+
+    @property
     def named(self) -> dict[str, Any]:
         """What its name says of it; nothing where it has no name of ours."""
         return {} if self.kind is None else {"lender": self.lender, "kind": self.kind, "sequence": self.sequence}
@@ -366,7 +371,7 @@ def _opened(case: Case, stored: Path, plain: Path) -> tuple[Package, str]:
         return _read(case, plain), opened.signer_fingerprint
     except PackageRefused as error:
         with desk.database.write() as connection:  # the agency has signed it: its number is used up
-            exchange.note_inbound(connection, case.file_id, signer=opened.signer_fingerprint)
+            exchange.note_inbound(connection, case.file_id, signer=opened.signer_fingerprint, layout=case.recorded)
         raise Refusal(error.code) from None
 
 
@@ -408,7 +413,7 @@ def _note_opened(case: Case, row: Row[Any], package: Package, signer: str) -> No
             package_sha256=package.sha256,
             previous_sha256=previous if isinstance(previous, str) and SHA256.fullmatch(previous) else None,
             signer=signer,
-            layout=str(package.manifest["layout"]) if case.told is not None and case.told.plain else None,
+            layout=case.recorded,
             rows=package.rows,
         )
 

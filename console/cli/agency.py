@@ -80,7 +80,8 @@ def list_(json: Json = False) -> None:  # noqa: ARG001 - read by emit
         rows = bulk.read(
             connection,
             select(
-                table.c.agency, table.c.name, table.c.state, table.c.suite, table.c.channels, table.c.remits,
+                table.c.agency, table.c.name, table.c.state, table.c.suite, table.c.layout, table.c.channels,
+                table.c.remits,
                 table.c.capacity_accounts, func.coalesce(held.c.accounts, 0).label("accounts_held"),
             )
             .outerjoin(held, held.c.agency == table.c.agency)
