@@ -50,8 +50,8 @@ def agreed(gateway: Gateway, clocks: str) -> None:
 
 
 def placed(gateway: Gateway, **columns: Any) -> pd.DataFrame:
-    """Six accounts are with the agency since Saturday morning."""
-    accounts: pd.DataFrame = gateway.place()
+    """Six accounts are with the agency since now, and acknowledged where their file is."""
+    accounts: pd.DataFrame = gateway.place("acknowledged" if columns.get("state") == "acknowledged" else "placed")
     with gateway.world.desk.database.write() as connection:
         connection.execute(update(exchange.TRANSMISSIONS).values({"delivered_at": gateway.world.desk.now()} | columns))
     return accounts
