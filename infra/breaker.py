@@ -36,6 +36,8 @@ LOST: Final = (DropUnreachable, DropStalled)
 """The server is not there, or has fallen silent: trying later may mend it."""
 FINAL: Final = (HostKeyMismatch, AuthRefused, Unsupported)
 """It is there and will not have us, or is not the agency's: somebody must do something."""
+LONGER: Final = 1.25
+"""A pause may be so much longer than is set: a quarter more or less, so that not all are tried together."""
 PROBE_SECONDS: Final = 60.0
 """Beyond the time-outs of a connection: how long a probe keeps others waiting whose worker has died."""
 
@@ -50,12 +52,13 @@ def admitted(desk: Desk, agency: str, *, insist: bool = False) -> bool:
         row = _row(connection, agency)
     if row is None or row.state == "closed" or insist:
         return True
-    if row.retry_at is not None and row.retry_at > now:
-        return False
     at = desk.settings
     until = now + timedelta(seconds=at.connect_timeout + at.stall_timeout + PROBE_SECONDS)
+    latest = max(until, now + timedelta(seconds=LONGER * at.breaker_longest_pause))  # beyond it, a clock ran ahead
+    if row.retry_at is not None and now < row.retry_at <= latest:
+        return False
     mine = and_(CIRCUITS.c.agency == agency, CIRCUITS.c.state != "closed")
-    over = or_(CIRCUITS.c.retry_at.is_(None), CIRCUITS.c.retry_at <= now)
+    over = or_(CIRCUITS.c.retry_at.is_(None), CIRCUITS.c.retry_at <= now, CIRCUITS.c.retry_at > latest)
     with desk.database.write() as connection:
         took = connection.execute(update(CIRCUITS).where(mine, over).values(state="half_open", retry_at=until))
         return took.rowcount == 1
