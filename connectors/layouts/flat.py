@@ -324,7 +324,8 @@ class _Records:
                 if _whole(said) != self.count:
                     raise FileRefused("rows")
             elif place.startswith("sum"):
-                sums[place] = said
+                if said or not KINDS[self.form.kind].to_agency:  # ours has none where the amount may not leave
+                    sums[place] = said
             elif not self._agrees(place, said, cell.strip()):
                 raise FileRefused(code)
         return sums

@@ -67,6 +67,9 @@ class FlatWriter:
                 f"the layout {self.layout.reference} has no column for {', '.join(lost)} of a {self.form.kind}",
                 fix="give them columns in a new version of the layout, or list them under `left_out`",
             )
+        given = {one.name: one for one in self.fields}  # a policy may let an amount leave as a band, a day as a month
+        kind = KINDS[self.named.kind]
+        self._kind = replace(kind, fields=tuple(given.get(one.name, one) for one in kind.fields))
         self._told = [one for one in self.fields if one.name in self.form.columns]
         plain = self.layout.file.format == "xlsx"
         amounts = Amounts(self.layout.amounts.unit) if plain else self.layout.amounts
@@ -80,7 +83,7 @@ class FlatWriter:
         if self.layout.file.format == "xlsx":
             kinds = {
                 name: one.type
-                for one in KINDS[self.form.kind].fields
+                for one in self._kind.fields
                 if one.name in self.form.columns and one.type in _AS_CELLS
                 for name in self.form.columns[one.name].columns
                 if self.form.columns[one.name].sign is None or name == self.form.columns[one.name].column
@@ -101,7 +104,7 @@ class FlatWriter:
         if frame.empty:
             return
         ours = {one.name: text_of(one, frame).cast(pa.string()) for one in self._told}
-        columns = spelt(self._spelling, self.form, KINDS[self.form.kind], ours, len(frame))
+        columns = spelt(self._spelling, self.form, self._kind, ours, len(frame))
         if self._sheet is not None:
             self._check(ours, {name: Cells(text, self._shape(name, len(frame))) for name, text in columns.items()})
             self._fits_sheet(columns)
@@ -193,7 +196,7 @@ class FlatWriter:
 
     def _sum(self, place: str) -> str:
         if self.control is None:
-            raise self._refusal(f"a sum of {KINDS[self.form.kind].control}, which is not in it")
+            return ""  # the policy does not let the amount out, nor then its sum
         there = [currency for currency, total in self._sums.items() if total]
         if place == "sum":
             if len(there) > 1:
@@ -299,7 +302,7 @@ class FlatWriter:
 
     def _check(self, ours: Mapping[str, pa.Array], cells: Mapping[str, Cells]) -> None:
         rows = len(next(iter(cells.values())).text)
-        back, faults = standard(self._spelling, self.form, KINDS[self.form.kind], cells, rows)
+        back, faults = standard(self._spelling, self.form, self._kind, cells, rows)
         for fault in faults:
             if fault.field in ours:
                 raise self._refusal(f"{fault.field} of {int(fault.rows.sum())} lines")

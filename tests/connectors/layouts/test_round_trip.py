@@ -21,6 +21,7 @@ from connectors.layouts.naming import Named
 from connectors.layouts.package import text_of
 from connectors.layouts.profiles import Layout, load_layout, parse_layout, shipped_layouts
 from connectors.layouts.writing import FlatWriter
+from models import release as releases
 from models.kinds import KINDS, Field, Kind
 
 DAY = date(2026, 1, 3)
@@ -314,3 +315,50 @@ def test_a_file_without_lines_is_a_file(name: str) -> None:
     read = there_and_back(layout, kind, empty)
     assert read.rows == 0
     assert read.holds({})
+
+
+def placed(rows: int) -> pd.DataFrame:
+    """Accounts with everything that a policy can let out."""
+    texts = {
+        "account": "G0000000000000000000000000A", "debtor": "G0000000000000000000000000B", "product": "credit_card",
+        "currency": "CNY", "bucket": "M4", "region": "310115", "score_band": "B", "stage": "early", "name": "张三丰",
+        "id_number": "11010519491231002X", "phone": "13800001234", "phone_alt": "01088881234",
+        "email": "zhang.sanfeng@example.com", "address": "上海市浦东新区样本路1号", "employer": "样本公司",
+        "contact_name": "李四", "contact_phone": "13900005678",
+    }  # fmt: skip
+    whole = {name: pd.Series([text] * rows, dtype="str") for name, text in texts.items()}
+    for one in KINDS["placement"].fields:
+        if one.type == "amount":
+            whole[one.column] = pd.Series([123_450] * rows, dtype="int64")
+        elif one.type == "integer":
+            whole[one.name] = pd.Series([95] * rows, dtype="int64")
+        elif one.name not in texts:
+            whole[one.name] = pd.Series([pd.Timestamp(2025, 12, 31)] * rows)
+    return pd.DataFrame(whole)
+
+
+RELEASED = [
+    (name, policy, number)
+    for name in shipped_layouts()
+    for policy in releases.shipped()
+    for number in range(len(releases.load(policy).entries))
+]
+
+
+@pytest.mark.parametrize(("name", "policy", "number"), RELEASED)
+def test_whatever_a_shipped_policy_lets_out_a_shipped_layout_carries(name: str, policy: str, number: int) -> None:
+    rules, layout = releases.load(policy), load_layout(name)
+    entry = rules.entries[number]
+    release = rules.release(next(iter(rules.purposes)), entry.stages[0], entry.channels[:1])
+    frame = releases.minimise(placed(3), release)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        named = Named("harbour", "quayside", "placement", DAY, 7)
+        with FlatWriter(path, layout, named, release.fields, release.control) as writer:
+            writer.write(frame)
+        read = read_flat(path, layout, named, max_bytes=1 << 20)
+    assert read.rows == 3
+    for one in release.fields:
+        assert (
+            read.table.column(one.name).to_pylist() == text_of(one, frame).cast(pa.string()).fill_null("").to_pylist()
+        )
