@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, Row, select, update
 
+from infra import complaints as register
 from infra import exceptions, rotation
 from infra.store import bulk, exchange, placing, recon
 from keys.entries import opens
@@ -268,6 +269,8 @@ def _complaint(arrival: Arrival) -> Outcome:
             placement_id=new["placement_id"].astype("Int64"),
             agency=arrival.agency.agency,
             file_id=arrival.file_id,
+            lender=arrival.lender,
+            due_on=new["received_on"] + pd.Timedelta(days=register.answer_days_of(arrival.connection, arrival.lender)),
         ),
     )
     held = (

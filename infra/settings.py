@@ -144,6 +144,9 @@ class Settings(BaseSettings):
     )
     certificate_days: int = Field(default=365, ge=1, description="how long an agency's certificate counts")
     waiver_days: int = Field(default=30, ge=1, description="how long a waiver of a certificate counts")
+    require_diligence: bool = Field(
+        default=True, description="an agency whose evidence of due diligence is missing gets no new placements"
+    )
     two_people: bool = Field(
         default=True, description="a second person approves the keys that are pinned of an agency that is live"
     )

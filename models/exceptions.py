@@ -159,4 +159,29 @@ CODES: Final[Mapping[str, Kind]] = MappingProxyType({
         "update the `holidays` package, or state the year in the file of the setting `calendars`",
         recurs=True,
     ),
+    # -- conduct -------------------------------------------------------------------------------------------------------
+    "conduct_breach": Kind(
+        "the audit of conduct found serious breaches in what an agency reported",
+        "compliance", "high", "2 business days",
+        "`consign conduct breaches --agency AGENCY --severity serious` shows clause and line of each; hear the agency,"
+        " then `consign conduct uphold` or `dismiss`",
+    ),
+    "gate_closed": Kind(
+        "an agency is above a limit of conduct and gets no new placements",
+        "compliance", "high", "5 business days",
+        "`consign conduct gates` says which; mend the cause; `consign conduct lift` asks, a second person grants",
+        recurs=True,
+    ),
+    "complaint_overdue": Kind(
+        "a complaint has not been answered in the time of the rule pack",
+        "compliance", "high", "1 business day",
+        "answer it today, then `consign complaint close`",
+        recurs=True,
+    ),
+    "diligence_due": Kind(
+        "evidence of due diligence about an agency is missing, has expired or expires soon",
+        "compliance", "normal", "10 business days",
+        "ask the agency for it; `consign diligence add` takes it; `consign diligence due` shows what is wanting",
+        recurs=True,
+    ),
 })  # fmt: skip

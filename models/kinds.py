@@ -190,7 +190,7 @@ _IN = (
     _from_agency("activity", "contacts", (
         ACCOUNT, Field("at", "datetime", required=True, about="with its offset from UTC"),
         Field("channel", required=True, one_of=("phone", "sms", "field", "online", "letter", "legal")),
-        Field("contact_point_ref"),
+        Field("contact_point_ref", about="your own lasting name of one number or address of the debtor"),
         Field("outcome", required=True, one_of=(
             "connected", "no_answer", "busy", "invalid", "sent", "met", "not_met", "promise", "refused", "third_party",
         )),
@@ -275,8 +275,6 @@ FILE_NAME = re.compile(
 """Full-match only: names in a listing are hostile. `zip` is a package, any other ending a plain file of a layout."""
 
 
-def file_name(
-    lender: str, agency: str, kind: str, day: str, sequence: int, suffix: str, ending: str = "zip"
-) -> str:
+def file_name(lender: str, agency: str, kind: str, day: str, sequence: int, suffix: str, ending: str = "zip") -> str:
     """`{lender}.{agency}.{kind}.{yyyymmdd}.{sequence:06d}.zip` and the sealing suite's suffix."""
     return f"{lender}.{agency}.{kind}.{day}.{sequence:06d}.{ending}{suffix}"

@@ -140,7 +140,16 @@ def settings_of(home: Path, **more: Any) -> Settings:
 
     One person plays everybody there, so nobody is asked to approve what another has pinned, and agencies begin live.
     """
-    return Settings(**{"home": home, "durable": False, "two_people": False, "require_certificate": False, **more})
+    return Settings(
+        **{
+            "home": home,
+            "durable": False,
+            "two_people": False,
+            "require_certificate": False,
+            "require_diligence": False,
+            **more,
+        }
+    )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from infra.settings import Settings
 from models import exceptions, lives, release
 from models.certification import FAULTS, LEVELS, LEVELS_ABOUT, PLANTS, STEPS
 from models.checking import CODES
+from models.conduct import packs
 from models.intake.fields import ACCOUNT_FIELDS
 from models.kinds import INBOUND, KINDS, OUTBOUND, PLACEMENT_FIELDS, Field, Kind
 
@@ -161,6 +162,55 @@ def certification() -> str:
     ))  # fmt: skip
 
 
+def rule_packs() -> str:
+    """Every rule, gate and need of the shipped rule packs, and what each counter counts."""
+    counters = ((f"`{name}`", about) for name, about in packs.COUNTED.items())
+    return "\n\n".join(
+        ["## Counters\n\n" + table(("counter", "what it counts"), counters)]
+        + [pack_section(packs.load(name)) for name in packs.shipped()]
+    )
+
+
+def pack_section(pack: packs.Pack) -> str:
+    """One rule pack: its rules, gates and evidence, and the clock of complaints."""
+    rules = (
+        (
+            f"`{rule.id}`", rule.clause, f"{rule.text} {rule.text_zh}", rule_number(rule),
+            str(rule.effective_from or ""), rule.severity,
+            rule.verified + (f": {rule.counsel}" if rule.counsel else ""), rule_judged(rule),
+        )
+        for rule in pack.rules
+    )  # fmt: skip
+    gates = (
+        (f"`{gate.id}`", f"`{gate.measure}`", str(gate.limit), f"{gate.text} {gate.text_zh}") for gate in pack.gates
+    )
+    needs = (
+        (f"`{need.kind}`", f"{need.text} {need.text_zh}", str(need.months or ""), need.clause) for need in pack.needs
+    )
+    told = pack.complaints
+    return "\n\n".join((
+        f"## {pack.name}, version {pack.version}\n\n{pack.about} {pack.about_zh}",
+        table(("rule", "clause", "text", "number", "from", "severity", "read", "judged by"), rules),
+        f"Complaints are answered within {told.answer_days} days ({told.clause}; {told.verified}).",
+        "### Gates of " + pack.name + "\n\n" + table(("gate", "measure", "limit", "closes at"), gates),
+        "### Evidence that " + pack.name + " asks for\n\n" + table(("kind", "what", "months", "clause"), needs),
+    ))  # fmt: skip
+
+
+def rule_number(rule: packs.Rule) -> str:
+    """The number with its unit, or the hours."""
+    if rule.hours_from and rule.hours_to:
+        return f"{rule.hours_from:%H:%M} to {rule.hours_to:%H:%M}"
+    return "" if rule.number is None else f"{rule.number} {rule.unit}"
+
+
+def rule_judged(rule: packs.Rule) -> str:
+    """The counter, or what the rule needs or is kept by."""
+    if rule.counter != "none":
+        return f"`{rule.counter}`"
+    return "; ".join(filter(None, (f"needs {', '.join(rule.needs)}" if rule.needs else "", rule.kept_by)))
+
+
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table."""
     lines = [list(head), *(list(row) for row in rows)]
@@ -173,7 +223,11 @@ def layouts() -> str:
     told = [(load_layout(name), layout_told(load_layout(name))) for name in shipped_layouts()]
     rows = (
         (
-            f"`{layout.reference}`", layout.about, said["amounts"], said["days"], said["times"],
+            f"`{layout.reference}`",
+            layout.about,
+            said["amounts"],
+            said["days"],
+            said["times"],
             next(f"`{kind['name']}`" for kind in said["kinds"] if kind["kind"] == "remittance"),
         )
         for layout, said in told
@@ -192,6 +246,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "account_fields": account_fields,
     "layouts": layouts,
     "certification": certification,
+    "rule_packs": rule_packs,
 }
 
 

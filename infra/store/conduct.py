@@ -99,7 +99,7 @@ def use_packs(connection: Connection, lender: str, packs: Sequence[str]) -> None
     """The lender is audited by these packs from now on; by its country's where there are none. Raises UsageError."""
     done = connection.execute(update(LENDERS).where(LENDERS.c.lender == lender).values(rule_packs=",".join(packs)))
     if not done.rowcount:
-        raise UsageError(f"there is no lender {lender!r}", fix="`consign portfolio lenders` shows them")
+        raise UsageError(f"there is no lender {lender!r}", fix="`consign portfolio lender list` shows them")
 
 
 def last_run(connection: Connection) -> dict[str, Any] | None:
@@ -423,6 +423,15 @@ def keep(connection: Connection, found: pd.DataFrame, run_id: int, at: datetime)
     new = found[~there].reset_index(drop=True)
     bulk.append(connection, BREACHES, new.assign(run_id=run_id, found_at=pd.Timestamp(at)))
     return new
+
+
+def known_ids(connection: Connection, keys: pd.DataFrame) -> list[int]:
+    """The breaches on record under these keys (KEY)."""
+    if keys.empty:
+        return []
+    with bulk.staged(connection, BREACHES, keys[KEY].drop_duplicates()) as stage:
+        statement = select(BREACHES.c.breach_id).join(stage, and_(*(BREACHES.c[name] == stage.c[name] for name in KEY)))
+        return bulk.read(connection, statement)["breach_id"].tolist()
 
 
 def withdraw(connection: Connection, breach_ids: Sequence[int] | pd.Series, reason: str, at: datetime) -> int:

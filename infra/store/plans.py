@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from infra import audit
-from infra.store import bulk
+from infra.store import bulk, gates
 from models.errors import RefusedByPolicy, UsageError
 from models.lives import PLAN, moved
 from models.planning.agencies import AgencyFacts
@@ -212,6 +212,7 @@ def agencies(connection: Connection, lender: str, today: date) -> tuple[AgencyFa
         .order_by(AGENCIES.c.agency)
     ).all()
     holds = _holdings(connection, lender)
+    stopped = gates.stopped(connection, lender, today)
     return tuple(
         AgencyFacts(
             agency=row.agency,
@@ -225,6 +226,7 @@ def agencies(connection: Connection, lender: str, today: date) -> tuple[AgencyFa
             capacity_minor=row.capacity_minor,
             held_accounts=holds.get(row.agency, (0, 0))[0],
             held_minor=holds.get(row.agency, (0, 0))[1],
+            stopped_by=stopped.get(row.agency, ""),
         )
         for row in rows
     )
@@ -563,6 +565,9 @@ def _agencies_unfit(connection: Connection, known: Plan, now: datetime) -> list[
         at = facts.get(part.agency)
         if at is None or at.state not in WORKING or not at.contract:
             told.append(f"{part.agency} can take no accounts now")
+            continue
+        if at.stopped_by:
+            told.append(f"{part.agency} is stopped by {at.stopped_by}")
             continue
         # what is promised is counted among what the agency holds, and so are the plan's own lines once it is submitted
         own = known.state not in PROMISED

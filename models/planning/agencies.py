@@ -48,6 +48,8 @@ class AgencyFacts:
     """over all lenders: out, or promised by a plan that is submitted or approved"""
     held_minor: int = 0
     """for the lender"""
+    stopped_by: str = ""
+    """gates of conduct that are closed: it gets no new placements"""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def _why_not(facts: AgencyFacts, spec: PlanSpec, states: frozenset[str]) -> str:
         return f"it is {facts.state}"
     if not facts.contract:
         return "no contract with the lender in force"
+    if facts.stopped_by:
+        return f"stopped by {facts.stopped_by} (`consign conduct gates`)"
     if not STAGE_CHANNELS[spec.stage] & set(facts.channels):
         return f"its mandate does not cover stage {spec.stage}"
     return ""
