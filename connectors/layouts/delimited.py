@@ -252,8 +252,11 @@ class _Reading:
         if self.header is None:
             self._held = held
             return
+        kept = b""
         if last:
             held = self._without_trailer(held)
+        elif self.dialect.trailer is not None:
+            held, kept = self._kept_back(held)
         done = 0 if self._within_long else self._fast(held, last=last)
         size = _PART + self.max_line  # so that no part is without the end of a record, or a refusal
         while done < len(held):
@@ -266,7 +269,7 @@ class _Reading:
             done += taken
             if not taken:
                 break
-        self._held = held[done:]
+        self._held = held[done:] + kept
 
     def done(self) -> Read:
         """All of it."""
@@ -347,12 +350,17 @@ class _Reading:
         """What is left of the last block without the trailer."""
         if self.dialect.trailer is None:
             return held
+        lines, line = self._kept_back(held)
+        if not line.startswith(self.dialect.trailer.encode()):
+            return held
+        self.trailer = self._cells(line)
+        return lines
+
+    def _kept_back(self, held: bytes) -> tuple[bytes, bytes]:
+        """What comes before the last line that is not empty, and that line: it may be the trailer."""
         body = held.rstrip(b"\r\n")
         start = max(body.rfind(b"\n"), body.rfind(b"\r")) + 1
-        if not body.startswith(self.dialect.trailer.encode(), start) or len(body) - start > self.max_line:
-            return held
-        self.trailer = self._cells(body[start:])
-        return held[:start]
+        return (held[:start], held[start:]) if len(held) - start <= self.max_line else (held, b"")
 
     # -- the way of clean text ---
 
