@@ -219,7 +219,7 @@ def as_receipt(found: Sequence[tuple[Path, FileCheck]]) -> str:
         lines = verdict.rejects if whole is None else verdict.rejects[verdict.rejects["line"] > 0]
         table = KINDS[verdict.kind].table if verdict.kind else ""
         told = lines[["line", "column", "code", "fix"]].to_dict("records")
-        rows += [{**head, "table": table, **line} for line in told]
+        rows += [{**head, "table": table, **{str(name): cell for name, cell in line.items()}} for line in told]
     names = [one.name for one in KINDS["receipt"].fields]
     frame = pd.DataFrame([{name: str(row.get(name, "")) for name in names} for row in rows], columns=names, dtype="str")
     return str(defused(frame).to_csv(index=False, lineterminator="\n"))

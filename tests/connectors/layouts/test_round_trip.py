@@ -326,7 +326,7 @@ def placed(rows: int) -> pd.DataFrame:
         "email": "zhang.sanfeng@example.com", "address": "上海市浦东新区样本路1号", "employer": "样本公司",
         "contact_name": "李四", "contact_phone": "13900005678",
     }  # fmt: skip
-    whole = {name: pd.Series([text] * rows, dtype="str") for name, text in texts.items()}
+    whole: dict[str, pd.Series] = {name: pd.Series([text] * rows, dtype="str") for name, text in texts.items()}
     for one in KINDS["placement"].fields:
         if one.type == "amount":
             whole[one.column] = pd.Series([123_450] * rows, dtype="int64")
