@@ -95,6 +95,7 @@ def list_(json: Json = False) -> None:  # noqa: ARG001 - read by emit
             certified_to=pd.Series([one.level for one in found], dtype="object"),
             certified_until=pd.Series([one.valid_until for one in found], dtype="object"),
             circuit=rows["agency"].map(servers),
+            layout=rows["layout"].str.replace("#.*", "", regex=True),  # its hash is in `consign layout list`
         ),
         title="Agencies",
     )
