@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from infra import audit, certificates, exceptions, hostkeys, inbound, outbox, planting, policies, workers
 from infra.certificates import RUNS, STEPS
 from infra.store import bulk, exchange, placing, plans, schema
-from infra.workers import AgencyBusy
+from infra.workers import AgencyBusy, LeaseLost
 from models.certification import (
     DONE,
     FINAL,
@@ -234,7 +234,7 @@ def go_on(desk: Desk, code: str) -> None:
                     _settled(desk, apart, run)
             outbox.send(apart, code)
             outbox.let_go(apart)
-    except AgencyBusy:
+    except (AgencyBusy, LeaseLost):
         return
 
 

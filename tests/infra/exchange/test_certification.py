@@ -255,6 +255,17 @@ def test_going_on_with_nothing_new_changes_nothing(world: World) -> None:
     assert everything() == before
 
 
+def test_a_fault_in_a_certification_holds_up_no_real_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin(world, "exchange")
+    theirs = world.agencies["quayside"]
+    for ending in (".sig", ""):
+        (theirs.outbox / f"harbour.quayside.return.20260105.000001.zip.age{ending}").write_bytes(b"no file of ours")
+    monkeypatch.setattr(certification, "_settled", lambda *_: (_ for _ in ()).throw(KeyError))
+    with pytest.raises(KeyError):
+        exchanging.take_in("quayside")
+    assert [path.name for path in theirs.inbox.glob("harbour.quayside.receipt.*.age")]
+
+
 def test_a_run_that_was_killed_while_it_began_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for broken in ("furnish", "place_test", "go_on"):
         with monkeypatch.context() as patch:
