@@ -347,7 +347,7 @@ def _statement(work: Composing) -> Contents:
             names = pd.Series(None, index=shard.index, dtype="str")
             known = shard.loc[shard["account_id"].notna(), "account_id"].astype("int64")
             newest = work.keyring.pseudonym_key(work.row.agency).generation
-            for generation, ids in known.groupby(known.map(generations).fillna(newest)):
+            for generation, ids in known.groupby(known.map(generations).astype("str").fillna(newest)):
                 key = work.keyring.pseudonym_key(work.row.agency, str(generation))
                 names[ids.index] = account_pseudonyms(key, ids).to_numpy()
             yield shard.assign(account=names)

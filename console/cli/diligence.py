@@ -46,6 +46,7 @@ def due(
     at = desk()
     with at.database.read() as connection:
         packs = {pack.name: pack for one in store.lenders(connection) for pack in rulepacks.of(one)}
+        packs = packs or {rulepacks.DEFAULT: rulepacks.find(rulepacks.DEFAULT)}
         rows = [
             {"agency": code, "pack": pack.name, **vars(one)}
             for pack in packs.values()

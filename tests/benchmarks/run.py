@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-BENCHMARKS = {"place": (100_000, 1_000_000), "reconcile": (1_000_000,), "intake": (1_000_000,), "drops": (500,)}
+BENCHMARKS = {
+    "place": (100_000, 1_000_000),
+    "reconcile": (1_000_000,),
+    "intake": (1_000_000,),
+    "drops": (500,),
+    "conduct": (1_000_000,),
+}
 """Modules of this folder with `run(rows)`, and the sizes that each is run at: accounts or lines; drops, megabytes."""
 REQUIRED = ("name", "rows", "cpu_s", "wall_s", "peak_mb", "floor_cpu_s", "ratio")
 
