@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import select
 import signal
 import sys
@@ -17,12 +18,14 @@ from sqlalchemy.orm import configure_mappers
 
 from infra.sandbox.host import Host, sandbox_host
 from models.errors import ConsignError
-from tests.torture.miniature import CODE, ROWS, Ground
+from tests.torture.miniature import CODE, ROWS, Cluster, Ground
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+POSTGRES: Final = "TORTURE_POSTGRES"
+"""Names the URL of a PostgreSQL database from which others may be made; without it the store is SQLite."""
 LIMIT_SECONDS: Final = 120.0
 """No act of a case takes so long: what does hangs, and is a failure."""
 KILLED: Final = -int(signal.SIGKILL)
@@ -116,7 +119,9 @@ def done(act: Callable[[], Any]) -> Ended:
 def laid(base: Path, rows: int = ROWS) -> Iterator[tuple[Ground, Host]]:
     """A built world below `base` with its server running."""
     configure_mappers()  # once here, and not in every process that is forked
-    ground = Ground(base / "home", base / "kept", rows)
+    admin = os.environ.get(POSTGRES)
+    cluster = Cluster(admin, f"torture_{secrets.token_hex(4)}") if admin else None
+    ground = Ground(base / "home", base / "kept", rows, cluster=cluster)
     with sandbox_host(ground.home / "agencies", [CODE]) as host:
         built = done(lambda: ground.build(host))
         if not built.well:

@@ -194,6 +194,39 @@ def after(stage: str) -> tuple[Stage, ...]:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """A PostgreSQL server's databases of one lane: one is lived in, one is kept per stage."""
+
+    admin: str
+    """URL of a database from which others are made"""
+    lane: str
+
+    @property
+    def url(self) -> str:
+        """Of the database that is lived in."""
+        return f"{self.admin.rpartition('/')[0]}/{self.lane}_live"
+
+    def make(self) -> None:
+        """It is there, and empty."""
+        self._run(f"CREATE DATABASE {self.lane}_live")
+
+    def keep(self, stage: str) -> None:
+        """A copy of it is kept."""
+        self._run(f"CREATE DATABASE {self.lane}_{stage} TEMPLATE {self.lane}_live")
+
+    def put_back(self, stage: str) -> None:
+        """It is as the copy is, whoever was connected."""
+        self._run(f"DROP DATABASE IF EXISTS {self.lane}_live WITH (FORCE)")
+        self._run(f"CREATE DATABASE {self.lane}_live TEMPLATE {self.lane}_{stage}")
+
+    def _run(self, statement: str) -> None:
+        import psycopg
+
+        with psycopg.connect(self.admin.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[arg-type, unused-ignore]  # of names of our own
+
+
+@dataclass(frozen=True)
 class Ground:
     """Where one lane's world lies: `home` is lived in, `kept` holds a copy per stage."""
 
@@ -202,6 +235,13 @@ class Ground:
     rows: int = ROWS
     """accounts of each plan"""
     plans: int = 2
+    cluster: Cluster | None = None
+    """where the store is; None: SQLite in the home"""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What every desk of this world is set to."""
+        return {**QUICK, "database": self.cluster.url if self.cluster else ""}
 
     def build(self, host: Host | None) -> None:
         """The world is built, and a copy kept of how it stands before each stage's verb.
@@ -210,7 +250,9 @@ class Ground:
         """
         self.home.mkdir(parents=True, exist_ok=True)
         clock = Clock(datetime.combine(START, datetime.min.time(), tzinfo=ZONE).astimezone(UTC))
-        desk = Desk(world.settings_of(self.home, **QUICK), clock=clock, actor="sandbox")
+        if self.cluster is not None:
+            self.cluster.make()
+        desk = Desk(world.settings_of(self.home, **self.settings), clock=clock, actor="sandbox")
         schema.ensure(desk.database)
         world._make_keyring(desk, {"age"})
         with seated(desk):
@@ -233,6 +275,8 @@ class Ground:
 
     def _keep(self, at: Miniature, stage: str) -> None:
         at.desk.database.close()
+        if self.cluster is not None:
+            self.cluster.keep(stage)
         kept = self.kept / stage
         shutil.copytree(self.home, kept, ignore=shutil.ignore_patterns(".sshd"))
         keyring, at.agency.keyring = at.agency.keyring, None  # type: ignore[assignment]  # opened anew from its file
@@ -241,6 +285,8 @@ class Ground:
 
     def put_back(self, stage: str) -> None:
         """The home is as it was before that stage's verb; the server's own folder stays."""
+        if self.cluster is not None:
+            self.cluster.put_back(stage)
         for path in self.home.iterdir():
             if path.name != "agencies":
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -254,7 +300,9 @@ class Ground:
         home = self.home / "agencies" / CODE
         agency.keyring = Keyring.open(home / "keys" / "keyring.json", key_file=home / "keys" / "root.key")
         turning = Clock(now)
-        desk = Desk(world.settings_of(self.home, **{**QUICK, **settings}), clock=clock or turning, actor="sandbox")
+        desk = Desk(
+            world.settings_of(self.home, **{**self.settings, **settings}), clock=clock or turning, actor="sandbox"
+        )
         at = Miniature(desk, turning, agency, made)
         with seated(desk):
             try:

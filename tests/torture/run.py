@@ -1,6 +1,6 @@
 """`make torture`: faults are injected one by one, and what is lost, doubled or wrong afterwards is counted.
 
-python -m tests.torture.run [--sample SEED] [--jobs 2] [--only WORDS] [--json FILE] [--list]
+python -m tests.torture.run [--sample SEED] [--jobs 2] [--only WORDS] [--kinds KINDS] [--json FILE] [--list]
 """
 
 from __future__ import annotations
@@ -144,6 +144,7 @@ def main() -> int:
     asked.add_argument("--most", type=int, help="no more cases than this, drawn by the same seed")
     asked.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="so many worlds side by side")
     asked.add_argument("--only", default="", help="cases in whose description this stands")
+    asked.add_argument("--kinds", default="", help="cases of these kinds alone, comma-separated")
     asked.add_argument("--json", type=Path, help="write the counts here as well")
     asked.add_argument("--list", action="store_true", help="name the cases and do nothing")
     asked.add_argument("--quiet", action="store_true", help="no progress")
@@ -160,10 +161,10 @@ def main() -> int:
                 print("\n".join(map(str, chosen)))
                 return 0
             _say(options, f"{len(chosen)} cases, {options.jobs} side by side")
-            if not options.only:
+            if not options.only and not options.kinds:
                 tally.found_out = {one.name: faults.found_out(one, ground) for one in BROKEN}
             _run(chosen, ground, base, tally, options)
-            if (whole and not options.only) or options.only == "large":
+            if (whole and not options.only and not options.kinds) or options.only == "large":
                 _run_large(base, tally, options)
     tally.seconds = time.monotonic() - began
     print(tally.report())
@@ -175,6 +176,8 @@ def main() -> int:
 def _chosen(ground: Ground, options: argparse.Namespace) -> list[Case]:
     sample = options.sample is not None
     chosen = matrix.whole(matrix.Traces.of(ground), rest=not sample)
+    if options.kinds:
+        chosen = [case for case in chosen if case.kind in options.kinds.split(",")]
     if sample:
         chosen = matrix.sampled(chosen, options.sample, options.most)
     else:

@@ -61,6 +61,26 @@ def test_a_sample_of_all_faults_loses_nothing_and_doubles_nothing(
     holds(told, said, code)
 
 
+@pytest.mark.postgres
+@pytest.mark.timeout(600)
+def test_on_postgresql_a_sample_loses_nothing_and_doubles_nothing(
+    tmp_path: Path,
+    needs: Callable[[str], Path],
+    postgres_cluster: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
+    needs("sshd")
+    monkeypatch.setenv("TORTURE_POSTGRES", postgres_cluster.url("postgres"))
+    kinds = "kill -9,two workers,a worker overtaken"
+    told, said, code = tortured(
+        tmp_path, "--sample", str(SEED), "--most", "20", "--kinds", kinds, "--jobs", "1", "--quiet"
+    )
+    record_property("counts", said)
+    assert told["failures"] == [], said
+    assert (code, {line["kind"] for line in told["kinds"]}) == (0, set(kinds.split(",")))
+
+
 @pytest.mark.torture
 @pytest.mark.slow
 @pytest.mark.timeout(14_400)
