@@ -187,14 +187,13 @@ def taken_in(consign: Any, source: Path, today: Any) -> None:
     consign("portfolio", "rejects", 1)
 
 
-def onboarded(consign: Any, host: Any, suite: str, terms: Path, today: Any) -> tuple[Keyring, tuple[object, ...]]:
-    """The agency is live, but another server's host key is pinned. Its keyring, and the command that pins a key."""
+def onboarded(consign: Any, host: Any, suite: str, terms: Path, today: Any) -> Keyring:
+    """The agency is live, but another server's host key is pinned. Returns its keyring."""
     made = consign("sandbox", "agency", "quayside", "--suite", suite, "--json").json
     added = consign("agency", "add", "quayside", "--name", "Quayside", "--suite", suite, "--json").json
     host.authorize("quayside", added["ssh_client_key"])
-    pin = ("agency", "drop", "quayside", "--host", host.host, "--port", host.port,
-           "--username", host.settings_for("quayside", "").username, "--host-key")  # fmt: skip
-    consign(*pin, new_key()[1])
+    consign("agency", "drop", "quayside", "--host", host.host, "--port", host.port,
+            "--username", host.settings_for("quayside", "").username, "--host-key", new_key()[1])  # fmt: skip
     consign("agency", "keys", "trust", "quayside", "--encrypt", consign.folder / made["encrypt"],
             "--verify", consign.folder / made["verify"])  # fmt: skip
     consign("agency", "contract", "quayside", "--lender", "harbour", "--terms", terms,
@@ -203,10 +202,10 @@ def onboarded(consign: Any, host: Any, suite: str, terms: Path, today: Any) -> t
     consign("agency", "state", "quayside", "certified")
     consign("agency", "state", "quayside", "live")
     root = consign.folder / made["root"]
-    return Keyring.open(root / "keys" / "keyring.json", key_file=root / "keys" / "root.key"), pin
+    return Keyring.open(root / "keys" / "keyring.json", key_file=root / "keys" / "root.key")
 
 
-def placed(consign: Any, pin: tuple[object, ...], host_key: str) -> None:
+def placed(consign: Any, host_key: str) -> None:
     """Placed at last: first a table of the store is missing, then it is another server."""
     consign("plan", "create", "--lender", "harbour", "--name", "first")
     consign("plan", "submit", 1)
@@ -217,7 +216,8 @@ def placed(consign: Any, pin: tuple[object, ...], host_key: str) -> None:
     with sqlite3.connect(consign.home / "consign.sqlite") as store:
         store.execute("ALTER TABLE disclosure_away RENAME TO disclosure")
     consign("plan", "send", 1, exits=5)
-    consign(*pin, host_key)
+    added = consign("agency", "host-key", "add", "quayside", host_key, "--json").json
+    consign("agency", "host-key", "approve", "quayside", added["fingerprint"], actor="li.wei")
     assert consign("plan", "send", 1, "--json").json["files_delivered"] == 1
 
 
@@ -256,8 +256,8 @@ def test_no_withheld_value_is_anywhere_but_in_the_vault(
     consign("init")
     with serving.server(Settings(home=home, engine="prefect")), sandbox_host(tmp_path / "server", ["quayside"]) as host:
         taken_in(consign, source, today)
-        theirs, pin = onboarded(consign, host, suite, contract("QUAYSIDE-"), today)
-        placed(consign, pin, host.host_key_line)
+        theirs = onboarded(consign, host, suite, contract("QUAYSIDE-"), today)
+        placed(consign, host.host_key_line)
         agency = SandboxAgency("quayside", "lender", suite, host.directory("quayside"), theirs, seed=1)
         collected(consign, agency, raw, today)
 
