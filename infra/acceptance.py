@@ -341,11 +341,9 @@ def _hold_request(arrival: Arrival) -> Outcome:
         .drop_duplicates(["debtor_id", "reason"])
     )
     new = placing.not_yet_held(arrival.connection, asked)
-    bulk.append(
-        arrival.connection,
-        Hold,
-        new.assign(since=new["since"].clip(upper=pd.Timestamp(arrival.today)), placed_by=arrival.agency.agency),
-    )
+    today = pd.Timestamp(arrival.today)
+    since = new["since"].mask(new["since"] > today, today)
+    bulk.append(arrival.connection, Hold, new.assign(since=since, placed_by=arrival.agency.agency))
     return Outcome(rejects, f"holds_requested:{len(new)}" if len(new) else None)
 
 

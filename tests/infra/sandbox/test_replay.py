@@ -47,7 +47,9 @@ def loans(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    at = Desk(Settings(home=tmp_path / "home", engine="direct", require_certificate=False), clock=lambda: NOW, actor="chen.yu")
+    at = Desk(
+        Settings(home=tmp_path / "home", engine="direct", require_certificate=False), clock=lambda: NOW, actor="chen.yu"
+    )
     schema.ensure(at.database)
     at.settings.folder("keys")
     Keyring.create(at.settings.keyring_path, key_file=at.settings.key_file_path).new_own_keys("age", NOW)
