@@ -180,7 +180,7 @@ def _clocks(traces: Traces, rest: bool) -> Iterator[Case]:
 def sampled(cases: Iterable[Case], seed: int, most: int | None = None) -> list[Case]:
     """One case of each kind and family, drawn by the seed; the same seed draws the same.
 
-    most: no more than so many, but one of each kind and all families of kills in any case.
+    most: no more than so many: one of each kind, then of each family of kills, then of the others.
     """
     draw = random.Random(seed)
     families: dict[tuple[str, str], list[Case]] = {}
@@ -190,8 +190,9 @@ def sampled(cases: Iterable[Case], seed: int, most: int | None = None) -> list[C
     if most is None:
         return drawn
     draw.shuffle(drawn)
-    first: dict[str, Case] = {}
-    for case in drawn:
-        first.setdefault(case.kind if case.kind != "kill -9" else case.family, case)
-    rest = [case for case in drawn if case not in first.values()]
-    return [*first.values(), *rest[: max(0, most - len(first))]]
+    first = {case.kind: case for case in reversed(drawn)}
+    kills = [case for case in drawn if case.kind == "kill -9"]
+    chosen = [*first.values()]
+    chosen += [case for case in kills if case not in chosen]
+    chosen += [case for case in drawn if case not in chosen]
+    return chosen[:most]

@@ -74,7 +74,7 @@ def test_on_postgresql_a_sample_loses_nothing_and_doubles_nothing(
     monkeypatch.setenv("TORTURE_POSTGRES", postgres_cluster.url("postgres"))
     kinds = "kill -9,two workers,a worker overtaken"
     told, said, code = tortured(
-        tmp_path, "--sample", str(SEED), "--most", "20", "--kinds", kinds, "--jobs", "1", "--quiet"
+        tmp_path, "--sample", str(SEED), "--most", "12", "--kinds", kinds, "--jobs", "1", "--quiet"
     )
     record_property("counts", said)
     assert told["failures"] == [], said
