@@ -6,7 +6,7 @@ integers drawn from `id_counter`.
 """
 
 from models.tables.agencies import Agency, AgencyContract, LayoutProfile
-from models.tables.audit import AuditEvent, AuditHead, Disclosure, DisclosureAccount
+from models.tables.audit import AuditEvent, AuditHead, AuditNode, Disclosure, DisclosureAccount
 from models.tables.certification import CertificateWaiver, Certification, CertificationStep, FileRefusal
 from models.tables.conduct import AuditedFile, Breach, ConductRun, DueDiligence, GateState
 from models.tables.exchange import (
@@ -52,6 +52,7 @@ __all__ = [
     "AgencyContract",
     "AuditEvent",
     "AuditHead",
+    "AuditNode",
     "AuditedFile",
     "BankReceipt",
     "BankStatement",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import BigInteger, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from models.tables.columns import big, serial
@@ -25,14 +25,24 @@ class AuditEvent(SQLModel, table=True):
 
 
 class AuditHead(SQLModel, table=True):
-    """A signed head: the chain up to `seq` ended in `hash`."""
+    """A signed head: the chain up to `seq` ended in `hash`, and the tree over its events had this root."""
 
     __tablename__ = "audit_head"
     seq: int = big(primary_key=True)
     hash: str
+    root: str
     signed_at: datetime
     signature: str
     key_fingerprint: str
+
+
+class AuditNode(SQLModel, table=True):
+    """A complete subtree of the tree over the events, 2**level of them; the lowest levels are not kept."""
+
+    __tablename__ = "audit_node"
+    level: int = Field(primary_key=True)
+    position: int = Field(primary_key=True, sa_type=BigInteger)
+    hash: str
 
 
 class Disclosure(SQLModel, table=True):

@@ -109,10 +109,18 @@ def upgrade() -> None:
         "audit_head",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("hash", sa.String(), nullable=False),
+        sa.Column("root", sa.String(), nullable=False),
         sa.Column("signed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("signature", sa.String(), nullable=False),
         sa.Column("key_fingerprint", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("seq"),
+    )
+    op.create_table(
+        "audit_node",
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("level", "position"),
     )
     op.create_table(
         "audited_file",
@@ -1094,6 +1102,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_bank_receipt_statement_id"), table_name="bank_receipt")
     op.drop_table("bank_receipt")
     op.drop_table("audited_file")
+    op.drop_table("audit_node")
     op.drop_table("audit_head")
     op.drop_table("audit_event")
     op.drop_table("agency_contract")

@@ -7,7 +7,7 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-TABLES = ("audit_event", "journal_entry", "journal_line")
+TABLES = ("audit_event", "audit_head", "audit_node", "journal_entry", "journal_line")
 ACTS = ("UPDATE", "DELETE")
 
 
