@@ -126,10 +126,10 @@ def audit_conduct(desk: Desk, *, everything: bool = False, dry_run: bool = False
 
 def _judge_part(connection: Connection, lender: Audited, packs: tuple[Pack, ...], part: Part, found: _Findings) -> None:
     """The part's contacts from each debtor's first new one on, against every pack."""
-    frame = store.contacts(connection, part)
+    placements = store.placements(connection, part, lender.timezone)
+    frame = store.contacts(connection, part, placements)
     if frame.empty:
         return
-    placements = store.placements(connection, part, lender.timezone)
     since = part.debtors.set_index("debtor_id")["since"]
     for number, pack in enumerate(packs):
         contacts = contacts_of(frame, placements, pack.jurisdiction, lender.timezone)

@@ -48,9 +48,11 @@ def look(connection: Connection, desk: Desk, lender: Audited, packs: Iterable[Pa
         missing = diligence.missing(connection, desk, pack, today)
         known = store.known(connection, lender.lender, pack.name)
         for window in sorted({gate.window_days for gate in pack.gates}):
-            told = store.figures(connection, lender.lender, today, window, missing)
-            for gate in pack.gates:
-                for agency, figures in told.items() if gate.window_days == window else ():
+            mine = [gate for gate in pack.gates if gate.window_days == window]
+            rates = any(gate.measure == "breaches_per_1000" for gate in mine)
+            told = store.figures(connection, lender.lender, today, window, missing, with_contacts=rates)
+            for gate in mine:
+                for agency, figures in told.items():
                     change = _set(
                         connection, desk, known.get((agency, gate.id)), gate,
                         {"agency": agency, "lender": lender.lender, "pack": pack.name, "gate": gate.id},

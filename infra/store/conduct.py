@@ -205,30 +205,32 @@ def _newly_ended(lender: str, agency: str, since: datetime) -> Any:
     )
 
 
-def contacts(connection: Connection, part: Part) -> pd.DataFrame:
-    """Every contact of the part's debtors that counts, as `models.conduct.counters` takes them."""
+def contacts(connection: Connection, part: Part, placed: pd.DataFrame) -> pd.DataFrame:
+    """Every contact of the part's debtors that counts, as `models.conduct.counters` takes them.
+
+    placed: the part's `placements`: whose contact it was is looked up there, not once more for every contact.
+    """
     names = (
         "file_id", "line", "placement_id", "at", "offset_minutes", "channel", "contact_point_ref", "outcome",
     )  # fmt: skip
-    with bulk.staged(connection, PLACEMENTS, part.debtors[["debtor_id"]]) as stage:
+    with bulk.staged(connection, PLACEMENTS, placed[["placement_id"]]) as stage:
         found = bulk.read(
             connection,
-            select(
-                *(ACTIVITY.c[name] for name in names),
-                PLACEMENTS.c.account_id,
-                PLACEMENTS.c.debtor_id,
-                ACCOUNTS.c.region,
-                case((AUDITED.c.file_id.is_(None), 1), else_=0).label("fresh"),
-            )
-            .select_from(stage)
-            .join(PLACEMENTS, PLACEMENTS.c.debtor_id == stage.c.debtor_id)
-            .join(ACTIVITY, ACTIVITY.c.placement_id == PLACEMENTS.c.placement_id)
-            .join(FILES, FILES.c.file_id == ACTIVITY.c.file_id)
-            .outerjoin(AUDITED, AUDITED.c.file_id == ACTIVITY.c.file_id)
-            .outerjoin(ACCOUNTS, ACCOUNTS.c.account_id == PLACEMENTS.c.account_id)
-            .where(PLACEMENTS.c.agency == part.agency, PLACEMENTS.c.lender == part.lender, FILES.c.state == "accepted"),
+            select(*(ACTIVITY.c[name] for name in names)).where(
+                # no join: SQLite would look through the temporary table, which has no index, for every contact
+                ACTIVITY.c.placement_id.in_(select(stage.c.placement_id))
+            ),
         )
-    return found.assign(fresh=found["fresh"].astype(bool), agency=part.agency, mandate=part.mandate)
+    files = bulk.read(
+        connection,
+        select(FILES.c.file_id, case((AUDITED.c.file_id.is_(None), 1), else_=0).label("fresh"))
+        .outerjoin(AUDITED, AUDITED.c.file_id == FILES.c.file_id)
+        .where(FILES.c.agency == part.agency, FILES.c.kind == "activity", FILES.c.state == "accepted"),
+    )
+    fresh = found["file_id"].map(files.set_index("file_id")["fresh"])
+    found = found.assign(fresh=fresh == 1)[fresh.notna()]
+    whose = placed.set_index("placement_id")[["account_id", "debtor_id", "region"]]
+    return found.join(whose, on="placement_id").assign(agency=part.agency, mandate=part.mandate)
 
 
 def placements(connection: Connection, part: Part, zone: str) -> pd.DataFrame:
@@ -239,24 +241,28 @@ def placements(connection: Connection, part: Part, zone: str) -> pd.DataFrame:
             select(
                 PLACEMENTS.c.placement_id, PLACEMENTS.c.agency, PLACEMENTS.c.account_id, PLACEMENTS.c.debtor_id,
                 PLACEMENTS.c.placed_on, PLACEMENTS.c.ended_on, RECALLS.c.reason.label("recall_reason"),
-                func.coalesce(SENT.c.delivered_at, SENT.c.acknowledged_at).label("recalled_at"),
+                func.coalesce(SENT.c.delivered_at, SENT.c.acknowledged_at).label("recalled_at"), ACCOUNTS.c.region,
             )
-            .select_from(stage)
-            .join(PLACEMENTS, PLACEMENTS.c.debtor_id == stage.c.debtor_id)
+            .select_from(PLACEMENTS)
+            .outerjoin(ACCOUNTS, ACCOUNTS.c.account_id == PLACEMENTS.c.account_id)
             .outerjoin(RECALLS, RECALLS.c.placement_id == PLACEMENTS.c.placement_id)
             .outerjoin(SENT, SENT.c.transmission_id == RECALLS.c.transmission_id)
             .where(
+                PLACEMENTS.c.debtor_id.in_(select(stage.c.debtor_id)),
                 PLACEMENTS.c.agency == part.agency, PLACEMENTS.c.lender == part.lender,
                 PLACEMENTS.c.state != "planned",
             ),
         )  # fmt: skip
         held = bulk.read(
             connection,
-            select(HOLDS.c.debtor_id, HOLDS.c.reason, HOLDS.c.since)
-            .join(stage, stage.c.debtor_id == HOLDS.c.debtor_id)
-            .where(HOLDS.c.placed_by == part.agency, HOLDS.c.lifted_at.is_(None), HOLDS.c.account_id.is_(None)),
+            select(HOLDS.c.debtor_id, HOLDS.c.reason, HOLDS.c.since).where(
+                HOLDS.c.debtor_id.in_(select(stage.c.debtor_id)),
+                HOLDS.c.placed_by == part.agency,
+                HOLDS.c.lifted_at.is_(None),
+                HOLDS.c.account_id.is_(None),
+            ),
         )
-    return _with_own_holds(found, held, zone).drop(columns="debtor_id")
+    return _with_own_holds(found, held, zone)
 
 
 def _with_own_holds(found: pd.DataFrame, held: pd.DataFrame, zone: str) -> pd.DataFrame:

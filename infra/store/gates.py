@@ -24,36 +24,25 @@ ENDED: Final = ("upheld", "partly")
 
 
 def figures(
-    connection: Connection, lender: str, today: date, window_days: int, missing: Mapping[str, list[str]]
+    connection: Connection,
+    lender: str,
+    today: date,
+    window_days: int,
+    missing: Mapping[str, list[str]],
+    *,
+    with_contacts: bool = True,
 ) -> dict[str, Figures]:
-    """Per agency of the lender: what the gates of that window measure. missing: kinds of evidence, by agency."""
+    """Per agency of the lender: what the gates of that window measure. missing: kinds of evidence, by agency.
+
+    with_contacts: contacts are counted too, which takes longer than all the rest.
+    """
     first = today - timedelta(days=window_days - 1)
     begin = datetime.combine(first, time(), UTC)
     accounts = _counts(
         connection, PLACEMENTS.c.agency, PLACEMENTS.c.lender == lender, PLACEMENTS.c.state != "planned",
         PLACEMENTS.c.placed_on <= today, or_(PLACEMENTS.c.ended_on.is_(None), PLACEMENTS.c.ended_on >= first),
     )  # fmt: skip
-    contacts = {
-        str(agency): int(number)
-        for agency, number in connection.execute(
-            select(PLACEMENTS.c.agency, func.count())
-            .join(ACTIVITY, ACTIVITY.c.placement_id == PLACEMENTS.c.placement_id)
-            .join(FILES, FILES.c.file_id == ACTIVITY.c.file_id)
-            .where(PLACEMENTS.c.lender == lender, ACTIVITY.c.at >= begin, FILES.c.state == "accepted")
-            .group_by(PLACEMENTS.c.agency)
-        )
-    }
-    broken = {
-        str(agency): int(number)
-        for agency, number in connection.execute(
-            select(BREACHES.c.agency, func.count(BREACHES.c.evidence.distinct()))
-            .where(
-                BREACHES.c.lender == lender, BREACHES.c.at >= begin, BREACHES.c.state.in_(STANDING),
-                BREACHES.c.severity != "low", BREACHES.c.evidence.startswith("activity:"),
-            )
-            .group_by(BREACHES.c.agency)
-        )
-    }  # fmt: skip
+    contacts, broken = _contacts(connection, lender, begin) if with_contacts else ({}, {})
     of_lender = COMPLAINTS.c.lender == lender
     complaints = _counts(connection, COMPLAINTS.c.agency, of_lender, COMPLAINTS.c.received_on >= first)
     overdue = _counts(connection, COMPLAINTS.c.agency, of_lender, COMPLAINTS.c.state != "closed",
@@ -76,6 +65,32 @@ def figures(
         )
         for agency in sorted(agencies)
     }  # fmt: skip
+
+
+def _contacts(connection: Connection, lender: str, begin: datetime) -> tuple[dict[str, int], dict[str, int]]:
+    """Per agency: contacts since then, and those of them that broke a rule which is not low."""
+    contacts = {
+        str(agency): int(number)
+        for agency, number in connection.execute(
+            select(PLACEMENTS.c.agency, func.count())
+            .join(ACTIVITY, ACTIVITY.c.placement_id == PLACEMENTS.c.placement_id)
+            .join(FILES, FILES.c.file_id == ACTIVITY.c.file_id)
+            .where(PLACEMENTS.c.lender == lender, ACTIVITY.c.at >= begin, FILES.c.state == "accepted")
+            .group_by(PLACEMENTS.c.agency)
+        )
+    }
+    broken = {
+        str(agency): int(number)
+        for agency, number in connection.execute(
+            select(BREACHES.c.agency, func.count(BREACHES.c.evidence.distinct()))
+            .where(
+                BREACHES.c.lender == lender, BREACHES.c.at >= begin, BREACHES.c.state.in_(STANDING),
+                BREACHES.c.severity != "low", BREACHES.c.evidence.startswith("activity:"),
+            )
+            .group_by(BREACHES.c.agency)
+        )
+    }  # fmt: skip
+    return contacts, broken
 
 
 def _counts(connection: Connection, by: Any, *where: ColumnElement[bool]) -> dict[str, int]:

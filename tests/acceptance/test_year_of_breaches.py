@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from console.scenario import Story
+from console.scenario import Story, _desk_as
 from flows.conduct import conduct
 from flows.engine import run
+from infra import gates
 from infra.sandbox.agency import Traits
 from infra.sandbox.misconduct import Careful, Planted, Rogue, instead
 from infra.sandbox.world import Cast, World, open_world
 from infra.store import bulk
+from infra.store import gates as gate_rows
 from models.conduct import packs
 from models.tables import Breach
 
@@ -57,10 +59,27 @@ GUIDANCE_FROM = date(2026, 1, 31)
 class Year(Story):
     """Twelve months; at the end of each, the agencies are audited."""
 
+    lifted: int = 0
+
+    def _answer(self, day: date) -> None:
+        if day.year == START.year:  # keys last a year, and so does the story
+            super()._answer(day)
+
     def _close(self, month: int) -> None:
         super()._close(month)
         self._at(self.world.clock.now.date() + timedelta(days=1), 12)
         run(conduct)
+        self._lift()
+
+    def _lift(self) -> None:
+        """Two people lift every gate for a month: agencies like these would soon get no accounts to misbehave on."""
+        today = self.world.desk.today()
+        with self.world.desk.database.read() as connection:
+            found = gate_rows.listed(connection, today)
+        for number in found.loc[found["stops"], "gate_id"]:
+            self.lifted += 1
+            gates.ask(_desk_as(self.world.desk, "chen.yu"), int(number), today + timedelta(days=40), "the year goes on")
+            gates.grant(_desk_as(self.world.desk, "li.wei"), int(number))
 
 
 def expected(planted: list[Planted], agency: str) -> Counter[tuple[str, str]]:
@@ -87,7 +106,8 @@ def test_every_planted_breach_is_found_none_is_invented_and_each_names_its_claus
             gap = 5 if code == "northgate" else None
             world.agencies[code] = instead(world.agencies[code], Rogue, each=3, gap_month=gap)
         world.agencies["lantern"] = instead(world.agencies["lantern"], Careful)
-        Year(world, 1_200, lambda _what, _share: None, months=12).run()
+        year = Year(world, 1_200, lambda _what, _share: None, months=12)
+        year.run()
         world.clock.turn(date(2027, 1, 20))
         last = run(conduct)
         agencies = {code: one for code, one in world.agencies.items() if isinstance(one, Careful)}
@@ -99,9 +119,12 @@ def test_every_planted_breach_is_found_none_is_invented_and_each_names_its_claus
         assert found(world, "withdrawn") == Counter()
         # every rule that can be judged was broken, by both, all year
         judged = {rule.id for rule in packs.load("cn").rules if rule.judged}
-        assert {rule for _, rule in wanted} == judged
+        assert {rule for _, rule in wanted} == judged, wanted
         assert {agency for agency, _ in wanted} == set(ROGUES)
         assert all(wanted["quayside", rule] >= 3 for rule in judged if rule != "CFC2024-records-gap"), wanted
+
+        # such agencies are stopped, and it takes two people a month to let them go on
+        assert year.lifted >= 6
 
         # each names its clause, its pack and its evidence, and the line is the agency's own
         table = bulk.table_of(Breach)
