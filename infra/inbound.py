@@ -100,7 +100,7 @@ def collect(desk: Desk, agency: str, mine: Callable[[str], bool] = lambda _: Tru
         for entry in _of_this_round(desk, row, entries):
             with suppress(TakenByAnother):
                 round_.take(drop.claim(entry))
-        _note_ignored(desk, row, [one for one in seen.ignored if mine(one.name)])
+        _note_ignored(desk, row, [one for one in seen.ignored if mine(one.name)], more=seen.more)
     if round_.faults:
         raise round_.faults[0]
     return replace(round_.total, ignored=len(seen.ignored))
@@ -202,12 +202,19 @@ def _refuse_unread(desk: Desk, agency: Row[Any], name: str, identity: str, size:
     return True
 
 
-def _note_ignored(desk: Desk, agency: Row[Any], ignored: list[Ignored]) -> None:
-    """What lies in the drop and is no file for us has a receipt each, for the first few, and an exception for all."""
+def _note_ignored(desk: Desk, agency: Row[Any], ignored: list[Ignored], *, more: bool) -> None:
+    """What lies in the drop and is no file for us has a receipt each, for the first few, and an exception for all.
+
+    more: there are names that were not looked at; somebody must know, for an honest file may be among them.
+    """
     for one in sorted(ignored, key=lambda one: one.name)[:IGNORED_ANSWERED]:
         _refuse_unread(desk, agency, one.name, f"ignored {one.name} {one.why}", 0, _why_ignored(one.why))
     subject = f"drop:{agency.agency}"
     with desk.database.write() as connection:
+        if more:
+            exceptions.open_exception(connection, desk, "drop_overfull", agency=agency.agency, subject=subject)
+        else:
+            exceptions.ended(connection, desk, "drop_overfull", subject, "every name was looked at")
         if not ignored:
             exceptions.ended(connection, desk, "names_ignored", subject, "nothing of the kind is in the drop any more")
             return

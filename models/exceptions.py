@@ -64,6 +64,12 @@ CODES: Final[Mapping[str, Kind]] = MappingProxyType({
         "have the agency take it away; the receipts told it which; it resolves itself when it is gone",
         recurs=True,
     ),
+    "drop_overfull": Kind(
+        "so many names lie in the drop that not all of them were looked at (`max_names`): a file may wait among them",
+        "operations", "critical", "1 business day",
+        "have the agency take away what is no file for us, or raise `max_names` for it; it resolves itself then",
+        recurs=True,
+    ),
     "file_unjudged": Kind(
         "we failed to judge a file: a fault of ours, not of the file's",
         "operations", "critical", "4 hours",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -130,6 +131,18 @@ def test_a_thousand_hostile_names_are_answered_by_a_few_receipts(gateway: Gatewa
     with gateway.world.desk.database.read() as connection:
         number = int(exceptions.listed(connection, code="names_ignored")["exception_id"].iloc[0])
         assert exceptions.whole(connection, number)["detail"] == {"codes": ["bad_name:200"]}
+
+
+def test_among_a_hundred_thousand_names_so_many_are_looked_at_and_somebody_is_told(gateway: Gateway) -> None:
+    for number in range(100_000):
+        os.close(os.open(gateway.agency.outbox / f"-{number}.age", os.O_CREAT))
+    took = gateway.collect()
+    assert took.ignored == gateway.world.desk.settings.max_names
+    assert ("drop_overfull", "drop:quayside") in unresolved(gateway)
+    for path in gateway.agency.outbox.glob("-*.age"):
+        path.unlink()
+    gateway.collect()
+    assert ("drop_overfull", "drop:quayside") not in unresolved(gateway)
 
 
 def test_a_fault_of_ours_is_somebodys_until_the_file_is_judged(
