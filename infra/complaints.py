@@ -42,6 +42,7 @@ CATEGORIES: Final = (
 COLUMNS: Final = ("complaint_ref", "agency", "account", "received_on", "category", "severity")
 TEXT_AT_MOST: Final = 500
 REF_AT_MOST: Final = 80
+NUMBERS_SHOWN: Final = 50
 
 
 @dataclass(frozen=True)
@@ -194,15 +195,7 @@ def _register(desk: Desk, lender: str, rows: list[dict[str, Any]], source: str, 
                 connection, desk.actor, "complaint.registered", f"lender:{lender}",
                 {"count": len(new), "source": source, "agencies": sorted(set(new["agency"]))[:50]}, desk.now(),
             )  # fmt: skip
-        wanted = store.COMPLAINTS.c
-        ids = [
-            connection.execute(
-                store.select(wanted.complaint_id).where(
-                    wanted.agency == row.agency, wanted.complaint_ref == row.complaint_ref
-                )
-            ).scalar_one()
-            for row in new.head(50).itertuples()  # those that a person would look at
-        ]
+        ids = store.numbers(connection, new.head(NUMBERS_SHOWN))
     return Registered(len(new), len(frame) - len(new), int(new["debtor_id"].nunique()), first, tuple(ids))
 
 

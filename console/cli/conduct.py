@@ -264,12 +264,8 @@ def _gate(gate: int) -> None:
 
 def _row(pack: Pack, rule: Rule) -> dict[str, Any]:
     """A rule as a line of the list."""
-    if rule.judged:
-        judged = rule.counter
-    elif rule.counter == "diligence":
-        judged = "due diligence"
-    else:
-        judged = f"needs {', '.join(rule.needs)}" if rule.needs else f"kept by {rule.kept_by}"
+    needs = f"needs {', '.join(rule.needs)}" if rule.needs else f"kept by {rule.kept_by}"
+    judged = needs if rule.counter == "none" else str(rule.counter)
     number = "" if rule.number is None else f"{rule.number} {rule.unit}"
     if rule.hours_from and rule.hours_to:
         number = f"{rule.hours_from:%H:%M}-{rule.hours_to:%H:%M}"

@@ -48,6 +48,16 @@ def add(connection: Connection, frame: pd.DataFrame) -> pd.DataFrame:
     return new
 
 
+def numbers(connection: Connection, frame: pd.DataFrame) -> list[int]:
+    """The numbers of the complaints under these references (`agency`, `complaint_ref`), in rising order."""
+    if frame.empty:
+        return []
+    with bulk.staged(connection, COMPLAINTS, frame[["agency", "complaint_ref"]]) as stage:
+        same = and_(COMPLAINTS.c.agency == stage.c.agency, COMPLAINTS.c.complaint_ref == stage.c.complaint_ref)
+        statement = select(COMPLAINTS.c.complaint_id).join(stage, same).order_by(COMPLAINTS.c.complaint_id)
+        return [int(number) for number in connection.execute(statement).scalars()]
+
+
 def newest_placement(connection: Connection, agency: str, account_id: int) -> tuple[int, int] | None:
     """The account's newest placement at the agency and its debtor; None where it was never there."""
     row = connection.execute(

@@ -161,7 +161,7 @@ def parts(connection: Connection, lender: str, since: datetime | None, rows: int
                 for statement in (_newly_recalled(lender, agency, since), _newly_ended(lender, agency, since))
             ]
         debtors = pd.concat([one for one in found if len(one)] or found[:1], ignore_index=True)
-        debtors = debtors.groupby("debtor_id", as_index=False)["since"].min()
+        debtors = debtors.groupby("debtor_id")["since"].min().reset_index()
         for first in range(0, len(debtors), rows):
             part = debtors.iloc[first : first + rows].reset_index(drop=True)
             yield Part(lender, str(agency), str(mandate), part)

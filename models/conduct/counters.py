@@ -176,7 +176,8 @@ def _unanswered(contacts: Contacts, rule: Rule) -> tuple[Mask, Count]:
 
 def _per_day(codes: np.ndarray, days: np.ndarray) -> np.ndarray:
     """One key per code and day, that rises with the day."""
-    return codes.astype(np.int64) * DAYS + _day_numbers(days)
+    keys: np.ndarray = codes.astype(np.int64) * DAYS + _day_numbers(days)
+    return keys
 
 
 def _day_numbers(days: np.ndarray) -> np.ndarray:

@@ -58,7 +58,7 @@ def _of_contacts(contacts: Contacts, pack: Pack, rule: Rule, at: np.ndarray, cou
         "file_id": file_id.astype("Int64"), "line": line.astype("Int64"),
         "placement_id": rows["placement_id"].astype("Int64"), "debtor_id": rows["debtor_id"].astype("Int64"),
         "at": rows["at"], "zone": pd.Series(contacts.local.zone[at], index=rows.index, dtype="str"),
-        "counted": pd.array(np.where(count < 0, None, count), dtype="Int64"),
+        "counted": pd.Series(count, index=rows.index, dtype="Int64").mask(count < 0),
     })  # fmt: skip
     return _named(frame, pack, rule)
 
@@ -123,16 +123,16 @@ def record_gaps(days: pd.DataFrame, held: pd.DataFrame, pack: Pack, rule: Rule, 
     """
     assert rule.number is not None  # noqa: S101 - a pack without is refused
     found = []
-    for one in held.itertuples():  # lenders times agencies: a handful
-        here = days.loc[(days["lender"] == one.lender) & (days["agency"] == one.agency), "on"]
-        end = pd.Timestamp(until) if pd.isna(one.last) else min(pd.Timestamp(one.last), pd.Timestamp(until))
-        begin = pd.Timestamp(one.first) - pd.Timedelta(days=1)
+    due, day = pd.Timestamp(until), pd.Timedelta(days=1)
+    ends = held["last"].where(held["last"] <= due, due)  # still held: none is later
+    # lenders times agencies: a handful
+    for lender, agency, begin, end in zip(held["lender"], held["agency"], held["first"] - day, ends, strict=True):
+        here = days.loc[(days["lender"] == lender) & (days["agency"] == agency), "on"]
         inside = here[(here > begin) & (here <= end)].drop_duplicates().sort_values()
-        edges = pd.DatetimeIndex([begin, *inside, end + pd.Timedelta(days=1)])
-        gap = (edges[1:] - edges[:-1]).days - 1
-        for place in np.flatnonzero(gap > rule.number):
-            first = edges[place] + pd.Timedelta(days=1)
-            found.append((f"gap:{one.lender}:{one.agency}:{first:%Y-%m-%d}", one.agency, first, int(gap[place])))
+        edges = pd.DatetimeIndex([begin, *inside, end + day])
+        gap = (edges[1:] - edges[:-1]).days.to_numpy() - 1
+        for first, length in zip((edges[:-1] + day)[gap > rule.number], gap[gap > rule.number], strict=True):
+            found.append((f"gap:{lender}:{agency}:{first:%Y-%m-%d}", agency, first, int(length)))
     frame = pd.DataFrame(found, columns=["evidence", "agency", "at", "counted"])
     frame["at"] = pd.to_datetime(frame["at"]).astype("datetime64[us]")
     frame = frame[_valid(frame["at"], rule)]

@@ -164,7 +164,7 @@ def test_missing_evidence_stops_an_agency_and_evidence_opens_it_again(house: Any
 def test_evidence_expires_after_its_own_day_and_after_the_rules_longest(house: Any) -> None:
     pack = rulepacks.find("cn")
     today = date(2026, 3, 11)
-    add = {"kinds": KINDS, "reference": "register, March", "valid_from": today}
+    add: dict[str, Any] = {"kinds": KINDS, "reference": "register, March", "valid_from": today}
     diligence.add(house.desk, "quayside", "evaluation", **add)
     diligence.add(house.desk, "quayside", "licence", valid_until=today + timedelta(days=20), **add)
     diligence.add(house.desk, "quayside", "contract", valid_until=date(2026, 12, 31), **add)
@@ -185,14 +185,14 @@ def test_evidence_expires_after_its_own_day_and_after_the_rules_longest(house: A
 
 def test_evidence_without_document_kind_or_sense_is_refused(house: Any, tmp_path: Path) -> None:
     today = date(2026, 3, 11)
-    for wrong in (
+    wrongs: tuple[dict[str, Any], ...] = (
         {"kind": "smile", "reference": "x"}, {"kind": "licence"}, {"kind": "licence", "reference": "13800001234"},
         {"kind": "licence", "document": tmp_path / "none"},
         {"kind": "licence", "reference": "x", "valid_until": today - timedelta(days=1)},
-    ):  # fmt: skip
-        kind = wrong.pop("kind")
+    )  # fmt: skip
+    for wrong in wrongs:
         with pytest.raises(UsageError):
-            diligence.add(house.desk, "quayside", str(kind), kinds=KINDS, valid_from=today, **wrong)  # type: ignore[arg-type]  # each as it stands
+            diligence.add(house.desk, "quayside", kinds=KINDS, valid_from=today, **wrong)
     with pytest.raises(UsageError):
         diligence.add(house.desk, "nobody", "licence", kinds=KINDS, valid_from=today, reference="x")
 

@@ -29,7 +29,7 @@ CALLS = st.lists(
 
 
 def rule_of(pack: Any, rule_id: str) -> Rule:
-    found = pack.rule(rule_id)
+    found: Rule | None = pack.rule(rule_id)
     assert found is not None
     return found
 
