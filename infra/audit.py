@@ -211,17 +211,19 @@ def verify(
     *,
     against: Iterable[tuple[Head, str]] = (),
     since: Verified | None = None,
+    noted: Verified | None = None,
 ) -> Verification:
     """Whether every event follows from the one before, and chain and tree pass through every head, signed or sent.
 
     publics: every audit key there has been. against: heads from elsewhere, and where each was found. since: events up
-    to there are not read again. Reads in chunks: memory does not grow with the trail.
+    to there are not read again. noted: how far it was found whole before, to be found so again. Reads in chunks: memory
+    does not grow with the trail.
     """
     signed = trail.heads(connection)
     sent = trail.heads_sent(connection)
     strangers = list(against)
     keys = {fingerprint(public): public for public in publics}
-    following = _Following(connection, _Wanted.of(sent, signed, strangers), since)
+    following = _Following(connection, _Wanted.of(sent, signed, strangers, noted), since)
     for frame in trail.events(connection, after=following.count):
         following.follow(frame)
         if following.fault:
@@ -376,8 +378,14 @@ class _Wanted:
     roots: Mapping[int, list[tuple[str, str]]]
 
     @classmethod
-    def of(cls, sent: pd.DataFrame, signed: pd.DataFrame, strangers: Iterable[tuple[Head, str]]) -> _Wanted:
-        """From the heads that were signed, those that left in manifests, and those that came back from elsewhere."""
+    def of(
+        cls,
+        sent: pd.DataFrame,
+        signed: pd.DataFrame,
+        strangers: Iterable[tuple[Head, str]],
+        noted: Verified | None,
+    ) -> _Wanted:
+        """From the heads that were signed, those that left in manifests, those from elsewhere, and our own note."""
         hashes: dict[int, list[tuple[str, str]]] = {}
         roots: dict[int, list[tuple[str, str]]] = {}
         for seq, digest, root in zip(signed["seq"], signed["hash"], signed["root"], strict=True):
@@ -390,6 +398,8 @@ class _Wanted:
         for head, where in strangers:
             hashes.setdefault(head.seq, []).append((head.hash, where))
             roots.setdefault(head.seq, []).append((head.root, where))
+        if noted is not None:
+            hashes.setdefault(noted.seq, []).append((noted.hash, "the last verification"))
         return cls(hashes, roots)
 
 

@@ -57,6 +57,49 @@ def test_a_broken_trail_is_a_finding(at: Desk) -> None:
     assert "event 2 was altered" in err
 
 
+def test_what_came_since_the_last_verification_is_verified_alone(at: Desk) -> None:
+    assert consign("audit", "verify", "--new-only")[1]["since"] == 0
+    with at.database.write() as connection:
+        audit.record(connection, "anna", "plan.approved", "plan:3", {}, NOW)
+    _, told, _ = consign("audit", "verify", "--new-only")
+    assert (told["ok"], told["since"], told["events"]) == (True, 3, 4)
+
+
+def test_a_cut_tail_shows_at_the_next_verification(at: Desk) -> None:
+    assert consign("audit", "verify")[0] == 0
+    with at.database.write() as connection:
+        connection.execute(text("DROP TRIGGER audit_event_refuses_delete"))
+        connection.execute(text("DELETE FROM audit_event WHERE seq = 3"))
+    code, told, _ = consign("audit", "verify")
+    assert (code, told["first_bad_seq"], "the last verification" in told["why"]) == (3, 3, True)
+
+
+def test_a_proof_is_written_checked_and_serves_as_a_witness(at: Desk, tmp_path: Path) -> None:
+    consign("audit", "sign")
+    out = tmp_path / "proof.json"
+    assert consign("audit", "prove", "2", "--out", str(out))[1]["head"] == 3
+    key = consign("audit", "heads")[1]["items"][0]["key_fingerprint"]
+    code, told, _ = consign("audit", "check", str(out), "--key", key)
+    assert (code, told["event"]["subject"], told["key_expected"]) == (0, "plan:1", True)
+    assert consign("audit", "verify", "--against", str(out))[1]["witnesses"] == 1
+    assert runner.invoke(app, ["audit", "prove", "2", "--out", str(out)]).exit_code == 2  # it is there already
+    out.write_text(out.read_text().replace("plan:1", "plan:2"))
+    refused = runner.invoke(app, ["audit", "check", str(out)])
+    assert (refused.exit_code, "proves nothing" in refused.stderr) == (3, True)
+    assert at.actor == "anna"
+
+
+def test_an_older_head_is_proved_to_be_the_beginning_of_a_newer_one(at: Desk, tmp_path: Path) -> None:
+    consign("audit", "sign")
+    with at.database.write() as connection:
+        audit.record(connection, "anna", "plan.approved", "plan:3", {}, NOW)
+    consign("audit", "sign")
+    out = tmp_path / "proof.json"
+    assert consign("audit", "consistency", "3", "--out", str(out))[0] == 0
+    told = consign("audit", "check", str(out))[1]
+    assert (told["kind"], told["from_seq"], told["seq"], told["key_expected"]) == ("consistency", 3, 4, None)
+
+
 def test_events_are_listed_newest_first_and_by_subject(at: Desk) -> None:
     assert [one["seq"] for one in consign("audit", "list")[1]["items"]] == [3, 2, 1]
     assert [one["seq"] for one in consign("audit", "list", "--subject", "plan:1")[1]["items"]] == [2]
