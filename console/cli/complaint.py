@@ -157,4 +157,5 @@ def _show(complaint: int) -> None:
     from infra.wiring import desk
 
     with desk().database.read() as connection:
-        emit(store.complaint(connection, complaint), title=f"Complaint {complaint}")
+        row = store.complaint(connection, complaint)
+    emit(dict(row._mapping), title=f"Complaint {complaint}")  # noqa: SLF001 - the row's columns

@@ -259,7 +259,7 @@ def _gate(gate: int) -> None:
     from infra.wiring import desk
 
     with desk().database.read() as connection:
-        emit(store.gate(connection, gate), title=f"Gate {gate}")
+        emit(dict(store.gate(connection, gate)._mapping), title=f"Gate {gate}")  # noqa: SLF001 - the row's columns
 
 
 def _row(pack: Pack, rule: Rule) -> dict[str, Any]:
