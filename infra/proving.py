@@ -10,7 +10,7 @@ import base64
 import json
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -209,7 +209,7 @@ def _held(proof: dict[str, Any]) -> dict[str, Any]:
     return proof
 
 
-def _broken(why: str) -> Any:
+def _broken(why: str) -> NoReturn:
     message = f"the audit trail is broken: {why}"
     raise audit.TrailBroken(message, fix="run `consign audit verify`, and compare with a backup")
 
@@ -221,8 +221,9 @@ def _read(text: bytes) -> dict[str, Any]:
         told = json.loads(text)
     except (ValueError, RecursionError):
         told = None
-    known = isinstance(told, dict) and told.get("format") == FORMAT and told.get("kind") in {"inclusion", "consistency"}
-    return told if known else _refused(f"the file is no {FORMAT}")
+    if not isinstance(told, dict) or told.get("format") != FORMAT or told.get("kind") not in {"inclusion", "consistency"}:
+        _refused(f"the file is no {FORMAT}")
+    return told
 
 
 def _told_head(told: Any) -> audit.Head:
@@ -274,5 +275,5 @@ def _same(found: bytes, wanted: str, why: str) -> None:
         _refused(why)
 
 
-def _refused(why: str) -> Any:
+def _refused(why: str) -> NoReturn:
     raise ProofRefused(f"this proves nothing: {why}", fix="ask for the proof anew, and compare the key's fingerprint")

@@ -96,7 +96,8 @@ def test_it_does_not_matter_in_how_many_steps_a_tree_grew(steps: list[int]) -> N
     at_once, in_steps = Tree(), Tree()
     first = merkle.leaves([b"%d" % number for number in range(sum(steps))])
     whole = {(row.level, row.first + at): one for row in at_once.extend(first) for at, one in enumerate(row.hashes)}
-    parts, begun = {}, 0
+    parts: dict[tuple[int, int], bytes] = {}
+    begun = 0
     for step in steps:
         for row in in_steps.extend(first[begun : begun + step]):
             parts |= {(row.level, row.first + at): one for at, one in enumerate(row.hashes)}
