@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from keys.roots.passphrase import below_floor
+from keys.strongbox import OPENED_BY
 from models.errors import ConsignError
 
 if TYPE_CHECKING:
@@ -134,11 +136,7 @@ def keyring(desk: Desk) -> Iterator[Finding]:
     path = desk.settings.keyring_path
     ring = desk.keyring  # what is wrong with it, it says itself
     yield Finding("keyring", "ok", str(path))
-    if desk.settings.passphrase is None and desk.settings.key_file_path.parent == path.parent:
-        yield Finding(
-            "root key", "warn", "the key file lies beside the keyring",
-            "move it elsewhere (CONSIGN_KEY_FILE), or make the keyring with a passphrase",
-        )  # fmt: skip
+    yield _root_key(desk)
     inventory = ring.inventory(desk.now())
     for owner in sorted({"age", "openpgp"} | {str(one["owner"]) for one in inventory if one["purpose"] == "own"}):
         own = [line for line in inventory if line["purpose"] == "own" and line["owner"] == owner]
@@ -149,6 +147,24 @@ def keyring(desk: Desk) -> Iterator[Finding]:
         theirs = [one for one in inventory if (one["purpose"], one["owner"], one["suite"]) == ("trusted", owner, suite)]
         fix = f"ask {owner} for a new key and compare fingerprints"
         yield _expiry(f"{owner}'s {suite} key", theirs, fix, _soon(desk))
+
+
+def _root_key(desk: Desk) -> Finding:
+    """Who keeps the root key, and whether that is as safe as it can be. The keyring is open, so it was had."""
+    header = desk.keyring.root_header
+    words = OPENED_BY[header["kind"]][0]
+    if header["kind"] == "key_file" and desk.settings.key_file_path.parent == desk.settings.keyring_path.parent:
+        return Finding(
+            "root key", "warn", "the key file lies beside the keyring",
+            "move it elsewhere (CONSIGN_KEY_FILE), or `consign keys root move` to another keeper",
+        )  # fmt: skip
+    if header["kind"] == "argon2id":
+        cost = f"{words}, Argon2id of {header['memory_kib']} KiB, {header['iterations']} times"
+        if below_floor(header):
+            return Finding("root key", "fail", f"{cost}: cheap to guess", "consign keys root move passphrase")
+        return Finding("root key", "ok", cost)
+    where = [str(header[name]) for name in ("mount", "key", "service", "name") if name in header]
+    return Finding("root key", "ok", f"{words} {'/'.join(where)}".strip())
 
 
 def agencies(desk: Desk) -> Iterator[Finding]:

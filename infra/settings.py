@@ -32,6 +32,23 @@ class Settings(BaseSettings):
     keyring: Path | None = Field(default=None, description="keyring file; default home/keys/keyring.json")
     key_file: Path | None = Field(default=None, description="root key file; default home/keys/root.key")
     passphrase: SecretStr | None = Field(default=None, description="opens the keyring instead of the key file")
+    root_key: Literal["file", "passphrase", "keyring", "vault", "aws-kms"] | None = Field(
+        default=None, description="who keeps the keyring's root key; unset: the passphrase if one is set, else the file"
+    )
+    vault_address: str = Field(default="", description="HashiCorp Vault, https://host:8200")
+    vault_mount: str = Field(default="transit", description="where its transit engine is mounted")
+    vault_key: str = Field(default="consign", description="the transit key that wraps a new root key")
+    vault_namespace: str = Field(default="", description="the namespace, where there are some")
+    vault_token: SecretStr | None = Field(default=None, description="who we are in Vault; better: one of the next two")
+    vault_token_file: Path | None = Field(default=None, description="file that holds the token; an agent renews it")
+    vault_role_id: str | None = Field(default=None, description="or an AppRole")
+    vault_secret_id: SecretStr | None = Field(default=None, description="and its secret")
+    vault_ca: Path | None = Field(default=None, description="PEM of Vault's certificate authority; unset: the system's")
+    kms_key: str = Field(default="", description="ARN, id or alias of the AWS KMS key that wraps a new root key")
+    kms_region: str = Field(default="", description="its region, cn-north-1 …")
+    kms_endpoint: str = Field(default="", description="another address of KMS: a VPC endpoint")
+    root_timeout: float = Field(default=10.0, gt=0, description="seconds without a byte from who keeps the root key")
+    root_attempts: int = Field(default=3, ge=1, description="tries to get the root key, with growing pauses")
     engine: Literal["prefect", "direct"] = Field(
         default="prefect", description="run flows through Prefect, or in this process without it"
     )

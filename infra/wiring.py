@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from infra.rootkeys import root_of
 from infra.settings import Settings, settings
 from infra.store.database import Database
 from keys.keyring import Keyring
@@ -52,14 +53,11 @@ class Desk:
         if not path.exists():
             message = f"no keyring at {path}"
             raise ConfigurationError(message, fix="run `consign init` once, or point CONSIGN_KEYRING at the keyring")
-        secret = self.settings.passphrase
-        if secret is not None:
-            return Keyring.open(path, passphrase=secret.get_secret_value())
-        return Keyring.open(path, key_file=self.settings.key_file_path)
+        return Keyring.open(path, root=root_of(self.settings))
 
     @cached_property
     def certification(self) -> Desk:
-        """The desk where agencies are certified: a store, an inbox and an outbox apart, with the same keys and clock."""
+        """The desk where agencies are certified: store, inbox and outbox apart, with the same keys and clock."""
         settings = self.settings.model_copy(
             update={
                 "home": self.settings.home / "certification", "database": "", "engine": "direct",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from models.errors import ConfigurationError, ConsignError, Findings, RefusedByPolicy
+from models.errors import ConfigurationError, ConsignError, Findings, RefusedByPolicy, RemoteError, RemoteRefused
 
 RefusalCode = Literal[
     "bad_signature",
@@ -39,6 +39,14 @@ class KeyUnfit(KeysError, ConfigurationError):
 
 class KeyringLocked(KeysError, ConfigurationError):
     """The keyring cannot be opened: wrong passphrase, wrong key file, readable by others, damaged."""
+
+
+class RootUnavailable(KeysError, RemoteError):
+    """Who keeps the root key (Vault, AWS KMS, the system's keyring) does not answer, or says that it cannot now."""
+
+
+class RootRefused(KeysError, RemoteRefused):
+    """Who keeps the root key answered, and will not: credentials, rights, a key that is gone, a certificate."""
 
 
 class ProgramMissing(KeysError, ConfigurationError):

@@ -90,3 +90,11 @@ def _alive(process: int) -> bool:
 def readable_by_others(path: Path) -> bool:
     """Return whether the group or anyone else may read or change the file."""
     return bool(path.stat().st_mode & 0o077)
+
+
+def overwrite(descriptor: int) -> None:
+    """Overwrite a file that no longer has a name; one that still has another name is somebody's backup."""
+    found = os.fstat(descriptor)
+    if found.st_nlink == 0:
+        os.pwrite(descriptor, secrets.token_bytes(found.st_size), 0)
+        os.fsync(descriptor)

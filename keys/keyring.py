@@ -19,17 +19,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from keys import vault
 from keys.entries import Entry, Purpose
-from keys.errors import KeyDestroyed, KeysError, KeyUnfit, KeyUnknown
+from keys.errors import KeyDestroyed, KeyringLocked, KeysError, KeyUnfit, KeyUnknown
 from keys.pseudonyms import GENERATIONS, PseudonymKey
+from keys.roots.keyfile import KeyFile
+from keys.roots.passphrase import Argon2Cost, Passphrase
 from keys.sealing import sshsig, suite_named
-from keys.strongbox import Argon2Cost, Strongbox
+from keys.strongbox import Strongbox
 from keys.vault import DataKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from keys.strongbox import Passphrase
+    from keys.roots.root import Root
 
 __all__ = ["DEFAULT_VALID_DAYS", "Argon2Cost", "Keyring"]
 
@@ -65,8 +67,9 @@ class Keyring:
         cls,
         path: Path,
         *,
-        passphrase: Passphrase | None = None,
+        passphrase: str | Callable[[], str] | None = None,
         key_file: Path | None = None,
+        root: Root | None = None,
         cost: Argon2Cost | None = None,
     ) -> Self:
         """Write an empty keyring and return it open; a key file that is not there yet is made.
@@ -74,24 +77,34 @@ class Keyring:
         Raises KeyringLocked if there is a keyring already: nothing is ever written over one.
         """
         empty: dict[str, Any] = {"entries": []}
-        return cls(Strongbox.create(path, empty, passphrase=passphrase, key_file=key_file, cost=cost or Argon2Cost()))
+        return cls(Strongbox.create(path, empty, _one_of(passphrase, key_file, root, cost)))
 
     @classmethod
-    def open(cls, path: Path, *, passphrase: Passphrase | None = None, key_file: Path | None = None) -> Self:
-        """Return the keyring, open.
+    def open(
+        cls,
+        path: Path,
+        *,
+        passphrase: str | Callable[[], str] | None = None,
+        key_file: Path | None = None,
+        root: Root | None = None,
+    ) -> Self:
+        """Return the keyring, open; exactly one of the three says how.
 
         Raises KeyringLocked for a missing or damaged file, one that others may read, a wrong passphrase or key file.
         """
-        return cls(Strongbox.open(path, passphrase=passphrase, key_file=key_file))
+        return cls(Strongbox.open(path, _one_of(passphrase, key_file, root)))
 
     def rewrap(
         self,
         *,
-        passphrase: Passphrase | None = None,
+        passphrase: str | Callable[[], str] | None = None,
         key_file: Path | None = None,
+        root: Root | None = None,
         cost: Argon2Cost | None = None,
     ) -> None:
-        """Seal the keyring under a new root key: a new passphrase, or a new key in `key_file`; no other key changes.
+        """Seal the keyring under a new root key: a new passphrase, a new key in `key_file`, or another keeper's.
+
+        No other key changes.
 
         Killed at any moment, it leaves a keyring that opens: with the old root key, or with the new one.
         A copy that was made before opens with the old root key alone.
@@ -99,7 +112,23 @@ class Keyring:
         with self._mutex, self._box.locked(exclusive=True):
             self._load()
             document = {"entries": [entry.as_json() for entry in self._entries]}
-            self._box.rekey(document, passphrase=passphrase, key_file=key_file, cost=cost or Argon2Cost())
+            self._box.rekey(document, _one_of(passphrase, key_file, root, cost))
+
+    def try_root(self, root: Root) -> dict[str, Any]:
+        """Return what the header would say of a new root key of that keeper's, made to try and given up again."""
+        header, _ = root.new(self._box.root)
+        root.give_up(header)
+        return header
+
+    @property
+    def root_header(self) -> dict[str, Any]:
+        """What the file says of its root key: the kind, and what its keeper finds it by; nothing of it is secret."""
+        return self._box.root_header
+
+    @property
+    def root(self) -> Root:
+        """Who keeps the root key."""
+        return self._box.root
 
     def save(self) -> None:
         """Write the file anew. Every change has been written when its method returns: this only renews the nonce."""
@@ -520,6 +549,23 @@ class Keyring:
     def inventory(self, now: datetime) -> list[dict[str, Any]]:
         """Return one line per key and no secret: what for, whose, generation, fingerprint, dates, state, days left."""
         return [_line(entry, now) for entry in self.entries()]
+
+
+def _one_of(
+    passphrase: str | Callable[[], str] | None,
+    key_file: Path | None,
+    root: Root | None,
+    cost: Argon2Cost | None = None,
+) -> Root:
+    """Return the keeper of the root key; raises KeyringLocked unless it is exactly one of the three."""
+    if sum(one is not None for one in (passphrase, key_file, root)) != 1:
+        raise KeyringLocked(
+            "a keyring opens with a passphrase or with a key file or by another keeper: give exactly one",
+            fix="set the passphrase or the key file in the settings, not both",
+        )
+    if key_file is not None:
+        return KeyFile(key_file)
+    return root if root is not None else Passphrase(passphrase or "", cost)
 
 
 def _line(entry: Entry, now: datetime) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def init(
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Make what Consign needs: its home, the store's tables, a keyring and our own keys. Safe to repeat."""
+    from infra.rootkeys import keeper_of
     from infra.store import schema
     from infra.wiring import desk
 
@@ -50,7 +51,7 @@ def init(
     version = None if made and at.database.is_sqlite else _version(at)
     if version != schema.head():
         made.append("store")
-    by_passphrase = ask or settings.passphrase is not None
+    keeper = "passphrase" if ask else keeper_of(settings)
     if not settings.keyring_path.exists():
         made.append("keyring")
     if not dry_run:
@@ -69,14 +70,14 @@ def init(
             database=at.database.url.render_as_string(hide_password=True),
             schema=schema.head(),
             keyring=settings.keyring_path.resolve(),
-            opened_by="passphrase" if by_passphrase else "key file",
+            opened_by={"file": "key file"}.get(keeper, keeper),
             own_keys=own,
             made=made,
         ),
         title="Would be made" if dry_run else "Ready",
     )
     if not dry_run and "keyring" in made:
-        _say_what_to_keep(settings.key_file_path, by_passphrase=by_passphrase)
+        _say_what_to_keep(settings.key_file_path, keeper)
 
 
 def _version(at: Desk) -> str | None:
@@ -89,6 +90,7 @@ def _version(at: Desk) -> str | None:
 
 def _keyring(at: Desk, *, ask: bool) -> Keyring:
     """The keyring, made if there is none: a passphrase is asked for twice, or taken from CONSIGN_PASSPHRASE."""
+    from infra.rootkeys import root_of
     from keys.keyring import Keyring
 
     settings = at.settings
@@ -100,9 +102,8 @@ def _keyring(at: Desk, *, ask: bool) -> Keyring:
     settings.keyring_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if ask and given is None:
         given = typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
-    if given is not None:
-        return Keyring.create(settings.keyring_path, passphrase=given)
-    return Keyring.create(settings.keyring_path, key_file=settings.key_file_path)
+    root = root_of(settings, "passphrase" if ask else None, passphrase=given)
+    return Keyring.create(settings.keyring_path, root=root)
 
 
 def _own_keys(at: Desk, keyring: Keyring) -> list[str]:
@@ -123,8 +124,10 @@ def _own_keys(at: Desk, keyring: Keyring) -> list[str]:
     return made
 
 
-def _say_what_to_keep(key_file: Path, *, by_passphrase: bool) -> None:
-    if by_passphrase:
+def _say_what_to_keep(key_file: Path, keeper: str) -> None:
+    if keeper == "passphrase":
         say("Nobody can recover the passphrase; CONSIGN_PASSPHRASE gives it to later commands.")
+    elif keeper != "file":
+        say("If the keeper of the root key is lost, so is the keyring: keep an escrow of it.")
     else:
         say(f"{key_file} opens the keyring: keep a copy apart from the database and from its backups.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from console.cli import root_key
 from console.cli.instants import instant
 from console.cli.output import DryRun, Json, emit, say
 from models.errors import UsageError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from infra.wiring import Desk
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(root_key.app, name="root")
 
 
 class Purpose(Enum):
@@ -106,7 +108,10 @@ def rotate(
             title="Would be renewed",
         )
     elif purpose is Purpose.root:
-        emit(_root(at, key_file, _passphrase(ask=ask_passphrase, file=passphrase_file)), title="New root key")
+        emit(
+            _root(at, key_file, root_key.passphrase_given(ask=ask_passphrase, file=passphrase_file)),
+            title="New root key",
+        )
         say("make a new backup of the keyring and of what opens it, apart: older backups open with the old one alone")
     elif purpose is Purpose.own:
         _own(at, owner, begins, days, old_until, announce=announce)
@@ -151,43 +156,33 @@ def _next(at: Desk, purpose: Any, owner: str, days: int | None) -> dict[str, Any
 
 
 def _root(at: Desk, key_file: Path | None, passphrase: str | None) -> dict[str, Any]:
-    """The keyring is sealed under a new root key: in the file named, in the file there is, or from the passphrase."""
+    """The keyring is sealed under a new root key: of the keeper there is, in the file named, or from the passphrase."""
     from infra import audit
+    from infra.rootkeys import keeper_of, root_of
+    from keys.roots.keyfile import KeyFile
 
-    if key_file is None and passphrase is None:
-        if at.settings.passphrase is not None:
-            raise UsageError(
-                "the keyring opens with a passphrase: say what it is to open with from now on",
-                fix="--ask-passphrase, --passphrase-file, or --key-file for a new key file",
-            )
-        key_file = at.settings.key_file_path
+    keeper = "file" if key_file is not None else "passphrase" if passphrase is not None else keeper_of(at.settings)
     if key_file is not None and passphrase is not None:
         raise UsageError("a key file or a passphrase, not both", fix="leave one out")
-    at.keyring.rewrap(passphrase=passphrase, key_file=key_file)
+    if keeper == "passphrase" and passphrase is None:
+        raise UsageError(
+            "the keyring opens with a passphrase: say what it is to open with from now on",
+            fix="--ask-passphrase, --passphrase-file, or --key-file for a new key file",
+        )
+    root = root_of(at.settings, keeper, key_file=key_file, passphrase=passphrase)
+    at.keyring.rewrap(root=root)
     with at.database.write() as connection:
-        kind = "passphrase" if key_file is None else "key_file"
-        audit.record(connection, at.actor, "key.rotated", "root", {"method": kind}, at.now())
-    made: dict[str, Any] = {"purpose": "root", "keyring": str(at.keyring.path), "opened_by": kind.replace("_", " ")}
-    if key_file is None:
+        audit.record(connection, at.actor, "key.rotated", "root", {"method": root.kind}, at.now())
+    made: dict[str, Any] = {"purpose": "root", "keyring": str(at.keyring.path), "opened_by": root.said}
+    if keeper == "passphrase":
         say(
             "CONSIGN_PASSPHRASE must give the new one from now on; the old key file, if there was one, can be destroyed"
         )
-    else:
-        made["key_file"] = str(key_file)
-        if key_file.absolute() != at.settings.key_file_path.absolute() or at.settings.passphrase is not None:
-            say(f"set CONSIGN_KEY_FILE={key_file}, and CONSIGN_PASSPHRASE no more")
+    elif isinstance(root, KeyFile):
+        made["key_file"] = str(root.path)
+        if root.path.absolute() != at.settings.key_file_path.absolute() or keeper_of(at.settings) != "file":
+            say(f'set CONSIGN_KEY_FILE={root.path} and root_key = "file", and CONSIGN_PASSPHRASE no more')
     return made
-
-
-def _passphrase(*, ask: bool, file: Path | None) -> str | None:
-    if ask:
-        return str(typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True))
-    if file is None:
-        return None
-    if not file.is_file():
-        message = f"no file {file}"
-        raise UsageError(message, fix="name the file that holds the new passphrase, in its first line")
-    return file.read_text(encoding="utf-8").partition("\n")[0]
 
 
 @app.command()
