@@ -348,7 +348,7 @@ def judge(desk: Desk, agency: Row[Any], file_id: int) -> Collected:
         with workers.at_work(desk):
             with scratch(desk) as folder:
                 package, signer = _opened(case, desk.folder("inbox") / row.stored_path, folder / "package.zip")
-            _note_opened(case, row, package, signer)
+            _note_opened(case, package, signer)
             return _accept(case, package)
     except Refusal as refusal:
         return _refuse(case, refusal.code)
@@ -404,7 +404,7 @@ def _check_name(case: Case) -> None:
             raise Refusal("unknown_lender")
 
 
-def _note_opened(case: Case, row: Row[Any], package: Package, signer: str) -> None:
+def _note_opened(case: Case, package: Package, signer: str) -> None:
     said = {name: package.manifest.get(name) for name in ("lender", "kind", "sequence")}
     if said != case.named or package.manifest.get("agency") != case.agency.agency:
         raise Refusal("manifest")
@@ -412,10 +412,14 @@ def _note_opened(case: Case, row: Row[Any], package: Package, signer: str) -> No
         raise Refusal("manifest")
     previous = package.manifest.get("previous")
     with case.desk.database.write() as connection:
+        exchange.take_turn(connection)
+        here = exchange.inbound(connection, case.file_id).state
+        if here not in {"claimed", "opened"}:
+            return  # another worker has judged it since we looked; what has an end is not opened again
         exchange.note_inbound(
             connection,
             case.file_id,
-            state=moved(f"file {case.file_id}", row.state, "opened", LIFE) if row.state == "claimed" else row.state,
+            state=moved(f"file {case.file_id}", here, "opened", LIFE) if here == "claimed" else here,
             **case.named,
             package_sha256=package.sha256,
             previous_sha256=previous if isinstance(previous, str) and SHA256.fullmatch(previous) else None,

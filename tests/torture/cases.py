@@ -659,7 +659,7 @@ def foreign_lease(stage: str, ahead: float, *, whole: bool) -> Case:
         def act() -> dict[str, Any]:
             with ground.open(busy_wait=0.0) as at:
                 with at.desk.database.write() as connection:
-                    for act in ("send", "collect"):
+                    for act in ("send", "collect") if stage in {"collect", "return"} else ("send",):
                         connection.execute(
                             exchange.LEASES.insert().values(
                                 name=f"{act}:{CODE}", owner=FOREIGN, until=at.clock.now + timedelta(seconds=ahead)
