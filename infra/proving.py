@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 FORMAT: Final = "consign.audit.proof.v1"
+KNOWN: Final = ((FORMAT, "inclusion"), (FORMAT, "consistency"))
 LARGEST_BYTES: Final = 1 << 20
 HASH: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -221,7 +222,7 @@ def _read(text: bytes) -> dict[str, Any]:
         told = json.loads(text)
     except (ValueError, RecursionError):
         told = None
-    if not isinstance(told, dict) or told.get("format") != FORMAT or told.get("kind") not in {"inclusion", "consistency"}:
+    if not isinstance(told, dict) or (told.get("format"), told.get("kind")) not in KNOWN:
         _refused(f"the file is no {FORMAT}")
     return told
 
