@@ -366,10 +366,9 @@ def contact_days(connection: Connection, lender: str) -> pd.DataFrame:
     day = type_coerce(func.date(ACTIVITY.c.at), Date).label("on")
     found = bulk.read(
         connection,
-        select(PLACEMENTS.c.agency, day)
-        .join(PLACEMENTS, PLACEMENTS.c.placement_id == ACTIVITY.c.placement_id)
+        select(ACTIVITY.c.agency, day)
         .join(FILES, FILES.c.file_id == ACTIVITY.c.file_id)
-        .where(PLACEMENTS.c.lender == lender, FILES.c.state == "accepted")
+        .where(FILES.c.lender == lender, FILES.c.kind == "activity", FILES.c.state == "accepted")
         .distinct(),
     )
     return found.assign(lender=lender)

@@ -72,11 +72,15 @@ def _contacts(connection: Connection, lender: str, begin: datetime) -> tuple[dic
     contacts = {
         str(agency): int(number)
         for agency, number in connection.execute(
-            select(PLACEMENTS.c.agency, func.count())
-            .join(ACTIVITY, ACTIVITY.c.placement_id == PLACEMENTS.c.placement_id)
-            .join(FILES, FILES.c.file_id == ACTIVITY.c.file_id)
-            .where(PLACEMENTS.c.lender == lender, ACTIVITY.c.at >= begin, FILES.c.state == "accepted")
-            .group_by(PLACEMENTS.c.agency)
+            select(FILES.c.agency, func.count())
+            .join(ACTIVITY, ACTIVITY.c.file_id == FILES.c.file_id)
+            .where(
+                FILES.c.lender == lender,
+                FILES.c.kind == "activity",
+                FILES.c.state == "accepted",
+                ACTIVITY.c.at >= begin,
+            )
+            .group_by(FILES.c.agency)
         )
     }
     broken = {
