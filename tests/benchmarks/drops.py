@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,18 @@ def _push(bench: Bench, agency: str, outgoing: Sequence[Outgoing]) -> None:
                 raise RuntimeError(f"{one.name}: {result}")
 
 
+def _push_singly(bench: Bench, agency: str, outgoing: Sequence[Outgoing]) -> None:
+    """Publish one file after the other, each with its intent in a commit of its own, as the outbox does."""
+    with closing(Ledger(bench.folder / f"got-{agency}.sqlite")) as ledger, open_drop(bench.settings(agency)) as drop:
+        for one in outgoing:
+            result = drop.push(
+                one.file, one.name, sha256=one.sha256,
+                record_intent=partial(ledger.record, [one]), intent_recorded=False,
+            )  # fmt: skip
+            if result is not Pushed.SENT:
+                raise RuntimeError(f"{one.name}: {result}")
+
+
 def _fetch(bench: Bench, agency: str) -> None:
     """Collect what waits, over one connection; afterwards it lies where it lay."""
     with open_drop(bench.settings(agency)) as drop:
@@ -231,6 +244,7 @@ def measured(megabytes: int, files: int, agencies: int, repeats: int, above: Pat
                 {
                     "sftp": lambda: _ended([bench.sftp(one, puts)]),
                     "consign": lambda: _push(bench, one, small),
+                    "consign, one by one": lambda: _push_singly(bench, one, small),
                     "sftp, synced": lambda: _ended([bench.sftp(one, puts.replace("put ", "put -f "))]),
                 },
             ).run(bench, repeats),
