@@ -164,7 +164,8 @@ class Wire:
             while block := line.server.recv(BLOCK):
                 with self._lock:
                     self.came[self._act] = self.came.get(self._act, 0) + len(block)
-                    due = self._client_spoke and self._is_due("reply")
+                    counted = self.trouble is not None and self.trouble.after_bytes is not None
+                    due = (self._client_spoke or counted) and self._is_due("reply")
                     self._client_spoke = False
                 if due and not self._strike(line):
                     return
