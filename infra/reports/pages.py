@@ -1,0 +1,100 @@
+"""A report as a page to print, in English or 中文, and its main table as CSV."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date, datetime
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from infra.scorecards.language import MISSING, language
+from models.spreadsheets import defused
+
+if TYPE_CHECKING:
+    from infra.reports.report import Cell, Point, Report
+
+LANGUAGES = ("en", "zh")
+CODED = ("measure", "risk", "against", "value_class", "state", "certificate", "verified", "to", "kind")
+"""Columns whose cells are codes with a word of their own; policies' own sentences stay as they were written."""
+
+
+class Words:
+    """Says the report in one language."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.tag = {"en": "en", "zh": "zh-Hans"}[code]
+        self.told = tomllib.loads(files("infra.reports").joinpath("words", f"{code}.toml").read_text("utf-8"))
+        self._days = language(code)
+
+    def __call__(self, part: str, name: str, **blanks: object) -> str:
+        """The sentence of that part and name, its blanks filled."""
+        text: str = self.told[part][name]
+        return text.format(**blanks)
+
+    def about(self, section: str) -> str:
+        """What a section shows; empty where its heading says it."""
+        text: str = self.told["about"].get(section, "")
+        return text
+
+    def point(self, point: Point) -> str:
+        """An open point."""
+        return self("point", point.code, **point.told)
+
+    def cell(self, column: str, value: Cell) -> str:
+        """A cell, as people write it."""
+        match value:
+            case None:
+                text = MISSING
+            case bool():
+                text = self("word", "yes" if value else "no")
+            case datetime():
+                text = self._days.moment(value)
+            case date():
+                text = self._days.day(value)
+            case int():
+                text = self._days.number(value)
+            case str():
+                text = self.told.get(column, {}).get(value, value) if column in CODED else value
+            case _:
+                text = self("word", "comma").join(value)
+        return text
+
+
+@cache
+def words(code: str) -> Words:
+    """The words of that language, read once."""
+    return Words(code)
+
+
+def html(report: Report, code: str) -> str:
+    """The report as one page that needs nothing else; it prints on A4."""
+    return _environment().get_template("report.html.j2").render(report=report, t=words(code))
+
+
+def csv(report: Report) -> str:
+    """The report's main table; no cell is a formula."""
+    section = report.section(report.main)
+    rows = [
+        {
+            name: "; ".join(cell) if isinstance(cell := row.get(name), (list, tuple)) else cell
+            for name in section.columns
+        }
+        for row in section.rows
+    ]
+    return defused(pd.DataFrame(rows, columns=list(section.columns))).to_csv(index=False)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("infra.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

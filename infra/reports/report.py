@@ -1,0 +1,48 @@
+"""A report before it is written in a language: sections of rows, and open points; no debtor's values in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+Cell = str | int | bool | date | datetime | Sequence[str] | None
+Row = Mapping[str, Cell]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading (a word of words/*.toml), its rows, and the order of their columns."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Something that a person must settle before the report is signed: a sentence of words/*.toml and its blanks."""
+
+    code: str
+    told: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A draft: what it is about, when and by whom it was made, and the audit head that fixes what it rests on."""
+
+    kind: str
+    """impact | processing | agencies | breach"""
+    made_at: datetime
+    made_by: str
+    audit_head: str
+    audit_root: str
+    scope: Row
+    sections: tuple[Section, ...]
+    points: tuple[Point, ...] = ()
+    main: str = ""
+    """the section that is the report's table, for CSV"""
+
+    def section(self, name: str) -> Section:
+        """The section of that name."""
+        return next(one for one in self.sections if one.name == name)
