@@ -64,9 +64,10 @@ def legs(events: pd.DataFrame, **amounts: pd.Series | np.ndarray) -> pd.DataFram
         return _NO_LEGS.copy(deep=False)
     by = [*KEYS, "ledger", "currency", "account_id"]
     summed = pd.concat(parts, ignore_index=True).groupby(by, sort=False, dropna=False)["amount_minor"].sum()
-    result = summed[summed != 0].reset_index()
+    result: pd.DataFrame = summed[summed != 0].reset_index()
     account_id = result["account_id"].astype("Int64")
-    return result.assign(account_id=account_id.mask(account_id < 0))[list(LEG)]
+    result["account_id"] = account_id.mask(account_id < 0)
+    return result[list(LEG)]
 
 
 _NO_LEGS = pd.DataFrame(

@@ -109,8 +109,8 @@ def test_a_layout_of_ones_own_is_checked_kept_and_agreed(store: Desk, tmp_path: 
     assert store.actor == "lin.wei"
 
 
-def test_what_is_wrong_with_the_words_is_told(store: Desk, tmp_path: Path) -> None:
-    assert store
+@pytest.mark.usefixtures("store")
+def test_what_is_wrong_with_the_words_is_told(tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     broken.write_text('name = "broken"\nversion = 1\n[kinds.recall.columns]\nacount = "a"\n')
     assert "near: account" in run("layout", "check", broken, code=4).output
