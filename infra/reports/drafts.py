@@ -250,7 +250,7 @@ def _of_policies(
 def _of_agencies(recipients: Iterable[Row]) -> Iterator[Point]:
     for one in recipients:
         if one["state"] in WORKING and one["certificate"] != "valid":
-            yield Point("not_certified", {"agency": str(one["agency"]), "why": str(one["certificate"])})
+            yield Point("not_certified", {"agency": str(one["agency"]), "certificate": str(one["certificate"])})
 
 
 def _of_erasures(erased: Iterable[Row]) -> Iterator[Point]:

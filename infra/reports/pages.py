@@ -43,7 +43,7 @@ class Words:
 
     def point(self, point: Point) -> str:
         """An open point."""
-        return self("point", point.code, **point.told)
+        return self("point", point.code, **{name: self.cell(name, value) for name, value in point.told.items()})
 
     def cell(self, column: str, value: Cell) -> str:
         """A cell, as people write it."""

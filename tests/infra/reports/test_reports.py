@@ -153,7 +153,7 @@ def test_a_breach_is_of_those_days_or_that_file_alone(world: World) -> None:
         ("quayside", {"file": "other"}), ("hengxin", {}), ("nobody", {}),
     ):  # fmt: skip
         with pytest.raises(UsageError):
-            drafts.breach(world.desk, agency, **more)  # type: ignore[arg-type]  # days or a name
+            drafts.breach(world.desk, agency, **more)
 
 
 def test_the_pseudonyms_affected_are_the_agencys_own_and_asking_for_them_is_audited(world: World) -> None:
