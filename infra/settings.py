@@ -35,6 +35,11 @@ class Settings(BaseSettings):
     root_key: Literal["file", "passphrase", "keyring", "vault", "aws-kms"] | None = Field(
         default=None, description="who keeps the keyring's root key; unset: the passphrase if one is set, else the file"
     )
+    export_hours: int = Field(
+        default=24, ge=1, description="how long a second person's approval to let the keyring out, or in, counts"
+    )
+    reidentify_per_hour: int = Field(default=20, ge=1, description="identities that one person may ask for in an hour")
+    reidentify_per_day: int = Field(default=60, ge=1, description="and in a day")
     vault_address: str = Field(default="", description="HashiCorp Vault, https://host:8200")
     vault_mount: str = Field(default="transit", description="where its transit engine is mounted")
     vault_key: str = Field(default="consign", description="the transit key that wraps a new root key")

@@ -28,7 +28,7 @@ from keys.strongbox import Strongbox
 from keys.vault import DataKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from keys.roots.root import Root
@@ -37,6 +37,17 @@ __all__ = ["DEFAULT_VALID_DAYS", "Argon2Cost", "Keyring"]
 
 _KEY_BYTES: Final = 32
 DEFAULT_VALID_DAYS: Final = 365
+
+_ALGORITHMS: Final = {
+    "data": "AES-256-GCM",
+    "pseudonym": "AES-256",
+    "secret": "HMAC-SHA-256",
+    "audit": "Ed25519",
+    "ssh_client": "Ed25519",
+    "age": "X25519, Ed25519",
+    "openpgp": "OpenPGP",
+}
+"""What a key of a purpose, or of a sealing suite, is for."""
 
 
 class Keyring:
@@ -129,6 +140,27 @@ class Keyring:
     def root(self) -> Root:
         """Who keeps the root key."""
         return self._box.root
+
+    def restore(self, entries: Iterable[Entry], destroyed: set[str], now: datetime) -> int:
+        """Return how many keys were added: those that are not there yet; what is there stays as it is.
+
+        destroyed: ids of data keys that come as tombstones. Raises KeyUnfit, and adds none, where another key stands
+        under the same purpose, owner and generation.
+        """
+        with self._changing() as mine:
+            there = {(entry.purpose, entry.owner, entry.generation): entry for entry in mine}
+            before = len(mine)
+            for entry in entries:
+                known = there.get((entry.purpose, entry.owner, entry.generation))
+                if known is None:
+                    gone = entry.purpose == "data" and entry.owner in destroyed and not entry.destroyed
+                    mine.append(replace(entry, destroyed=True, destroyed_at=now, secret={}) if gone else entry)
+                elif not known.destroyed and not entry.destroyed and known.secret != entry.secret:
+                    raise KeyUnfit(
+                        f"the keyring has another {known.purpose} key {known.generation} of {known.owner}",
+                        fix="take the escrow in where there is no keyring (CONSIGN_KEYRING names another file)",
+                    )
+            return len(mine) - before
 
     def save(self) -> None:
         """Write the file anew. Every change has been written when its method returns: this only renews the nonce."""
@@ -575,6 +607,7 @@ def _line(entry: Entry, now: datetime) -> dict[str, Any]:
         "purpose": entry.purpose,
         "owner": entry.owner,
         "suite": entry.suite,
+        "algorithm": _ALGORITHMS.get(entry.suite or entry.purpose, ""),
         "generation": entry.generation,
         "fingerprint": entry.fingerprint,
         "created": entry.created_at,

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pandas as pd
 
 from keys.errors import ForgedPseudonym
 from keys.pseudonyms import account_ids
+from keys.vault import open_cells
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Mapping
 
     from keys.keyring import Keyring
 
-CALLERS: Final = ("flows.collect", "infra.inbound", "infra.sandbox", "console.cli.agency")
+CALLERS: Final = ("flows.collect", "infra.inbound", "infra.reidentification", "infra.sandbox", "console.cli.agency")
 """The modules (and what lies under them) that may import this one."""
+
+OPENERS: Final = {
+    "infra.indexes": "finds a debtor by a telephone number that is in nobody's index; gives account numbers, no cell",
+    "infra.packages": "opens what the policy releases, for the agency it is sealed to",
+    "keys.reidentify": "opens one account's cells for a person",
+}
+"""The modules that may open the vault's cells, and what for; a test reads every import and every use of the name."""
 
 
 class Reidentifier:
@@ -38,3 +47,14 @@ class Reidentifier:
                 fix="copy all 27 characters from the file; see that it is this agency's, and its key not revoked",
             )
         return int(accounts[0])
+
+    def fields_of(self, key_id: str, account_id: int, cells: Mapping[str, bytes | None]) -> dict[str, str | None]:
+        """Return what one account's sealed cells say, by column; None where there is no cell.
+
+        Raises KeyDestroyed for a portfolio that was erased, CellTampered for a cell that is not this account's.
+        """
+        key, row = self._keyring.data_key(key_id), np.array([account_id], dtype=np.int64)
+        return {
+            column: None if cell is None else str(open_cells(key, column, row, [cell])[0])
+            for column, cell in cells.items()
+        }

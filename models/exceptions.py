@@ -134,6 +134,12 @@ CODES: Final[Mapping[str, Kind]] = MappingProxyType({
         "ask the agency whether it works the accounts; its next activity file resolves this",
         recurs=True,
     ),
+    "reidentification_excess": Kind(
+        "a person asked to see more identities than the limit allows, and was refused",
+        "compliance", "critical", "1 business day",
+        "`consign identity asked` shows what was asked and why; speak with the person, and with whoever leads them",
+        recurs=True,
+    ),
     # -- the house -----------------------------------------------------------------------------------------------------
     "key_expiring": Kind(
         "a key will expire soon, or has expired",

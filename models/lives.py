@@ -56,6 +56,12 @@ PIN = _life(
     withdrawn="",
     retired="",
 )
+ESCROW = _life(
+    waiting="approved withdrawn",
+    approved="done withdrawn",
+    done="",
+    withdrawn="",
+)
 EXCEPTION = _life(
     open="taken resolved",
     taken="open resolved",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.cli import root_key
+from console.cli import escrow, root_key
 from console.cli.instants import instant
 from console.cli.output import DryRun, Json, emit, say
 from models.errors import UsageError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(root_key.app, name="root")
+app.add_typer(escrow.leaving, name="export")
+app.add_typer(escrow.coming, name="import")
 
 
 class Purpose(Enum):

@@ -9,6 +9,7 @@ from models.tables.agencies import Agency, AgencyContract, LayoutProfile
 from models.tables.audit import AuditEvent, AuditHead, AuditNode, Disclosure, DisclosureAccount
 from models.tables.certification import CertificateWaiver, Certification, CertificationStep, FileRefusal
 from models.tables.conduct import AuditedFile, Breach, ConductRun, DueDiligence, GateState
+from models.tables.custody import Escrow, Reidentification
 from models.tables.exchange import (
     Circuit,
     ExceptionComment,
@@ -70,6 +71,7 @@ __all__ = [
     "DisclosureAccount",
     "DueDiligence",
     "Erasure",
+    "Escrow",
     "ExceptionComment",
     "ExchangeException",
     "FileRefusal",
@@ -99,6 +101,7 @@ __all__ = [
     "Portfolio",
     "Recall",
     "RecallObjection",
+    "Reidentification",
     "RemittanceLine",
     "Score",
     "ScoreRun",

@@ -14,7 +14,7 @@ import pytest
 from keys.errors import ForgedPseudonym
 from keys.keyring import Keyring
 from keys.pseudonyms import pseudonyms
-from keys.reidentify import CALLERS, Reidentifier
+from keys.reidentify import CALLERS, OPENERS, Reidentifier
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("console", "flows", "infra", "connectors", "keys", "models")
@@ -50,6 +50,39 @@ def test_only_listed_modules_open_the_door() -> None:
 
 def test_nobody_goes_round_the_door() -> None:
     assert set(importers("keys.pseudonyms.account_ids", "keys.pseudonyms.*")) == {"keys.reidentify"}
+
+
+def uses(source: str, name: str) -> bool:
+    """Whether a source speaks of the name at all: imported, taken from its module, or spelt as a text."""
+    return any(
+        name in {getattr(node, "id", None), getattr(node, "attr", None), getattr(node, "name", None)}
+        or (isinstance(node, ast.Constant) and node.value == name)
+        for node in ast.walk(ast.parse(source))
+    )
+
+
+def test_only_listed_modules_open_the_vault_s_cells() -> None:
+    openers = set(importers("keys.vault.open_cells", "keys.vault.*"))
+    assert openers == set(OPENERS), "add an opener to keys.reidentify.OPENERS only with a reason the officer accepts"
+    spoken = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+        if uses(path.read_text(), "open_cells")
+    }
+    assert spoken == {*OPENERS, "keys.vault"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from keys.vault import open_cells as o",
+        "import keys.vault\nkeys.vault.open_cells",
+        "from keys import vault as v\ndef late():\n    return v.open_cells",
+        "import keys.vault as v\ngetattr(v, 'open_cells')",
+    ],
+)
+def test_every_way_to_speak_of_it_is_seen(source: str) -> None:
+    assert uses(source, "open_cells")
 
 
 def test_import_linter_lets_no_one_through_who_is_not_listed() -> None:

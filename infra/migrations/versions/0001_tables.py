@@ -401,6 +401,24 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_erasure_transmission_id"), "erasure", ["transmission_id"], unique=False)
     op.create_table(
+        "escrow",
+        sa.Column("escrow_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("holder", sa.String(), nullable=False),
+        sa.Column("recipient", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.String(), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done_by", sa.String(), nullable=True),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("escrow_id"),
+    )
+    op.create_table(
         "exception_comment",
         sa.Column("comment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("exception_id", sa.BigInteger(), nullable=False),
@@ -878,6 +896,20 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_recall_objection_placement_id"), "recall_objection", ["placement_id"], unique=False)
     op.create_table(
+        "reidentification",
+        sa.Column("reidentification_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("fields", sa.String(), nullable=False),
+        sa.Column("whole", sa.Boolean(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=True),
+        sa.Column("account_id", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("reidentification_id"),
+    )
+    op.create_index(op.f("ix_reidentification_actor"), "reidentification", ["actor"], unique=False)
+    op.create_table(
         "remittance_line",
         sa.Column("line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("content_id", sa.String(), nullable=False),
@@ -1012,6 +1044,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_remittance_line_content_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_account_id"), table_name="remittance_line")
     op.drop_table("remittance_line")
+    op.drop_index(op.f("ix_reidentification_actor"), table_name="reidentification")
+    op.drop_table("reidentification")
     op.drop_index(op.f("ix_recall_objection_placement_id"), table_name="recall_objection")
     op.drop_table("recall_objection")
     op.drop_index(op.f("ix_recall_transmission_id"), table_name="recall")
@@ -1070,6 +1104,7 @@ def downgrade() -> None:
     op.drop_table("exchange_exception")
     op.drop_index(op.f("ix_exception_comment_exception_id"), table_name="exception_comment")
     op.drop_table("exception_comment")
+    op.drop_table("escrow")
     op.drop_index(op.f("ix_erasure_transmission_id"), table_name="erasure")
     op.drop_table("erasure")
     op.drop_index(op.f("ix_due_diligence_agency"), table_name="due_diligence")
