@@ -85,13 +85,14 @@ def breach(
     """Draft the report of a breach: who and what is affected, and by when whom to tell."""
     from infra.reports import drafts
     from infra.wiring import desk
+    from models.spreadsheets import defused
 
     days = {"begins": _day(begins), "ends": _day(ends)}
     known = known_at.replace(tzinfo=UTC) if known_at else None
     at = desk()
     report = drafts.breach(at, agency, **days, file=file, known_at=known)
     if pseudonyms is not None:
-        _write(pseudonyms, drafts.affected_pseudonyms(at, agency, **days, file=file).to_csv(index=False))
+        _write(pseudonyms, defused(drafts.affected_pseudonyms(at, agency, **days, file=file)).to_csv(index=False))
     _put(report, language, out)
 
 
