@@ -190,8 +190,12 @@ def _telling(wire: Wire) -> None:
         there = getattr(SftpDrop, act)
 
         def told(*given: Any, _act: str = act, _there: Any = there) -> Any:
-            wire.begin(_act)
-            return _there(*given)
+            before = wire.begin(_act)
+            try:
+                return _there(*given)
+            finally:
+                if _act != "_read":  # which only begins here: it gives its blocks later
+                    wire.back_to(before)
 
         setattr(SftpDrop, act, wraps(there)(told))
 

@@ -103,13 +103,20 @@ class Wire:
         for line in self._lines:
             line.end(reset=False)
 
-    def begin(self, act: str) -> None:
-        """An act of this name begins: its turns are counted from one."""
+    def begin(self, act: str) -> tuple[str, int]:
+        """An act of this name begins: its turns are counted from one. Returns the act that it is a part of."""
         with self._lock:
+            before = self._act
             self._seen[act] = self._seen.get(act, 0) + 1
             self._act = (act, self._seen[act])
             self.turns[self._act] = self.sent[self._act] = self.came[self._act] = 0
             self._client_spoke = False
+            return before
+
+    def back_to(self, act: tuple[str, int]) -> None:
+        """The act within this one is over."""
+        with self._lock:
+            self._act = act
 
     def _listen(self, listener: socket.socket) -> None:
         while True:
