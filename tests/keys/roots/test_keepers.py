@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -147,6 +148,45 @@ def test_a_trial_of_a_keeper_leaves_everything_as_it_was(tmp_path: Path, root_of
     assert ring.try_root(root_of(name))["kind"] == root_of(name).kind
     assert ring.path.read_bytes() == before
     assert not list(tmp_path.glob("keep/root.key*"))
+
+
+@pytest.mark.parametrize("name", ["file", "vault"])
+def test_the_root_key_changes_under_a_house_at_work_and_every_key_lives_its_life(
+    tmp_path: Path, root_of: Roots, name: str
+) -> None:
+    """Four processes' worth of keyrings make keys while the root key is renewed: nothing is lost or held up."""
+    ring = Keyring.create(tmp_path / "ring.json", root=root_of(name))
+    at_work = [Keyring.open(ring.path, root=root_of(name)) for _ in range(4)]
+    with ThreadPoolExecutor(5) as pool:
+        made = [pool.submit(at_work[nth % 4].new_data_key, NOW) for nth in range(24)]
+        renewed = [pool.submit(ring.rewrap, root=root_of(name)) for _ in range(4)]
+        ids = {one.result().key_id for one in made}
+        assert [one.result() for one in renewed] == [None] * 4
+    ring.new_own_keys("age", NOW, 30)
+    ring.new_own_keys("age", NOW, 60, valid_from=NOW + timedelta(days=20))
+    ring.revoke_own("age", "1", NOW + timedelta(days=25))
+    ring.destroy_data_key(min(ids), NOW)
+    ring.rewrap(root=root_of("passphrase"))
+    there = Keyring.open(ring.path, root=root_of("passphrase"))
+    assert {one.owner for one in there.entries() if one.purpose == "data"} == ids
+    states = {
+        (line["owner"], line["generation"]): [
+            next(
+                one["state"]
+                for one in there.inventory(NOW + timedelta(days=day))
+                if (one["owner"], one["generation"]) == (line["owner"], line["generation"])
+            )
+            for day in (19, 26, 80)
+        ]
+        for line in there.inventory(NOW)
+        if line["purpose"] == "own" or line["owner"] == min(ids)
+    }
+    assert states == {
+        ("age", "1"): ["revoked"] * 3,
+        ("age", "2"): ["pending", "valid", "expired"],
+        (min(ids), "1"): ["destroyed"] * 3,
+    }
+    assert all(line["algorithm"] and line["created"] for line in there.inventory(NOW))
 
 
 # -- killed in between -------------------------------------------------------------------------------------------------
