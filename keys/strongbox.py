@@ -13,13 +13,13 @@ import fcntl
 import json
 import os
 import secrets
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from keys.errors import KeyringLocked
+from keys.errors import KeyringLocked, KeysError
 from keys.files import PRIVATE, overwrite, readable_by_others, write_private
 from keys.roots.root import Root, leave_no_core
 
@@ -146,7 +146,8 @@ class Strongbox:
             self._root, self._header, self._key = before
             raise
         root.settle()
-        before[0].forget(before[1]["root"])
+        with suppress(KeysError):  # what cannot be given up now stays with its keeper, and opens older backups alone
+            before[0].forget(before[1]["root"])
 
     def store(self, document: Mapping[str, Any]) -> None:
         """Replace the file, and overwrite the bytes of the one it replaces; the lock is held exclusively."""

@@ -143,6 +143,7 @@ def settings_of(home: Path, **more: Any) -> Settings:
     return Settings(
         **{
             "home": home,
+            "root_key": "file",
             "durable": False,
             "two_people": False,
             "require_certificate": False,

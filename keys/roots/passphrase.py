@@ -63,7 +63,7 @@ class Passphrase(Root):
         """Return what the passphrase and the header's salt and cost give."""
         given = self._passphrase() if callable(self._passphrase) else self._passphrase
         if not given:
-            raise KeyringLocked("the passphrase for the keyring is empty", fix="give the one that it was made with")
+            raise KeyringLocked("the passphrase for the keyring is empty", fix="CONSIGN_PASSPHRASE gives it")
         if header["memory_kib"] > _MEMORY_AT_MOST_KIB:
             raise KeyringLocked(
                 f"the keyring asks for {header['memory_kib']} KiB to try a passphrase",

@@ -96,6 +96,11 @@ def _answering() -> Iterator[None]:
         raise RootUnavailable(
             f"the system's keyring is locked, or not there ({type(fault).__name__})", fix="unlock it, and try again"
         ) from None
+    except EOFError:
+        raise RootUnavailable(
+            "the system's keyring asks for its password, and nobody is there to type it",
+            fix="unlock it first, or call the command from a terminal; a server is better served by vault or aws-kms",
+        ) from None
     except errors.KeyringError as fault:
         raise RootRefused(
             f"the system's keyring refuses ({type(fault).__name__})", fix="see that this user may use it"

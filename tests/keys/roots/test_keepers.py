@@ -283,6 +283,22 @@ def test_a_keyring_of_the_system_that_keeps_nothing_safe_is_refused(tmp_path: Pa
     assert not (tmp_path / "ring.json").exists()
 
 
+def test_a_keyring_of_the_system_that_wants_a_password_and_gets_none_can_be_tried_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("keyrings.alt")
+    backend = importlib.import_module("keyrings.alt.file").EncryptedKeyring()
+    backend.file_path = str(tmp_path / "system.cfg")
+
+    def nobody(*_: object) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", nobody)
+    with pytest.raises(RootUnavailable, match="password"):
+        Keyring.create(tmp_path / "ring.json", root=SystemKeyring(backend))
+    assert not (tmp_path / "ring.json").exists()
+
+
 def test_whoever_opens_a_keyring_leaves_no_core(tmp_path: Path) -> None:
     Keyring.create(tmp_path / "ring.json", key_file=tmp_path / "root.key")
     program = (
