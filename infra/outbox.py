@@ -6,6 +6,7 @@ that a second attempt sends the same bytes.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -27,7 +28,7 @@ from connectors.layouts.writing import FlatWriter
 from infra import audit, breaker, credentials, hostkeys, workers
 from infra.packages import Composing, Contents, contents_of
 from infra.store import bulk, exchange, layouts
-from keys.files import flush, remove_leftovers
+from keys.files import flush, remove_leftovers, replacing
 from keys.keyring import ssh_private
 from keys.sealing import seal_for, suite_named
 from models.errors import ConfigurationError, ConsignError, RemoteError
@@ -267,7 +268,13 @@ def _keep_sealed(desk: Desk, row: Row[Any], packed: Packed) -> None:
     target = desk.folder("outbox") / row.agency / row.name
     target.parent.mkdir(mode=0o700, exist_ok=True)
     for made in packed.by.files:
-        made.replace(target.with_name(made.name))
+        try:
+            made.replace(target.with_name(made.name))
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            with replacing(target.with_name(made.name)) as beside:  # the outbox may be a disk of its own
+                shutil.copyfile(made, beside)
     flush(target.parent)
 
 

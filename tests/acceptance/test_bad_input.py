@@ -446,6 +446,7 @@ def test_a_server_that_hangs_or_is_full_is_given_up_and_the_next_run_delivers_on
         })  # fmt: skip
         for phase in ("banner", "auth", "write", "rename"):
             host.faults.hang_on = phase
+            assert consign("agency", "circuit", "quayside", "--reset").exit_code == 0  # else it is left in peace
             began = datetime.now(UTC)
             said = consign("plan", "send", plan)
             assert said.exit_code == REMOTE, f"{phase}: {said.err}"
@@ -454,6 +455,7 @@ def test_a_server_that_hangs_or_is_full_is_given_up_and_the_next_run_delivers_on
             assert rows(world, Transmission, state="delivered") == 0
             no_plaintext(world)
         host.faults.hang_on = ""
+        assert consign("agency", "circuit", "quayside", "--reset").exit_code == 0
         host.faults.room = 100
         said = consign("plan", "send", plan)
         assert said.exit_code == REMOTE

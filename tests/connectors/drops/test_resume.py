@@ -53,7 +53,7 @@ def lengthened(part: Path) -> None:
 
 
 def cut_in_the_middle(drop: Drop, faults: Faults, sent: Transmission, outgoing: Path) -> Path:
-    """The part that a cut left behind."""
+    """The part that a cut left behind; of what was under way then, the server may still count some megabytes."""
     faults.cut_after = CUT
     with pytest.raises(DropUnreachable):
         sent.push(drop)
@@ -64,8 +64,8 @@ def cut_in_the_middle(drop: Drop, faults: Faults, sent: Transmission, outgoing: 
 
 @pytest.mark.parametrize(
     ("harmed", "most"),
-    [(tail_lost, 9 * MB), (head_changed, 17 * MB), (middle_changed, 13 * MB), (shortened, 14 * MB),
-     (lengthened, 17 * MB)],
+    [(tail_lost, 12 * MB), (head_changed, 20 * MB), (middle_changed, 16 * MB), (shortened, 17 * MB),
+     (lengthened, 20 * MB)],
 )  # fmt: skip
 def test_whatever_became_of_the_part_the_published_bytes_are_right(
     misbehaving: Place, faults: Faults, transmission: Make, harmed: Callable[[Path], None], most: int
