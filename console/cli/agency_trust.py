@@ -123,9 +123,7 @@ def rotate_credential(
         return
     made = credentials.rotate(desk(), code)
     emit(vars(made), title="New client key")
-    say(
-        f"{code} adds the line to authorized_keys beside the old one; then `consign agency credential confirm {code}`"
-    )
+    say(f"{code} adds the line to authorized_keys beside the old one; then `consign agency credential confirm {code}`")
 
 
 @credential.command(name="confirm")
