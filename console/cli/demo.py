@@ -65,7 +65,9 @@ def demo(
         cards = story.scored.scorecards_dir if story.scored else ""
         say(f"\nscorecards   {cards}\nstatements   {statements}")
         say(
-            f"\nTry next, on what the demo left (export CONSIGN_HOME={home}):\n"
+            "\nTry next, on what the demo left; its agencies work without a certificate:\n"
+            f"  export CONSIGN_HOME={home} CONSIGN_REQUIRE_CERTIFICATE=false\n"
             "  consign plan list\n  consign recon breaks\n  consign score show\n  consign file list --refused\n"
-            "  consign erase status\n  consign audit verify\n  consign doctor"
+            "  consign erase status\n  consign watch\n  consign exceptions list\n  consign conduct report\n"
+            "  consign audit verify\n  consign doctor"
         )
