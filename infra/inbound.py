@@ -183,21 +183,7 @@ def _refuse_unread(desk: Desk, agency: Row[Any], name: str, identity: str, size:
         exchange.take_turn(connection)
         if exchange.inbound_by_hash(connection, agency.agency, key) is not None:
             return False
-        file_id = bulk.reserve(connection, "inbound_file", 1)
-        connection.execute(
-            insert(exchange.FILES).values(
-                file_id=file_id,
-                agency=agency.agency,
-                name=_shown(name),
-                state="claimed",
-                sealed_sha256=key,
-                sealed_size=size,
-                stored_path="",
-                rows=0,
-                rows_refused=0,
-                received_at=desk.now(),
-            )
-        )
+        file_id = _claimed(connection, desk, agency, name, key, size, "")
         _end(connection, _case(desk, agency, exchange.inbound(connection, file_id)), state="refused", code=code)
     return True
 
@@ -283,7 +269,10 @@ def _keep(arriving: Path, fetched: Fetched) -> str:
     return f"{folder.name}/{fetched.sha256}"
 
 
-def _record(connection: Connection, desk: Desk, agency: Row[Any], name: str, fetched: Fetched, stored: str) -> int:
+def _claimed(
+    connection: Connection, desk: Desk, agency: Row[Any], name: str, sha256_: str, size: int, stored: str
+) -> int:
+    """The row of a file that has come in; its id."""
     file_id = bulk.reserve(connection, "inbound_file", 1)
     connection.execute(
         insert(exchange.FILES).values(
@@ -291,14 +280,19 @@ def _record(connection: Connection, desk: Desk, agency: Row[Any], name: str, fet
             agency=agency.agency,
             name=_shown(name),
             state="claimed",
-            sealed_sha256=fetched.sha256,
-            sealed_size=fetched.size,
+            sealed_sha256=sha256_,
+            sealed_size=size,
             stored_path=stored,
             rows=0,
             rows_refused=0,
             received_at=desk.now(),
         )
     )
+    return file_id
+
+
+def _record(connection: Connection, desk: Desk, agency: Row[Any], name: str, fetched: Fetched, stored: str) -> int:
+    file_id = _claimed(connection, desk, agency, name, fetched.sha256, fetched.size, stored)
     audit.record(
         connection,
         desk.actor,

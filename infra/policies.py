@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 from sqlalchemy import Connection, select
 
+from infra.ownfiles import Shelf
 from infra.store import bulk
-from infra.wiring import desk
 from models import release
-from models.errors import ConfigurationError, UsageError
+from models.errors import UsageError
 from models.kinds import PLACEMENT_FIELDS, Field
 from models.money import exponent
 from models.tables import Account
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from pathlib import Path
 
     from models.release import Policy
 
@@ -41,9 +40,12 @@ SPECIMENS: Final[Mapping[str, Any]] = MappingProxyType(
 """A made-up debtor, to show what a treatment does without opening anybody's identity."""
 
 
+SHELF: Final = Shelf("policies", "policy", release.shipped, release.load, release.Policy.parse)
+
+
 def names() -> list[str]:
     """Every policy there is."""
-    return sorted({*release.shipped(), *_own()})
+    return SHELF.names()
 
 
 def find(name: str) -> Policy:
@@ -51,17 +53,7 @@ def find(name: str) -> Policy:
 
     An own policy with a shipped one's name is refused: nobody could tell which of them a plan was approved under.
     """
-    own = _own().get(name)
-    if own is None:
-        if name not in release.shipped():
-            raise UsageError(f"there is no policy {name!r}", fix=f"there are {', '.join(names())}")
-        return release.load(name)
-    if name in release.shipped():
-        raise ConfigurationError(f"{own} has the name of a policy that comes with Consign", fix="give it another name")
-    policy = release.Policy.parse(own.read_text(encoding="utf-8"))
-    if policy.name != name:
-        raise ConfigurationError(f"{own} calls itself {policy.name!r}", fix="give file and policy one name")
-    return policy
+    return SHELF.find(name)
 
 
 @dataclass(frozen=True)
@@ -126,8 +118,3 @@ def _as_text(value: object, field: Field, currency: str) -> str:
     if isinstance(value, pd.Timestamp):
         return value.date().isoformat()
     return f"{value} (specimen)" if field.name in SPECIMENS else str(value)
-
-
-def _own() -> dict[str, Path]:
-    folder = desk().settings.home / "policies"
-    return {file.stem: file for file in sorted(folder.glob("*.toml"))}

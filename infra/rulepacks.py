@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from infra.wiring import desk
+from infra.ownfiles import Shelf
 from models.conduct import packs
 from models.conduct.zones import EU_COUNTRIES
-from models.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from infra.store.conduct import Audited
     from models.conduct.packs import Pack
 
@@ -19,9 +16,12 @@ DEFAULT: Final = "cn"
 OF_COUNTRY: Final = {"CN": "cn", "US": "us", "GB": "uk", "UK": "uk"} | dict.fromkeys(EU_COUNTRIES, "eu")
 
 
+SHELF: Final = Shelf("packs", "rule pack", packs.shipped, packs.load, packs.Pack.parse)
+
+
 def names() -> list[str]:
     """Every pack there is."""
-    return sorted({*packs.shipped(), *_own()})
+    return SHELF.names()
 
 
 def find(name: str) -> Pack:
@@ -29,24 +29,9 @@ def find(name: str) -> Pack:
 
     An own pack with a shipped one's name is refused: nobody could tell which of them a breach was found under.
     """
-    own = _own().get(name)
-    if own is None:
-        if name not in packs.shipped():
-            raise UsageError(f"there is no rule pack {name!r}", fix=f"there are {', '.join(names())}")
-        return packs.load(name)
-    if name in packs.shipped():
-        raise ConfigurationError(f"{own} has the name of a pack that comes with Consign", fix="give it another name")
-    pack = packs.Pack.parse(own.read_text(encoding="utf-8"))
-    if pack.name != name:
-        raise ConfigurationError(f"{own} calls itself {pack.name!r}", fix="give file and pack one name")
-    return pack
+    return SHELF.find(name)
 
 
 def of(lender: Audited) -> tuple[Pack, ...]:
     """The packs that the lender's agencies are audited by: those that were set, else its country's, else `cn`."""
     return tuple(find(name) for name in lender.packs or (OF_COUNTRY.get(lender.country.upper(), DEFAULT),))
-
-
-def _own() -> dict[str, Path]:
-    folder = desk().settings.home / "packs"
-    return {file.stem: file for file in sorted(folder.glob("*.toml"))}
