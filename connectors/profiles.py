@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from connectors.errors import ConnectorError
 
 ENCODINGS: Final = (
     "utf-8", "utf-8-sig", "gb18030", "gbk", "gb2312", "big5", "cp1252", "iso-8859-1", "iso-8859-15", "cp950", "utf-16",
@@ -32,6 +35,16 @@ def near(name: str, known: Iterable[str]) -> str:
     """` (near: …)` with the known names spelled most alike; empty where there are none."""
     close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
     return f" (near: {', '.join(close)})" if close else ""
+
+
+def file_text(path: Path, unknown: type[ConnectorError], invalid: type[ConnectorError]) -> str:
+    """The profile in a file. Raises `unknown` where there is none, `invalid` where it is not UTF-8."""
+    if not path.is_file():
+        raise unknown(f"there is no profile at {path}", fix="check the path")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise invalid(f"{path.name} is not UTF-8", fix="save the profile as UTF-8") from None
 
 
 def listed(wrong: Iterable[str]) -> str:

@@ -22,7 +22,6 @@ import tomllib
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
-from importlib import resources
 from itertools import pairwise, product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +31,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from models import packaged
 from models.errors import ConfigurationError, ConsignError, RefusedByPolicy, UsageError
 from models.kinds import PLACEMENT_FIELDS, Field
 from models.money import exponent
@@ -321,15 +321,14 @@ class Policy:
 
 def shipped() -> tuple[str, ...]:
     """The names of the policies that come with Consign."""
-    folder = resources.files("models") / "policies"
-    return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
+    return packaged.names("models", "policies")
 
 
 def load(name: str) -> Policy:
     """The shipped policy of that name. Raises UsageError with the names there are."""
     if name not in shipped():
         raise UsageError(f"there is no policy {name!r}", fix=f"there are {', '.join(shipped())}")
-    policy = Policy.parse((resources.files("models") / "policies" / f"{name}.toml").read_text(encoding="utf-8"))
+    policy = Policy.parse(packaged.text("models", "policies", name))
     if policy.name != name:
         raise PolicyInvalid(f"{name}.toml calls itself {policy.name!r}", fix="give file and policy one name")
     return policy

@@ -13,7 +13,6 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from importlib import resources
 from itertools import pairwise, product
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +21,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connectors.layouts.errors import LayoutInvalid, LayoutUnknown
 from connectors.layouts.naming import Named, Pattern
-from connectors.profiles import Words, listed, near, toml_of
+from connectors.profiles import Words, file_text, listed, near, toml_of
+from models import packaged
 from models.kinds import CODE, KINDS
 
 if TYPE_CHECKING:
@@ -229,8 +229,7 @@ def spelled(spec: str) -> tuple[str, int | None]:
 
 def shipped_layouts() -> tuple[str, ...]:
     """Names of the profiles that come with Consign."""
-    folder = resources.files("connectors.layouts") / "profiles"
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+    return packaged.names("connectors.layouts", "profiles")
 
 
 def load_layout(name_or_path: str) -> Layout:
@@ -240,20 +239,14 @@ def load_layout(name_or_path: str) -> Layout:
     """
     if name_or_path.endswith(".toml"):
         path = Path(name_or_path)
-        if not path.is_file():
-            raise LayoutUnknown(f"there is no profile at {path}", fix="check the path")
-        try:
-            return parse_layout(path.read_text(encoding="utf-8"), where=path.name)
-        except UnicodeDecodeError:
-            raise LayoutInvalid(f"{path.name} is not UTF-8", fix="save the profile as UTF-8") from None
+        return parse_layout(file_text(path, LayoutUnknown, LayoutInvalid), where=path.name)
     name, version = spelled(name_or_path)
     if name not in shipped_layouts():
         raise LayoutUnknown(
             f"there is no layout {name!r}{near(name, shipped_layouts())}",
             fix=f"use one of {', '.join(shipped_layouts())}, or the path of a .toml file",
         )
-    packed = resources.files("connectors.layouts") / "profiles" / f"{name}.toml"
-    layout = parse_layout(packed.read_text(encoding="utf-8"), where=f"{name}.toml")
+    layout = parse_layout(packaged.text("connectors.layouts", "profiles", name), where=f"{name}.toml")
     if version not in {None, layout.version}:
         raise LayoutUnknown(f"{name} comes in version {layout.version}, not {version}", fix=f"use {layout.reference}")
     return layout

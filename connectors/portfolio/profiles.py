@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from connectors.portfolio.errors import ProfileInvalid, ProfileUnknown
-from connectors.profiles import ENCODINGS, Words, listed, near, toml_of
+from connectors.profiles import ENCODINGS, Words, file_text, listed, near, toml_of
+from models import packaged
 from models.intake.fields import ACCOUNT_FIELDS, IDENTITY, REQUIRED
 from models.intake.readings import AmountForm
 from models.intake.rules import Limits
@@ -109,8 +109,7 @@ class Profile:
 
 def shipped_profiles() -> tuple[str, ...]:
     """Names of the profiles that come with Consign."""
-    folder = resources.files("connectors.portfolio") / "profiles"
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+    return packaged.names("connectors.portfolio", "profiles")
 
 
 def load_profile(name_or_path: str) -> Profile:
@@ -120,24 +119,14 @@ def load_profile(name_or_path: str) -> Profile:
     """
     if name_or_path.endswith(".toml"):
         path = Path(name_or_path)
-        if not path.is_file():
-            raise ProfileUnknown(f"there is no profile at {path}", fix="check the path")
-        return parse_profile(_text(path), where=path.name)
+        return parse_profile(file_text(path, ProfileUnknown, ProfileInvalid), where=path.name)
     if name_or_path not in shipped_profiles():
         told = near(name_or_path, shipped_profiles())
         raise ProfileUnknown(
             f"there is no profile {name_or_path!r}{told}",
             fix=f"use one of {', '.join(shipped_profiles())}, or the path of a .toml file",
         )
-    packed = resources.files("connectors.portfolio") / "profiles" / f"{name_or_path}.toml"
-    return parse_profile(packed.read_text(encoding="utf-8"), where=f"{name_or_path}.toml")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ProfileInvalid(f"{path.name} is not UTF-8", fix="save the profile as UTF-8") from None
+    return parse_profile(packaged.text("connectors.portfolio", "profiles", name_or_path), where=f"{name_or_path}.toml")
 
 
 def parse_profile(text: str, where: str) -> Profile:

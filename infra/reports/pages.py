@@ -9,9 +9,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from infra.scorecards.language import MISSING, language
+from infra.templates import environment
 from models.spreadsheets import defused
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def words(code: str) -> Words:
 
 def html(report: Report, code: str) -> str:
     """The report as one page that needs nothing else; it prints on A4."""
-    return _environment().get_template("report.html.j2").render(report=report, t=words(code))
+    return environment("infra.reports").get_template("report.html.j2").render(report=report, t=words(code))
 
 
 def csv(report: Report) -> str:
@@ -87,14 +87,3 @@ def csv(report: Report) -> str:
         for row in section.rows
     ]
     return defused(pd.DataFrame(rows, columns=list(section.columns))).to_csv(index=False)
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("infra.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

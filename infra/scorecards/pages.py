@@ -6,13 +6,12 @@ An agency sees of the others a range alone, and that only where there are enough
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from infra.scorecards.charts import FULL_WIDTH, Curve, Estimate, Forest, curve, forest
 from infra.scorecards.language import Language, language
+from infra.templates import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,7 +167,7 @@ def _page(template: str, run: Run, code: str, other: str, **more: object) -> str
     words = language(code)
     book = Book(run)
     told = {"book": book, "run": run, "summary": run.summary, "t": words, "other": other, "parts": PARTS}
-    return _environment().get_template(template).render(**told, say=_Sayer(words, run.summary), **more)
+    return environment("infra.scorecards").get_template(template).render(**told, say=_Sayer(words, run.summary), **more)
 
 
 class _Sayer:
@@ -212,14 +211,3 @@ def _rows(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 def _other(code: str) -> str:
     return "zh" if code == "en" else "en"
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("infra.scorecards"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -8,10 +8,10 @@ import tomllib
 from dataclasses import dataclass, field
 from datetime import date, time
 from decimal import Decimal
-from importlib.resources import files
 from itertools import pairwise
 from typing import Any, Final, Literal, get_args
 
+from models import packaged
 from models.errors import ConfigurationError
 from models.kinds import HOLD_REASONS, KINDS
 
@@ -211,15 +211,14 @@ class Pack:
 
 def shipped() -> tuple[str, ...]:
     """The packs that come with Consign."""
-    found = (entry.name for entry in files("models.conduct").joinpath("packs").iterdir())
-    return tuple(sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml")))
+    return packaged.names("models.conduct", "packs")
 
 
 def load(name: str) -> Pack:
     """A shipped pack. Raises PackInvalid where there is none."""
     if name not in shipped():
         raise PackInvalid(f"no rule pack {name!r} comes with Consign", fix=f"there are {', '.join(shipped())}")
-    return Pack.parse(files("models.conduct").joinpath("packs", f"{name}.toml").read_text(encoding="utf-8"))
+    return Pack.parse(packaged.text("models.conduct", "packs", name))
 
 
 def _consistent(pack: Pack) -> None:
