@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.engine import Schedule, verb
-from flows.exchange import AgenciesFailed, Exchanged, days, send_pending, suffix_for
+from flows.exchange import Exchanged, days, reported, send_pending, suffix_for
 from infra import audit, clocks
 from infra.store import placing
 from infra.wiring import desk
@@ -46,10 +46,7 @@ def erase(lender: str | None = None) -> EraseReport:
                 {"files": len(transmissions)},
                 at.now(),
             )
-    try:
-        return _report(len(transmissions), send_pending())
-    except AgenciesFailed as failed:
-        raise failed.reporting(_report(len(transmissions), failed.report)) from failed
+    return reported(send_pending, lambda sent: _report(len(transmissions), sent))
 
 
 def _report(files: int, sent: Exchanged) -> EraseReport:

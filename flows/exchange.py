@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -20,6 +20,8 @@ from infra.store import exchange
 from infra.wiring import desk
 from infra.workers import AgencyBusy, LeaseLost
 from models.errors import ConsignError
+
+Report = TypeVar("Report")
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,14 @@ def each(over: Step[..., dict[str, int]], agencies: Sequence[str], *more: Any) -
             raise
         raise AgenciesFailed(tally.failed, len(tally.done), exchanged(tally.done.values())) from error
     return exchanged(tally.done.values())
+
+
+def reported(act: Callable[[], Exchanged], report: Callable[[Exchanged], Report]) -> Report:
+    """What the verb reports of the act. Where agencies failed, AgenciesFailed carries that report on."""
+    try:
+        return report(act())
+    except AgenciesFailed as failed:
+        raise failed.reporting(report(failed.report)) from failed
 
 
 def send_pending() -> Exchanged:

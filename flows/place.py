@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from flows.engine import step, verb
-from flows.exchange import AgenciesFailed, Exchanged, each, send, suffix_for
+from flows.exchange import Exchanged, each, reported, send, suffix_for
 from infra import audit, policies
 from infra.store import exchange, placing, plans
 from infra.wiring import desk
@@ -30,10 +30,9 @@ class PlaceReport:
 def place(plan_id: int) -> PlaceReport:
     """Hand the approved plan's accounts to their agencies; safe to run again."""
     agencies = prepare(plan_id)
-    try:
-        return _report(plan_id, agencies, each(send, agencies, desk().settings.busy_wait))
-    except AgenciesFailed as failed:
-        raise failed.reporting(_report(plan_id, agencies, failed.report)) from failed
+    return reported(
+        lambda: each(send, agencies, desk().settings.busy_wait), lambda sent: _report(plan_id, agencies, sent)
+    )
 
 
 def _report(plan_id: int, agencies: list[str], sent: Exchanged) -> PlaceReport:

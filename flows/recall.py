@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy import Connection, select
 
 from flows.engine import Schedule, verb
-from flows.exchange import AgenciesFailed, Exchanged, days, send_pending, suffix_for
+from flows.exchange import Exchanged, days, reported, send_pending, suffix_for
 from infra import audit, clocks
 from infra.store import bulk, exchange, placing
 from infra.wiring import desk
@@ -100,10 +100,7 @@ def _recall(connection: Connection, due: pd.DataFrame, today: date) -> int:
 
 
 def _delivered(placements: int, files: int) -> RecallReport:
-    try:
-        return _report(placements, files, send_pending())
-    except AgenciesFailed as failed:
-        raise failed.reporting(_report(placements, files, failed.report)) from failed
+    return reported(send_pending, lambda sent: _report(placements, files, sent))
 
 
 def _report(placements: int, files: int, sent: Exchanged) -> RecallReport:
