@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flows.engine import Schedule, step, verb
 from infra import audit
-from infra.store import cash, exchange, recon
+from infra.store import bankfiles, cash, exchange, recon
 from infra.store.ledger import is_balanced
 from infra.wiring import desk
 from models.errors import UsageError
@@ -136,18 +136,20 @@ def import_statement(path: Path, lender: str) -> BankReport:
         sha256 = hashlib.file_digest(source, "sha256").hexdigest()
     with at.database.read() as connection:
         exchange.lender_timezone(connection, lender)
-        if cash.known_statement(connection, sha256):
+        if bankfiles.known_statement(connection, sha256):
             return BankReport(lender, sha256, known=True)
     found = statements(path)
     taken = []
     with at.database.write() as connection:
-        if cash.known_statement(connection, sha256):
+        if bankfiles.known_statement(connection, sha256):
             return BankReport(lender, sha256, known=True)
         now = at.now()
         for number, statement in enumerate(found):
             # one file may hold several statements, and the hash of each is unique
             mark = sha256 if number == 0 else f"{sha256}:{number}"
-            stored = cash.store_statement(connection, statement, lender=lender, source=path.name, sha256=mark, now=now)
+            stored = bankfiles.store_statement(
+                connection, statement, lender=lender, source=path.name, sha256=mark, now=now
+            )
             taken.append(stored)
         report = BankReport(
             lender=lender,

@@ -1,4 +1,4 @@
-"""Bank statements in the store, and the receipts on them tied to remittance lines by models.reconcile.cash."""
+"""The receipts of bank statements tied to remittance lines by models.reconcile.cash."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ from models.ledger import legs
 from models.reconcile import breaks as codes
 from models.reconcile.cash import Outcome, Terms, matched
 from models.reconcile.references import NONE, coded
-from models.tables import AgencyContract, BankReceipt, BankStatement, Break, Match, MatchPart, RemittanceLine
+from models.tables import AgencyContract, BankReceipt, Break, Match, MatchPart, RemittanceLine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import date, datetime
 
     from sqlalchemy import ColumnElement
-
-    from connectors.bank.statement import BankStatementFile
 
 BREAK = table_of(Break)
 CONTRACT = table_of(AgencyContract)
@@ -32,21 +30,8 @@ LINE = table_of(RemittanceLine)
 MATCH = table_of(Match)
 PART = table_of(MatchPart)
 RECEIPT = table_of(BankReceipt)
-STATEMENT = table_of(BankStatement)
 
 UNSETTLED = ("suggested", "ambiguous")
-
-
-@dataclass(frozen=True)
-class Imported:
-    """One statement, now in the store."""
-
-    statement_id: int
-    receipts: int
-    of_agencies: int
-    """how many of them are known to be an agency's"""
-    gap: str
-    """what is missing between this statement and the one before it; empty where nothing is"""
 
 
 @dataclass(frozen=True)
@@ -60,11 +45,6 @@ class Tied:
     breaks: int = 0
 
 
-def known_statement(connection: Connection, sha256: str) -> bool:
-    """Whether these very bytes are in already."""
-    return connection.execute(select(exists().where(STATEMENT.c.sha256 == sha256))).scalar_one()
-
-
 def agencies_of(connection: Connection, lender: str) -> list[str]:
     """The agencies that the lender has, or had, a contract with, in order."""
     return list(
@@ -72,53 +52,6 @@ def agencies_of(connection: Connection, lender: str) -> list[str]:
             select(CONTRACT.c.agency).where(CONTRACT.c.lender == lender).distinct().order_by(CONTRACT.c.agency)
         ).scalars()
     )
-
-
-def store_statement(
-    connection: Connection, statement: BankStatementFile, *, lender: str, source: str, sha256: str, now: datetime
-) -> Imported:
-    """The statement and its receipts are in the store and in the books, each receipt with its agency where that shows.
-
-    A receipt is an agency's if it comes from an account that a contract names (`payer_accounts`), or if its reference
-    begins as a contract says (`bank_references`). Other payers' accounts are not kept: they may be debtors.
-    """
-    gap = _gap(connection, statement, lender)
-    statement_id = reserve(connection, "bank_statement", 1)
-    head = {
-        "statement_id": statement_id, "sha256": sha256, "lender": lender, "source": source,
-        "bank_account": statement.account, "number": statement.number, "currency": statement.currency,
-        "opening_minor": statement.opening_minor, "closing_minor": statement.closing_minor,
-        "from_on": statement.from_on, "to_on": statement.to_on, "entries": len(statement.entries), "imported_at": now,
-    }  # fmt: skip
-    connection.execute(STATEMENT.insert().values(head))
-    entries = statement.entries
-    first = reserve(connection, "bank_receipt", len(entries))
-    payers = _named(connection, lender, "payer_accounts")
-    by_account = entries["payer_account"].isin(payers)
-    owner = _by_reference(entries["reference"], _named(connection, lender, "bank_references"))
-    owner = entries["payer_account"].map(payers).astype("str").where(by_account, owner)
-    receipts = entries[
-        ["entry", "amount_minor", "currency", "booked_on", "value_date", "reference", "is_reversal"]
-    ].assign(
-        receipt_id=np.arange(first, first + len(entries)),
-        statement_id=statement_id,
-        lender=pd.Series(lender, index=entries.index, dtype="str"),
-        agency=owner,
-        counterparty=entries["payer_account"].where(by_account),
-    )
-    # what is taken from the account and is no agency's is not ours to explain
-    receipts["state"] = np.where(owner.isna() & (receipts["amount_minor"] < 0), "not_ours", "unapplied")
-    append(connection, RECEIPT, receipts)
-    key = f"receipt:statement:{statement_id}:" + receipts["booked_on"].dt.strftime("%Y-%m-%d")
-    events = receipts.assign(
-        entry_key=key.astype("str"),
-        event=_same("receipt", receipts),
-        account_id=pd.array([pd.NA] * len(receipts), dtype="Int64"),
-        value_date=receipts["booked_on"],
-        agency=pd.Series(None, index=receipts.index, dtype="str"),
-    )
-    post(connection, legs(events, l1010=receipts["amount_minor"], l1250=-receipts["amount_minor"]), now)
-    return Imported(statement_id, len(receipts), int(owner.notna().sum()), gap)
 
 
 def match_cash(connection: Connection, lender: str, agency: str, now: datetime) -> Tied:
@@ -223,42 +156,6 @@ def states(connection: Connection, lender: str | None) -> dict[str, dict[str, in
         rows = connection.execute(tally)
         found[name] = {row[0]: row[1] for row in rows}
     return found
-
-
-def _gap(connection: Connection, statement: BankStatementFile, lender: str) -> str:
-    """What is missing between this statement and the last one of the account."""
-    last = connection.execute(
-        select(STATEMENT.c.number, STATEMENT.c.closing_minor, STATEMENT.c.to_on)
-        .where(STATEMENT.c.lender == lender, STATEMENT.c.bank_account == statement.account)
-        .order_by(STATEMENT.c.statement_id.desc())
-        .limit(1)
-    ).one_or_none()
-    if last is None or last.closing_minor is None or statement.opening_minor is None:
-        return ""
-    if last.closing_minor == statement.opening_minor:
-        return ""
-    return (
-        f"statement {statement.number} opens at {statement.opening_minor} and {last.number} closed at"
-        f" {last.closing_minor}: one between them is missing, or this one is out of order"
-    )
-
-
-def _named(connection: Connection, lender: str, term: str) -> dict[str, str]:
-    """Every text that the lender's contracts give under `term`, and whose it is."""
-    named: dict[str, str] = {}
-    for agency in agencies_of(connection, lender):
-        for contract in contracts_of(connection, lender, agency).contracts:
-            named.update(dict.fromkeys(getattr(contract, term), agency))
-    return named
-
-
-def _by_reference(reference: pd.Series, starts: Mapping[str, str]) -> pd.Series:
-    """Whose reference each is, by how it begins; of two beginnings the longer."""
-    owner = pd.Series(None, index=reference.index, dtype="str")
-    upper = reference.str.upper()
-    for start, agency in sorted(starts.items(), key=lambda item: len(item[0])):
-        owner = owner.mask(upper.str.startswith(start.upper(), na=False), agency)
-    return owner
 
 
 def _is_open(lender: str, agency: str) -> ColumnElement[bool]:

@@ -24,8 +24,8 @@ from sqlmodel import SQLModel
 from connectors.bank.statement import BankStatementFile
 from flows.reconcile import reconcile
 from infra.settings import Settings
+from infra.store.bankfiles import store_statement
 from infra.store.bulk import append
-from infra.store.cash import store_statement
 from infra.store.recon import accept_remittance
 from infra.wiring import Desk, seated
 from models.reconcile.cash import Outcome, Terms, _Table
