@@ -298,3 +298,20 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         return
     with fresh_database(request.getfixturevalue("postgres_cluster")) as url:
         yield url
+
+
+PEAK = """
+def peak_kb():
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+"""
+
+
+@pytest.fixture(scope="session")
+def peak_in_child() -> str:
+    """Python text for a child process: `peak_kb()` says the most memory it has held, in kibibytes.
+
+    Not getrusage's `ru_maxrss`: that begins at what the parent held when it forked, so that a large test process would
+    fail every child, and hide what the child itself adds.
+    """
+    return PEAK

@@ -51,8 +51,7 @@ for name in sys.stdin.read().splitlines():
     except BaseException as error:
         said = {"crash": repr(error)}
     signal.alarm(0)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    print(json.dumps({"name": name, "peak": peak, **said}), flush=True)
+    print(json.dumps({"name": name, "peak": peak_kb() >> 10, **said}), flush=True)
 """
 
 
@@ -69,12 +68,12 @@ def torture(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="module")
-def answers(torture: Path) -> dict[Path, dict[str, Any]]:
+def answers(torture: Path, peak_in_child: str) -> dict[Path, dict[str, Any]]:
     """What the check said of each file, all of them in one child process."""
     names = sorted(path for path in torture.rglob("*") if path.is_file())
     assert len(names) == FILES
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(SECONDS_PER_FILE), str(MEBIBYTES)],
+        [sys.executable, "-c", peak_in_child + CHILD, str(SECONDS_PER_FILE), str(MEBIBYTES)],
         input="\n".join(map(str, names)), capture_output=True, text=True, check=False, timeout=110, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2_000:]
