@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     transfer_timeout: float = Field(
         default=14_400.0, gt=0, description="seconds for one file or listing, whatever moves"
     )
+    gnupg_timeout: float = Field(
+        default=900.0, gt=0, description="seconds that GnuPG may take to seal or open one file"
+    )
     max_names: int = Field(
         default=20_000, ge=1, description="names of an agency's directory that one round looks at; the rest later"
     )
@@ -106,7 +109,7 @@ class Settings(BaseSettings):
     max_inbound_bytes: int = Field(
         default=512 << 20,
         ge=1,
-        description="the largest file taken from an agency; opened, it is held in memory",
+        description="the largest file taken from an agency, bytes; opening it takes at most three times that of memory",
     )
     keep_sealed_days: int = Field(
         default=30,
@@ -168,6 +171,10 @@ class Settings(BaseSettings):
     waiver_days: int = Field(default=30, ge=1, description="how long a waiver of a certificate counts")
     require_diligence: bool = Field(
         default=True, description="an agency whose evidence of due diligence is missing gets no new placements"
+    )
+    roles: Literal["on", "off"] = Field(
+        default="on",
+        description="off: a second person needs no role, as suits a house of two or three; what passed so is on record",
     )
     two_people: bool = Field(
         default=True, description="a second person approves the keys that are pinned of an agency that is live"

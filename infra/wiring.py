@@ -14,6 +14,7 @@ from infra.rootkeys import root_of
 from infra.settings import Settings, settings
 from infra.store.database import Database
 from keys.keyring import Keyring
+from keys.sealing.openpgp import OpenPgpSuite
 from models.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Desk:
         if not path.exists():
             message = f"no keyring at {path}"
             raise ConfigurationError(message, fix="run `consign init` once, or point CONSIGN_KEYRING at the keyring")
+        OpenPgpSuite.within_s = self.settings.gnupg_timeout
         return Keyring.open(path, root=root_of(self.settings))
 
     @cached_property

@@ -49,6 +49,26 @@ _HEAD_BYTES: Final = 65_536
 _SEND_AGAIN: Final = "ask the sender to send it again"
 _PLAIN_ENGLISH: Final = {"LC_ALL": "C", "LANGUAGE": "C"}  # its sentences are read here
 _HIDDEN: Final = "0" * 16  # the key id that `gpg --throw-keyids` writes
+_TIMED_OUT: Final = (124, 137)  # what `timeout` ends with: asked, and after that killed
+_KILLED_AFTER_S: Final = 5
+
+
+class _Limited(gnupg.GPG):  # type: ignore[misc]  # python-gnupg has no types
+    """The program, ended by `timeout` of coreutils where it takes longer than `OpenPgpSuite.within_s`."""
+
+    def make_args(self, args: list[str], passphrase: bool) -> list[str]:  # noqa: FBT001 - python-gnupg calls it so
+        """Return the command line that python-gnupg will run."""
+        command: list[str] = super().make_args(args, passphrase)
+        if shutil.which("timeout") is None:
+            return command
+        limit = [f"--kill-after={_KILLED_AFTER_S}", str(OpenPgpSuite.within_s)]
+        return ["timeout", "--foreground", *limit, *command]
+
+    def _collect_output(self, process: subprocess.Popen[bytes], *arguments: Any, **more: Any) -> None:
+        """Wait for the program; raises TimeoutError where it was ended, which python-gnupg would call an answer."""
+        super()._collect_output(process, *arguments, **more)
+        if process.returncode in _TIMED_OUT:
+            raise TimeoutError(f"gpg took more than {OpenPgpSuite.within_s:g} s, and was ended")
 
 
 class OpenPgpSuite:
@@ -56,6 +76,8 @@ class OpenPgpSuite:
 
     name = "openpgp"
     suffix = ".pgp"
+    within_s: float = 900.0
+    """How long one run of GnuPG may take, seconds; of the process, for there is one of each suite (infra/wiring)."""
 
     def sidecars(self, sealed: Path) -> tuple[Path, ...]:  # noqa: ARG002 - the signature is inside
         """Return nothing: one file holds all."""
@@ -187,7 +209,7 @@ def _gnupg(now: datetime, own: Sequence[Entry] = (), theirs: Sequence[Entry] = (
         pinned.write_bytes(b"".join(base64.b64decode(packet) for packet in sorted(packets)))
         clock = ["--faked-system-time", f"{int(now.timestamp())}!", "--ignore-time-conflict", "--ignore-valid-from"]
         # a fresh home has no keyring: only then may GnuPG make one
-        program = gnupg.GPG(
+        program = _Limited(
             gnupghome=str(home),
             keyring=str(pinned) if packets else None,
             options=clock,

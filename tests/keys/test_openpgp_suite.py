@@ -113,6 +113,31 @@ def test_nothing_is_compressed_again(lender: Keyring, begun: datetime, tmp_path:
     assert (tmp_path / "X.pgp").stat().st_size > 1_000_000
 
 
+@pytest.mark.parametrize("act", ["seal", "open"])
+def test_a_gnupg_that_hangs_is_ended_and_leaves_nothing(
+    act: str,
+    lender: Keyring,
+    agency: Agency,
+    ours: str,
+    begun: datetime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "X.pgp").write_bytes(agency.sealed("--sign", "--encrypt", "--recipient", ours))
+    hanging = tmp_path / "bin" / "gpg"
+    hanging.parent.mkdir()
+    hanging.write_text(
+        f'#!/bin/sh\ncase "$*" in *--encrypt*|*--decrypt*) exec sleep 60;; *) exec {agency.program} "$@";; esac\n'
+    )
+    hanging.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{hanging.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(openpgp.OpenPgpSuite, "within_s", 0.5)
+    does = seal_for if act == "seal" else open_from
+    with pytest.raises(TimeoutError, match=r"more than 0\.5 s"):
+        does(lender, "acme", "openpgp", tmp_path / "X.pgp", tmp_path / "Y", begun)
+    assert not list(tmp_path.glob("Y*"))
+
+
 @pytest.mark.parametrize("form", [[], ["--armor"], ["-z", "0"], ["--cipher-algo", "AES128"], ["--throw-keyids"]])
 def test_we_open_whatever_form_the_agency_s_gpg_chooses(
     lender: Keyring, agency: Agency, ours: str, begun: datetime, tmp_path: Path, form: list[str]
