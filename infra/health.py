@@ -60,7 +60,8 @@ def findings(desk: Desk) -> list[Finding]:
     """Everything there is to say. A check that breaks is a finding itself: the others go on."""
     said: list[Finding] = []
     checks: tuple[Callable[[Desk], Iterator[Finding]], ...] = (
-        versions, home, database, keyring, agencies, certified, exceptions, disk, clock, silence, programs, faults,
+        versions, home, database, people, keyring, agencies, certified, exceptions, disk, clock, silence, programs,
+        faults,
     )  # fmt: skip
     for check in checks:
         try:
@@ -129,6 +130,22 @@ def database(desk: Desk) -> Iterator[Finding]:
         yield Finding("schema", "fail", f"{has} is newer than this program", "install the Consign that wrote it")
     else:
         yield Finding("schema", "fail", f"{has or 'none'}, newest is {schema.head()}", "run `consign init`")
+
+
+def people(desk: Desk) -> Iterator[Finding]:
+    """Somebody gives roles, and they count."""
+    from infra import roles
+
+    if not _has_store(desk):
+        return
+    with desk.database.read() as connection:
+        begun = roles.begun(connection)
+    if desk.settings.roles == "off":
+        yield Finding("roles", "warn", "a second person needs none", 'set roles = "on", where more than three work')
+    elif not begun:
+        yield Finding("roles", "warn", "nobody is administrator: no role is asked for", "run `consign init`")
+    else:
+        yield Finding("roles", "ok", "whoever decides needs one")
 
 
 def keyring(desk: Desk) -> Iterator[Finding]:

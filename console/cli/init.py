@@ -41,6 +41,7 @@ def init(
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Make what Consign needs: its home, the store's tables, a keyring and our own keys. Safe to repeat."""
+    from infra import roles
     from infra.rootkeys import keeper_of
     from infra.store import schema
     from infra.wiring import desk
@@ -60,10 +61,13 @@ def init(
         keyring = _keyring(at, ask=ask)
         suites = _own_keys(at, keyring)
         made += [f"own {suite} key" for suite in suites]
+        if roles.first_administrator(at):
+            made.append(f"administrator {at.actor}")
         own = {suite: keys[0].fingerprint for suite in SUITES if (keys := keyring.own_keys(suite))}
     else:
         own = {}
         made += [f"own {suite} key" for suite in SUITES] if "keyring" in made else []
+        made += [f"administrator {at.actor}"] if "store" in made else []
     emit(
         Made(
             home=settings.home.resolve(),

@@ -61,6 +61,7 @@ PARTS = (
     Part("audit", "What happened, and that nobody rewrote it.", RULES),
     Part("report", "Drafts: impact assessment, processing, agencies, breach.", RULES),
     Part("keys", "Our keys and the agencies': list, renew.", RULES),
+    Part("role", "Who may decide what: list, give, take away.", RULES),
     Part("init", "Make home, store, keyring and own keys; safe to repeat.", HOUSE),
     Part("up", "Run the schedules: server and worker, until Ctrl-C.", HOUSE),
     Part("doctor", "What is right and what is wrong with this installation.", HOUSE),

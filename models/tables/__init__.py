@@ -43,12 +43,14 @@ from models.tables.placements import (
 )
 from models.tables.plans import Plan, PlanExclusion, PlanLine
 from models.tables.portfolios import Account, Debtor, Hold, IdCounter, Identity, IntakeReject, Lender, Portfolio
+from models.tables.roles import ActorRole
 from models.tables.scores import Score, ScoreRun
 from models.tables.trust import ClientKeyUse, HostKey, KeyRequest
 
 __all__ = [
     "Account",
     "Activity",
+    "ActorRole",
     "Agency",
     "AgencyContract",
     "AuditEvent",

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from console.cli.main import app
+from infra import roles
 from infra.settings import Settings
 from infra.store import schema
 from infra.wiring import Desk, seated
@@ -46,6 +47,7 @@ def test_a_second_init_changes_nothing(at: Desk) -> None:
     made()
     fingerprint = at.keyring.own_keys("age")[0].fingerprint
     assert made() == []
+    assert [row["actor"] for row in roles.listed(at)] == [at.actor], "who made it gives the roles"
     assert [key.fingerprint for key in at.keyring.own_keys("age")] == [fingerprint]
 
 

@@ -60,6 +60,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_activity_placement_id"), "activity", ["placement_id"], unique=False)
     op.create_table(
+        "actor_role",
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("granted_by", sa.String(), nullable=False),
+        sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("actor", "role"),
+    )
+    op.create_table(
         "agency",
         sa.Column("agency", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -1142,6 +1150,7 @@ def downgrade() -> None:
     op.drop_table("audit_event")
     op.drop_table("agency_contract")
     op.drop_table("agency")
+    op.drop_table("actor_role")
     op.drop_index(op.f("ix_activity_placement_id"), table_name="activity")
     op.drop_table("activity")
     op.drop_index(op.f("ix_account_portfolio_id"), table_name="account")
