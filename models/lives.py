@@ -62,6 +62,14 @@ ESCROW = _life(
     done="",
     withdrawn="",
 )
+RESOLUTION = _life(
+    waiting="done refused withdrawn stale",
+    done="undone",
+    refused="",
+    withdrawn="",
+    stale="",
+    undone="",
+)
 EXCEPTION = _life(
     open="taken resolved",
     taken="open resolved",
@@ -83,6 +91,14 @@ COMPLAINT = _life(
     open="taken closed",
     taken="open closed",
     closed="",
+)
+SUBJECT_REQUEST = _life(
+    received="verified refused",
+    verified="in_progress refused",
+    in_progress="waiting answered refused",
+    waiting="in_progress answered refused",
+    answered="",
+    refused="",
 )
 GATE = _life(
     closed="asked open",

@@ -43,8 +43,10 @@ from models.tables.placements import (
 )
 from models.tables.plans import Plan, PlanExclusion, PlanLine
 from models.tables.portfolios import Account, Debtor, Hold, IdCounter, Identity, IntakeReject, Lender, Portfolio
+from models.tables.resolutions import BreakNote, Resolution
 from models.tables.roles import ActorRole
 from models.tables.scores import Score, ScoreRun
+from models.tables.subjects import RegisterQuestion, SubjectCorrection, SubjectRequest
 from models.tables.trust import ClientKeyUse, HostKey, KeyRequest
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "BankStatement",
     "Breach",
     "Break",
+    "BreakNote",
     "CertificateWaiver",
     "Certification",
     "CertificationStep",
@@ -103,10 +106,14 @@ __all__ = [
     "Portfolio",
     "Recall",
     "RecallObjection",
+    "RegisterQuestion",
     "Reidentification",
     "RemittanceLine",
+    "Resolution",
     "Score",
     "ScoreRun",
     "Statement",
+    "SubjectCorrection",
+    "SubjectRequest",
     "Transmission",
 ]

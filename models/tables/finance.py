@@ -41,6 +41,7 @@ class RemittanceLine(SQLModel, table=True):
     state: str = "awaiting_cash"
     cash_minor: int = big(0, description="of net_minor, how much is tied to receipts")
     posted_at: datetime | None = None
+    by_hand: bool = Field(default=False, description="a person untied it: the rules leave it to people")
     statement_id: int | None = big(None, description="the statement to the agency that it stands on")
 
 
@@ -102,6 +103,7 @@ class BankReceipt(SQLModel, table=True):
     is_reversal: bool = False
     state: str = "unapplied"
     applied_minor: int = big(0)
+    by_hand: bool = Field(default=False, description="a person untied it: the rules leave it to people")
 
 
 class Match(SQLModel, table=True):
@@ -150,6 +152,7 @@ class Break(SQLModel, table=True):
     opened_at: datetime
     closed_at: datetime | None = None
     closed_because: str | None = None
+    owner: str | None = Field(default=None, index=True, description="who works on it; nobody: null")
     detail: str = Field(default="{}", description="JSON: what was expected and found, in references and amounts")
 
 

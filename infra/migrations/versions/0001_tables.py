@@ -152,6 +152,7 @@ def upgrade() -> None:
         sa.Column("is_reversal", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("applied_minor", sa.BigInteger(), nullable=False),
+        sa.Column("by_hand", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("receipt_id"),
     )
     op.create_index(op.f("ix_bank_receipt_statement_id"), "bank_receipt", ["statement_id"], unique=False)
@@ -223,12 +224,28 @@ def upgrade() -> None:
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_because", sa.String(), nullable=True),
+        sa.Column("owner", sa.String(), nullable=True),
         sa.Column("detail", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("break_id"),
         sa.UniqueConstraint("break_key"),
     )
     op.create_index(op.f("ix_break_code"), "break", ["code"], unique=False)
     op.create_index(op.f("ix_break_line_id"), "break", ["line_id"], unique=False)
+    op.create_index(op.f("ix_break_owner"), "break", ["owner"], unique=False)
+    op.create_table(
+        "break_note",
+        sa.Column("note_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("break_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("file_name", sa.String(), nullable=True),
+        sa.Column("file_sha256", sa.String(), nullable=True),
+        sa.Column("file_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("data_key_id", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("note_id"),
+    )
+    op.create_index(op.f("ix_break_note_break_id"), "break_note", ["break_id"], unique=False)
     op.create_table(
         "certificate_waiver",
         sa.Column("waiver_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -944,6 +961,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("cash_minor", sa.BigInteger(), nullable=False),
         sa.Column("posted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("by_hand", sa.Boolean(), nullable=False),
         sa.Column("statement_id", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("line_id"),
     )
@@ -952,6 +970,36 @@ def upgrade() -> None:
     op.create_index(op.f("ix_remittance_line_file_id"), "remittance_line", ["file_id"], unique=False)
     op.create_index(op.f("ix_remittance_line_placement_id"), "remittance_line", ["placement_id"], unique=False)
     op.create_index("remittance_agency_state", "remittance_line", ["agency", "state"], unique=False)
+    op.create_table(
+        "resolution",
+        sa.Column("resolution_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=True),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("body", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("break_id", sa.BigInteger(), nullable=True),
+        sa.Column("others", sa.Integer(), nullable=False),
+        sa.Column("limits_version", sa.String(), nullable=False),
+        sa.Column("proposed_by", sa.String(), nullable=False),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("agreed_by", sa.String(), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("why_not", sa.String(), nullable=False),
+        sa.Column("match_id", sa.BigInteger(), nullable=True),
+        sa.Column("before", sa.String(), nullable=False),
+        sa.Column("undone_by", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("resolution_id"),
+    )
+    op.create_index(op.f("ix_resolution_break_id"), "resolution", ["break_id"], unique=False)
+    op.create_index(op.f("ix_resolution_lender"), "resolution", ["lender"], unique=False)
+    op.create_index(op.f("ix_resolution_sha256"), "resolution", ["sha256"], unique=False)
+    op.create_index(op.f("ix_resolution_state"), "resolution", ["state"], unique=False)
     op.create_table(
         "score",
         sa.Column("score_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1046,6 +1094,11 @@ def downgrade() -> None:
     op.drop_table("score_run")
     op.drop_index(op.f("ix_score_run_id"), table_name="score")
     op.drop_table("score")
+    op.drop_index(op.f("ix_resolution_state"), table_name="resolution")
+    op.drop_index(op.f("ix_resolution_sha256"), table_name="resolution")
+    op.drop_index(op.f("ix_resolution_lender"), table_name="resolution")
+    op.drop_index(op.f("ix_resolution_break_id"), table_name="resolution")
+    op.drop_table("resolution")
     op.drop_index("remittance_agency_state", table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_placement_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_file_id"), table_name="remittance_line")
@@ -1132,6 +1185,9 @@ def downgrade() -> None:
     op.drop_table("certification")
     op.drop_index(op.f("ix_certificate_waiver_agency"), table_name="certificate_waiver")
     op.drop_table("certificate_waiver")
+    op.drop_index(op.f("ix_break_note_break_id"), table_name="break_note")
+    op.drop_table("break_note")
+    op.drop_index(op.f("ix_break_owner"), table_name="break")
     op.drop_index(op.f("ix_break_line_id"), table_name="break")
     op.drop_index(op.f("ix_break_code"), table_name="break")
     op.drop_table("break")
