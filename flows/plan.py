@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from flows.engine import Schedule, verb
-from infra import policies
+from infra import policies, roles
 from infra.indexes import ref_index
 from infra.store import plans
 from infra.wiring import desk
@@ -128,10 +128,11 @@ def approve(plan_id: int, content: str = "") -> Plan:
     """The plan may be sent as it stands.
 
     content: the beginning of the hash that the approver looked at, checked where given.
-    Raises SecondPerson, ContentChanged, PlanStale (and the plan has ended), IllegalMove.
+    Raises RoleMissing, SecondPerson, ContentChanged, PlanStale (and the plan has ended), IllegalMove.
     """
     at = desk()
     with _ending(plan_id), at.database.write() as connection:
+        roles.require(connection, at, "portfolio_manager")
         _same_policy(connection, plan_id)
         return plans.approve(connection, plan_id, at.actor, at.now(), content)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from infra import audit
+from infra import audit, roles
 from infra.store import bulk, exchange
 from keys import statements
 from models.certification import LEVELS, LEVELS_ABOUT, Level, covers, steps_of
@@ -229,8 +229,12 @@ def ask_waiver(desk: Desk, code: str, level: Level, reason: str) -> int:
 
 
 def grant_waiver(desk: Desk, code: str) -> date:
-    """The newest waiver asked for counts from now on. Returns until when. Raises RefusedByPolicy for who asked."""
+    """The newest waiver asked for counts from now on. Returns until when.
+
+    Raises RoleMissing, RefusedByPolicy for who asked.
+    """
     with desk.database.write() as connection:
+        roles.require(connection, desk, "compliance")
         asked = connection.execute(
             select(WAIVERS)
             .where(WAIVERS.c.agency == code, WAIVERS.c.granted_by.is_(None))

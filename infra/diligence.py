@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import insert, select
 
-from infra import audit, exceptions
+from infra import audit, exceptions, roles
 from infra.exceptions import PERSONAL, Subject
 from infra.store import bulk, exchange
 from infra.store.gates import DILIGENCE
@@ -62,7 +62,8 @@ def add(  # noqa: PLR0913 - a piece of evidence's columns
 ) -> Added:
     """The evidence is on record: a copy of the document below home/diligence with its hash, or a reference.
 
-    Raises UsageError for an unknown kind or agency, for dates that contradict, and where there is neither.
+    It opens a gate that was closed for want of it. Raises RoleMissing, UsageError for an unknown kind or agency, for
+    dates that contradict, and where there is neither.
     """
     allowed = sorted(set(kinds))
     if kind not in allowed:
@@ -80,9 +81,10 @@ def add(  # noqa: PLR0913 - a piece of evidence's columns
         with desk.database.read() as connection:
             exchange.agency(connection, agency)
         return Added(None, agency, kind, None, None, valid_from, valid_until)
-    digest, stored = _stored(desk, agency, kind, document) if document is not None else (None, None)
     with desk.database.write() as connection:
+        roles.require(connection, desk, "compliance")
         exchange.agency(connection, agency)
+        digest, stored = _stored(desk, agency, kind, document) if document is not None else (None, None)
         number = connection.execute(
             insert(DILIGENCE)
             .values(

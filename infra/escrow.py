@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert, select, update
 
-from infra import audit
+from infra import audit, roles
 from infra.rootkeys import root_of
 from infra.store import bulk
 from keys import escrow
@@ -48,10 +48,11 @@ def approve(desk: Desk, escrow_id: int, said: str) -> Row[Any]:
     """The request as it is now: approved for `export_hours`.
 
     said: what the second person read elsewhere: the recipient, from the holder; the SHA-256, from the file.
-    Raises RefusedByPolicy for the one who asked, and where what was read is something else.
+    Raises RoleMissing, RefusedByPolicy for the one who asked, and where what was read is something else.
     """
     now = desk.now()
     with desk.database.write() as connection:
+        roles.require(connection, desk, "administrator")
         row = _request(connection, escrow_id)
         if row.asked_by == desk.actor:
             raise RefusedByPolicy(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from infra import audit, diligence, exceptions
+from infra import audit, diligence, exceptions, roles
 from infra.store import gates as store
 from infra.store import trail
 from models.conduct.gates import OPENS_BY_ITSELF, Verdict, verdict
@@ -135,9 +135,10 @@ def ask(desk: Desk, gate_id: int, until: date, reason: str) -> None:
 
 
 def grant(desk: Desk, gate_id: int) -> date:
-    """The gate is lifted until the day asked for. Raises RefusedByPolicy for whoever asked."""
+    """The gate is lifted until the day asked for. Raises RoleMissing, RefusedByPolicy for whoever asked."""
     with desk.database.write() as connection:
         trail.hold(connection)
+        roles.require(connection, desk, "compliance")
         row = store.gate(connection, gate_id)
         moved(f"gate {gate_id}", row.state, "lifted", GATE)
         if row.asked_by == desk.actor:

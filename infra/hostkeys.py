@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, insert, or_, select, update
 
 from connectors.drops import hostkeys
-from infra import audit, breaker
+from infra import audit, breaker, roles
 from infra.store import bulk, exchange
 from models.errors import ConfigurationError, RefusedByPolicy, UsageError
 from models.lives import PIN, moved
@@ -172,9 +172,10 @@ def add(
 def approve(desk: Desk, code: str, fingerprint: str) -> None:
     """A second person has compared the fingerprint with the agency: the key is pinned as it was asked for.
 
-    Raises RefusedByPolicy for the one who asked, UsageError where no such key waits.
+    Raises RoleMissing, RefusedByPolicy for the one who asked, UsageError where no such key waits.
     """
     with desk.database.write() as connection:
+        roles.require(connection, desk, "operations")
         row = _one(connection, code, fingerprint, "waiting")
         if row.added_by == desk.actor:
             message = f"{desk.actor} asked for the host key {fingerprint} of {code}, and cannot approve it"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 from sqlalchemy import insert, select, update
 
-from infra import audit, exceptions
+from infra import audit, exceptions, roles
 from infra.indexes import ref_index
 from infra.store import bulk, trail
 from keys.errors import ForgedPseudonym
@@ -65,7 +65,8 @@ def show(
 
     who: a pseudonym of the agency's, or the account number of the lender's; one of the two is named.
     Raises UsageError for an unknown field, a reason that says nothing, or an account that nobody knows;
-    TooManyAsked beyond the limit, with an exception for compliance; KeyDestroyed for a portfolio that was erased.
+    RoleMissing for who is not of compliance; TooManyAsked beyond the limit, with an exception for compliance;
+    KeyDestroyed for a portfolio that was erased.
     """
     if (agency is None) == (lender is None):
         raise UsageError("whose account?", fix="--agency for a pseudonym, --lender for an account number")
@@ -119,13 +120,14 @@ def asked(desk: Desk, actor: str | None = None) -> list[dict[str, Any]]:
 
 
 def _admitted(desk: Desk, fields: Sequence[str], why: str, *, agency: str | None, whole: bool) -> int:
-    """The question's number, once it is on record and within the limits; raises TooManyAsked."""
+    """The question's number, once it is on record and within the limits; raises RoleMissing, TooManyAsked."""
     now = desk.now()
     given = {"actor": desk.actor, "asked_at": now, "why": why, "fields": ",".join(fields), "whole": whole}
     with desk.database.write() as connection:
         trail.hold(connection)  # two questions at once do not both take the last place
-        again_at = _again_at(connection, desk, now)
-        outcome = "asked" if again_at is None else "refused"
+        missing = roles.refusal(connection, desk, "compliance")
+        again_at = _again_at(connection, desk, now) if missing is None else None
+        outcome = "asked" if again_at is None and missing is None else "refused"
         number: int = connection.execute(
             insert(ASKED).values(**given, agency=agency, outcome=outcome).returning(ASKED.c.reidentification_id)
         ).scalar_one()
@@ -134,10 +136,13 @@ def _admitted(desk: Desk, fields: Sequence[str], why: str, *, agency: str | None
                 connection, desk, "reidentification_excess", agency=None, subject=f"actor:{desk.actor}",
                 detail={"id": number, "until": again_at.isoformat(timespec="seconds")},
             )  # fmt: skip
+        if outcome == "refused":
             audit.record(
                 connection, desk.actor, "identity.refused", f"reidentification:{number}",
                 {"id": number, "fields": ",".join(fields), "reason_sha256": _digest(why)}, now,
             )  # fmt: skip
+    if missing is not None:
+        raise missing
     if again_at is not None:
         raise TooManyAsked(
             f"{desk.actor} has asked as often as is allowed: {desk.settings.reidentify_per_hour} in an hour, "

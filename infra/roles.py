@@ -37,15 +37,22 @@ def require(connection: Connection, desk: Desk, role: Role) -> None:
     Asked for in the transaction of the act itself: an act that is refused did not happen, and one that a switched-off
     setting let pass is on record with it.
     """
+    if (refused := refusal(connection, desk, role)) is not None:
+        raise refused
+
+
+def refusal(connection: Connection, desk: Desk, role: Role) -> RoleMissing | None:
+    """What `require` would raise, for an act whose refusal is itself kept; None where the act may go on."""
     if has(connection, desk.actor, role) or not begun(connection):
-        return
+        return None
     if desk.settings.roles == "on":
-        raise RoleMissing(
+        return RoleMissing(
             f"{desk.actor} has not the role {role}",
             fix=f"let somebody with it do this; an administrator gives it: `consign role grant {desk.actor} {role}`",
         )
     if connection.get_execution_options().get("consign_write"):  # what only reads keeps nothing
         _record(connection, desk, "role.not_asked_for", desk.actor, role)
+    return None
 
 
 def has(connection: Connection, actor: str, role: Role) -> bool:

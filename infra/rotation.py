@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from infra import audit, hostkeys
+from infra import audit, hostkeys, roles
 from infra.store import bulk, exchange
 from keys.errors import KeyUnknown
 from keys.keyring import owner_of, shown
@@ -358,9 +358,10 @@ def trust(
 def approve(desk: Desk, code: str, request_id: int, *, encrypt: str, verify: str) -> Trusted:
     """A second person has compared both fingerprints with the agency, and typed what the agency read out.
 
-    Raises RefusedByPolicy for the one who asked, and where what was read out is another key.
+    Raises RoleMissing, RefusedByPolicy for the one who asked, and where what was read out is another key.
     """
-    with desk.database.read() as connection:
+    with desk.database.write() as connection:
+        roles.require(connection, desk, "operations")
         row = _request(connection, code, request_id)
     if row.asked_by == desk.actor:
         message = f"{desk.actor} asked for these keys of {code}, and cannot approve them"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 from sqlalchemy import select
 
-from infra import audit
+from infra import audit, roles
 from infra.packages import debtor_pseudonyms
 from infra.reports import facts
 from infra.reports.report import Point, Report, Row, Section
@@ -167,10 +167,11 @@ def affected_pseudonyms(
 ) -> pd.DataFrame:
     """The agency's pseudonyms of the debtors affected, once each per generation of its key; asking is audited.
 
-    Columns: debtor, generation.  Raises UsageError where nothing was sent.
+    Columns: debtor, generation.  Raises RoleMissing, UsageError where nothing was sent.
     """
     placements = facts.PLACEMENTS
     with desk.database.write() as connection:
+        roles.require(connection, desk, "compliance")
         files = _sent(connection, agency, begins, ends, file)
         frame = bulk.read(
             connection,
