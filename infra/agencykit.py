@@ -88,6 +88,10 @@ EXAMPLES: Final[Mapping[str, tuple[dict[str, str], ...]]] = {
         {"account": "1", "erased_at": f"{DAY}T18:00:00+08:00", "scope": "all", "method": "files deleted",
          "certified_by": "data protection officer"},
     ),
+    "correction_confirmation": (
+        {"account": "1", "field": "phone", "status": "corrected", "corrected_on": DAY},
+        {"account": "2", "field": "address", "status": "not_held", "corrected_on": DAY},
+    ),
     "complaint": (
         {"complaint_ref": "K-1", "account": "1", "received_on": DAY, "category": "conduct", "severity": "normal"},
     ),

@@ -192,23 +192,12 @@ def _opened(work: Composing, shard: pd.DataFrame, columns: Sequence[str]) -> pd.
     """The shard with its sealed cells opened; an account without an identity has none."""
     if not columns:
         return shard
-    of_key = shard["data_key_id"]
-    parts = [
-        (work.keyring.data_key(str(key_id)), shard if (of_key == key_id).all() else shard[of_key == key_id])
-        for key_id in of_key.dropna().unique()
-    ]
-    return shard.assign(**{name: _opened_column(name, parts, shard.index) for name in columns})
-
-
-def _opened_column(name: str, parts: Sequence[tuple[DataKey, pd.DataFrame]], index: pd.Index) -> pd.Series:
-    cells = [
-        open_cells(key, name, part["account_id"].to_numpy(dtype=np.int64), part[name].tolist()).set_axis(part.index)
-        for key, part in parts
-    ]
-    if len(cells) == 1 and len(cells[0]) == len(index):
-        return cells[0]
-    whole: pd.Series = pd.concat([pd.Series(dtype="str"), *cells])
-    return whole.reindex(index)
+    there = shard if shard["data_key_id"].notna().all() else shard[shard["data_key_id"].notna()]
+    keys, ids = work.keyring.keys_of_rows(there["data_key_id"]), there["account_id"].to_numpy(dtype=np.int64)
+    opened = {name: open_cells(keys, name, ids, there[name].tolist()).set_axis(there.index) for name in columns}
+    if len(there) < len(shard):
+        opened = {name: column.reindex(shard.index) for name, column in opened.items()}
+    return shard.assign(**opened)
 
 
 # -- the other kinds ---------------------------------------------------------------------------------------------------
@@ -248,17 +237,24 @@ def _member_frames(
         yield shape(named)
 
 
-def _plain(work: Composing, frames: Iterator[pd.DataFrame], purpose: str, disclosed: Mapping[str, str]) -> Contents:
-    """Contents that speak of placements the agency already knows: no identity in them."""
+def _plain(work: Composing, frames: Iterator[pd.DataFrame], purpose: str, financial: Sequence[str] = ()) -> Contents:
+    """Contents that speak of placements the agency already knows: no identity in them.
+
+    financial: those of the kind's columns that are about money. Every column is on the register, for every one leaves.
+    """
+    fields = KINDS[work.row.kind].fields
+    classes = {"account": "pseudonym", **dict.fromkeys(financial, "financial")}
     return Contents(
-        fields=KINDS[work.row.kind].fields,
+        fields=fields,
         frames=frames,
         purpose=purpose,
         basis="contract with the agency",
         policy="exchange",
         policy_version="1",
-        disclosed=[Disclosed("account", "pseudonym", "pseudonym")]
-        + [Disclosed(name, "release", value_class) for name, value_class in disclosed.items()],
+        disclosed=[
+            Disclosed(one.name, "pseudonym" if one.name == "account" else "release", classes.get(one.name, "fact"))
+            for one in fields
+        ],
     )
 
 
@@ -273,21 +269,21 @@ def _update(work: Composing) -> Contents:
         )
 
     columns = (ACCOUNTS.c.currency, MEMBERS.c.told_minor.label("balance_minor"), ACCOUNTS.c.as_of)
-    return _plain(work, _member_frames(work, columns, shape), "update", {"balance": "financial"})
+    return _plain(work, _member_frames(work, columns, shape), "update", ("balance", "payment"))
 
 
 def _recall(work: Composing) -> Contents:
     recalls = bulk.table_of(Recall)
     columns = (recalls.c.reason, recalls.c.due_on.label("due_back_on"))
     joins = ((recalls, recalls.c.placement_id == MEMBERS.c.placement_id),)
-    return _plain(work, _member_frames(work, columns, lambda shard: shard, *joins), "recall", {"reason": "fact"})
+    return _plain(work, _member_frames(work, columns, lambda shard: shard, *joins), "recall")
 
 
 def _erasure(work: Composing) -> Contents:
     erasures = bulk.table_of(Erasure)
     columns = (erasures.c.due_on.label("erase_by"),)
     joins = ((erasures, erasures.c.placement_id == MEMBERS.c.placement_id),)
-    return _plain(work, _member_frames(work, columns, lambda shard: shard.assign(scope="all"), *joins), "erasure", {})
+    return _plain(work, _member_frames(work, columns, lambda shard: shard.assign(scope="all"), *joins), "erasure")
 
 
 def _receipt(work: Composing) -> Contents:
@@ -352,7 +348,7 @@ def _statement(work: Composing) -> Contents:
                 names[ids.index] = account_pseudonyms(key, ids).to_numpy()
             yield shard.assign(account=names)
 
-    return _plain(work, frames(), "statement", {"gross": "financial", "commission": "financial"})
+    return _plain(work, frames(), "statement", ("gross", "rate", "commission", "vat", "net"))
 
 
 def _generations_stated(work: Composing, statement_id: int) -> pd.Series:

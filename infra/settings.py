@@ -40,6 +40,13 @@ class Settings(BaseSettings):
     )
     reidentify_per_hour: int = Field(default=20, ge=1, description="identities that one person may ask for in an hour")
     reidentify_per_day: int = Field(default=60, ge=1, description="and in a day")
+    register_per_day: int = Field(
+        default=100, ge=1, description="questions to the disclosure register by one person in a day; above, it is told"
+    )
+    answer_subjects_within: str = Field(
+        default="15 business days",
+        description="how long a debtor's request about their data may take, where the rule pack says nothing",
+    )
     vault_address: str = Field(default="", description="HashiCorp Vault, https://host:8200")
     vault_mount: str = Field(default="transit", description="where its transit engine is mounted")
     vault_key: str = Field(default="consign", description="the transit key that wraps a new root key")
@@ -192,7 +199,9 @@ class Settings(BaseSettings):
         """Arguments, then the environment, then mounted secrets, then `consign.toml`."""
         return init_settings, env_settings, file_secret_settings, TomlConfigSettingsSource(settings_cls)
 
-    @field_validator("acknowledge_within", "report_activity_every", "presumed_within", "stuck_after")
+    @field_validator(
+        "acknowledge_within", "report_activity_every", "presumed_within", "stuck_after", "answer_subjects_within"
+    )
     @classmethod
     def _a_span(cls, text: str) -> str:
         """A span of time, as models.calendar reads it."""

@@ -17,10 +17,10 @@ import pandas as pd
 
 from models.errors import ConfigurationError
 
-Unit = Literal["hours", "days", "business days"]
+Unit = Literal["hours", "days", "business days", "months"]
 Days = npt.NDArray[np.datetime64]
 
-SPAN: Final = re.compile(r"(\d{1,5}) (hour|day|business day)s?")
+SPAN: Final = re.compile(r"(\d{1,5}) (hour|day|business day|month)s?")
 
 
 class SpanFault(ConfigurationError):
@@ -39,8 +39,10 @@ class Span:
         """The span that the text states. Raises SpanFault."""
         found = SPAN.fullmatch(text.strip())
         if found is None:
-            raise SpanFault(f"{text!r} is no span of time", fix='write "24 hours", "5 days" or "2 business days"')
-        units: dict[str, Unit] = {"hour": "hours", "day": "days", "business day": "business days"}
+            raise SpanFault(f"{text!r} is no span of time", fix='write "24 hours", "5 days", "2 business days" or "1 month"')
+        units: dict[str, Unit] = {
+            "hour": "hours", "day": "days", "business day": "business days", "month": "months",
+        }  # fmt: skip
         return cls(int(found[1]), units[found[2]])
 
     def __str__(self) -> str:
@@ -137,5 +139,16 @@ def due_after(since: datetime, span: Span, calendar: Calendar, zone: str) -> dat
 def _days_after(days: Days, span: Span, calendar: Calendar) -> Days:
     if span.unit == "business days":
         return calendar.after(days, span.number)
+    if span.unit == "months":
+        return _months_after(days.astype("datetime64[D]"), span.number)
     number = span.number if span.unit == "days" else -(-span.number // 24)
     return np.asarray(days.astype("datetime64[D]") + np.timedelta64(number, "D"), dtype="datetime64[D]")
+
+
+def _months_after(days: Days, number: int) -> Days:
+    """The same day of a later month, or that month's last day where it is shorter (Regulation 1182/71, art. 3(2)(c))."""
+    month = days.astype("datetime64[M]")
+    later = month + np.timedelta64(number, "M")
+    last = (later + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
+    same = later.astype("datetime64[D]") + (days - month.astype("datetime64[D]"))
+    return np.asarray(np.minimum(same, last))

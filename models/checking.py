@@ -61,6 +61,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "plan_disordered": "Number the instalments of a plan from 1 without gaps, each due after the one before.",
         "not_above_zero": "The amount of an instalment must be above zero.",
         "out_of_order": "The last day lies before the first.",
+        "no_correction": "We have told you no correction of this field of this account that waits for your answer.",
         "unknown_file": "We sent you no file of this name. Copy the name as it stands on the server.",
         "other_key": "We hold another key than this. Somebody may sit between us: stop, and telephone.",
         "net_does_not_add_up": "Net must equal gross less commission less VAT.",

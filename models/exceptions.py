@@ -140,6 +140,18 @@ CODES: Final[Mapping[str, Kind]] = MappingProxyType({
         "`consign identity asked` shows what was asked and why; speak with the person, and with whoever leads them",
         recurs=True,
     ),
+    "subject_request_overdue": Kind(
+        "a debtor's request about their data has not been answered in the time of the law",
+        "compliance", "critical", "4 hours",
+        "`consign subject show` says what it waits for; answer it today, then `consign subject answer`",
+        recurs=True,
+    ),
+    "register_excess": Kind(
+        "a person has looked into the disclosure register more often in a day than the setting expects",
+        "compliance", "high", "1 business day",
+        "`consign disclosures asked` shows what was asked and why; speak with the person, and with whoever leads them",
+        recurs=True,
+    ),
     # -- the house -----------------------------------------------------------------------------------------------------
     "key_expiring": Kind(
         "a key will expire soon, or has expired",

@@ -196,6 +196,12 @@ _BUSINESS: Mapping[str, Explained] = {
         "我方未要求删除该账户的信息。",
         "与收到的删除通知核对。",
     ),
+    "no_correction": _line(
+        "A correction is confirmed that we did not tell you, or that you confirmed before.",
+        "a confirmation of `email` where we corrected `phone`",
+        "我方未要求更正该账户的该字段，或贵司已确认过。",
+        "与收到的更正通知核对。",
+    ),
     "wrong_currency": _line(
         "The line is in another currency than the account.",
         "`USD` for an account in CNY",

@@ -107,7 +107,7 @@ PLACEMENT_FIELDS: Mapping[str, Field] = MappingProxyType(
 
 HOLD_REASONS = (
     "complaint", "dispute", "deceased", "insolvent", "vulnerable", "breathing_space", "payment_plan", "litigation",
-    "fraud", "other",
+    "fraud", "restriction", "other",
 )  # fmt: skip
 """Why a debtor can be on hold (docs/glossary.md#hold)."""
 
@@ -118,6 +118,12 @@ REFUSAL_CODES = (
     "wrong_currency", "not_amount", "not_date", "unknown_account", "other",
 )  # fmt: skip
 """Why an agency cannot take a file or a line of ours: the codes of our receipts, a missing number, and the rest."""
+
+CORRECTABLE = (
+    "region", "opened_on", "due_on", "last_paid_on", "score_band", "name", "id_number", "phone", "phone_alt", "email",
+    "address", "employer", "contact_name", "contact_phone",
+)  # fmt: skip
+"""What a debtor can have corrected. Balances and days past due come with the lender's next snapshot, and an `update`."""
 
 _PLACEMENT = _to_agency("placement", "accounts", tuple(PLACEMENT_FIELDS.values()), control="balance")
 _OUT = (
@@ -158,6 +164,12 @@ _OUT = (
         Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
         Field("scope", required=True, about="all: everything received about it, copies and backups included"),
         Field("erase_by", "date", required=True),
+    )),
+    _to_agency("correction", "corrections", (
+        Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
+        Field("effective_on", "date", required=True,
+              about="the other columns hold what is right from this day on, as a placement would; empty: there is none"),
+        *(PLACEMENT_FIELDS[name] for name in CORRECTABLE),
     )),
     _to_agency("certification", "steps", (
         Field("level", required=True, about="what it belongs to: each level holds the one before it"),
@@ -224,6 +236,11 @@ _IN = (
         Field("erased_at", "datetime", required=True),
         Field("scope", required=True, one_of=("all", "partial")), Field("method", required=True),
         Field("certified_by", required=True, about="the role or officer who answers for it"), Field("retained"),
+    )),
+    _from_agency("correction_confirmation", "corrections", (
+        ACCOUNT, Field("field", required=True, one_of=CORRECTABLE, about="the column of our `correction`"),
+        Field("status", required=True, one_of=("corrected", "not_held")),
+        Field("corrected_on", "date", required=True),
     )),
     _from_agency("complaint", "complaints", (
         Field("complaint_ref", required=True, unique=True), Field("account"),

@@ -187,11 +187,12 @@ def pack_section(pack: packs.Pack) -> str:
     needs = (
         (f"`{need.kind}`", f"{need.text} {need.text_zh}", str(need.months or ""), need.clause) for need in pack.needs
     )
-    told = pack.complaints
+    told, asked = pack.complaints, pack.subject_requests
     return "\n\n".join((
         f"## {pack.name}, version {pack.version}\n\n{pack.about} {pack.about_zh}",
         table(("rule", "clause", "text", "number", "from", "severity", "read", "judged by"), rules),
-        f"Complaints are answered within {told.answer_days} days ({told.clause}; {told.verified}).",
+        f"Complaints are answered within {told.answer_days} days ({told.clause}; {told.verified}). Requests of debtors about"
+        f" their data: within {asked.within or 'the setting `answer_subjects_within`'} ({asked.clause}; {asked.verified}).",
         "### Gates of " + pack.name + "\n\n" + table(("gate", "measure", "limit", "closes at"), gates),
         "### Evidence that " + pack.name + " asks for\n\n" + table(("kind", "what", "months", "clause"), needs),
     ))  # fmt: skip

@@ -24,6 +24,7 @@ from models.tables import (
     Lender,
     Placement,
     Recall,
+    SubjectCorrection,
     Transmission,
 )
 
@@ -41,12 +42,15 @@ DISCLOSURES = bulk.table_of(Disclosure)
 LEASES = bulk.table_of(Lease)
 LENDERS = bulk.table_of(Lender)
 CONTRACTS = bulk.table_of(AgencyContract)
+CORRECTIONS = bulk.table_of(SubjectCorrection)
 
 NO_DROP = "{}"
 TURN = 0x65786368616E6765  # "exchange"
 
-FIRST_OUT = ("recall", "erasure_request", "update", "placement", "statement", "receipt", "certification")
-"""A recall that waits behind a placement is a debtor chased after paying."""
+FIRST_OUT = (
+    "recall", "erasure_request", "update", "placement", "correction", "statement", "receipt", "certification"
+)  # fmt: skip
+"""A recall that waits behind a placement is a debtor chased after paying; a correction follows what it corrects."""
 UNANSWERED = ("update", "statement", "receipt", "certification", "key_announcement")
 """Kinds that no file of the agency's answers."""
 AT_AGENCY = ("placed", "acknowledged", "recalled")
@@ -372,7 +376,11 @@ def settle_acknowledged(connection: Connection, agency_code: str, at: datetime) 
     uncertified_erasure = exists().where(
         ERASURES.c.transmission_id == TRANSMISSIONS.c.transmission_id, ERASURES.c.verified_at.is_(None)
     )
+    unconfirmed_correction = exists().where(
+        CORRECTIONS.c.transmission_id == TRANSMISSIONS.c.transmission_id, CORRECTIONS.c.state == "told"
+    )
     answered = or_(
+        and_(TRANSMISSIONS.c.kind == "correction", ~unconfirmed_correction),
         and_(TRANSMISSIONS.c.kind == "placement", ~unanswered_placement),
         and_(TRANSMISSIONS.c.kind == "recall", ~unconfirmed_recall),
         and_(TRANSMISSIONS.c.kind == "erasure_request", ~uncertified_erasure),

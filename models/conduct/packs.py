@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any, Final, Literal, get_args
 
 from models import packaged
+from models.calendar import Span, SpanFault
 from models.errors import ConfigurationError
 from models.kinds import HOLD_REASONS, KINDS
 
@@ -162,6 +163,18 @@ class Complaints:
 
 
 @dataclass(frozen=True)
+class SubjectRequests:
+    """By when a debtor's request about their data is to be answered; `within` None: the law names no number."""
+
+    within: Span | None
+    clause: str
+    verified: Verified
+
+
+UNSTATED: Final = SubjectRequests(None, "the house's own clock", "unverified")
+
+
+@dataclass(frozen=True)
 class Pack:
     """The rules of one jurisdiction, as they were reviewed."""
 
@@ -177,6 +190,7 @@ class Pack:
     gates: tuple[Gate, ...]
     needs: tuple[Need, ...]
     sha256: str = field(default="", compare=False)
+    subject_requests: SubjectRequests = UNSTATED
 
     def rule(self, rule_id: str, day: date | None = None) -> Rule | None:
         """The rule of that id, as in force on the day, else the newest; None where there is none."""
@@ -197,12 +211,13 @@ class Pack:
         jurisdiction = whole.text("jurisdiction")
         zone = whole.text("zone")
         complaints = _complaints(_Table("complaints", whole.take("complaints", dict)))
+        requests = _subject_requests(_Table("subject_requests", whole.take("subject_requests", dict, {})))
         rules = tuple(_rule(table, jurisdiction) for table in whole.tables("rule"))
         gates = tuple(_gate(table) for table in whole.tables("gate", least=0))
         needs = tuple(_need(table) for table in whole.tables("diligence", least=0))
         pack = cls(
             name, whole.text("version"), jurisdiction, whole.text("about"), whole.text("about_zh"), zone, complaints,
-            rules, gates, needs, hashlib.sha256(text.encode()).hexdigest(),
+            rules, gates, needs, hashlib.sha256(text.encode()).hexdigest(), requests,
         )  # fmt: skip
         whole.nothing_else()
         _consistent(pack)
@@ -397,5 +412,18 @@ def _complaints(table: _Table) -> Complaints:
     told = Complaints(
         table.number("answer_days", least=1), table.text("clause"), table.one_of("verified", get_args(Verified))
     )
+    table.nothing_else()
+    return told
+
+
+def _subject_requests(table: _Table) -> SubjectRequests:
+    if not table.raw:
+        return UNSTATED
+    within = table.text("within", "")
+    try:
+        span = Span.parse(within) if within else None
+    except SpanFault as wrong:
+        raise PackInvalid(f"{table.where}: within: {wrong}", fix=wrong.fix) from None
+    told = SubjectRequests(span, table.text("clause"), table.one_of("verified", get_args(Verified)))
     table.nothing_else()
     return told

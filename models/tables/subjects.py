@@ -44,7 +44,7 @@ class SubjectRequest(SQLModel, table=True):
 class SubjectCorrection(SQLModel, table=True):
     """A corrected field that one agency was told for one placement, until it confirms."""
 
-    __tablename__ = "subject_correction"
+    __tablename__ = "correction"
     __table_args__ = (UniqueConstraint("transmission_id", "placement_id", "field"),)
     correction_id: int = big(primary_key=True)
     request_id: int = big(index=True)

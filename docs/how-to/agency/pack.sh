@@ -3,9 +3,9 @@
 #
 #   LENDER=harbour AGENCY=quayside sh pack.sh KIND TABLE.csv NUMBER [PREVIOUS]
 #
-# KIND is acknowledgement, activity, return, remittance, invoice, erasure_certificate, complaint, plan, hold_request,
-# recall_objection, refusal or fingerprint. NUMBER counts 1, 2, 3 … per lender and kind; `next` is the one after the
-# highest in sent/ and out/. PREVIOUS is the sealed file you sent before this one of that kind. Prints the package's path.
+# KIND is acknowledgement, activity, return, remittance, invoice, erasure_certificate, correction_confirmation, complaint,
+# plan, hold_request, recall_objection, refusal or fingerprint. NUMBER counts 1, 2, 3 … per lender and kind; `next` is the
+# one after the highest in sent/ and out/. PREVIOUS is the sealed file you sent before this one of that kind. Prints the package's path.
 set -eu
 export LC_ALL=C
 
@@ -23,6 +23,7 @@ case $kind in
     remittance)          table=lines      control=net ;;
     invoice)             table=lines      control=commission ;;
     erasure_certificate) table=erasures   control= ;;
+    correction_confirmation) table=corrections control= ;;
     complaint)           table=complaints control= ;;
     plan)                table=instalments control=amount ;;
     hold_request)        table=accounts   control= ;;

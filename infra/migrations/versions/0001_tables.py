@@ -354,6 +354,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id"),
     )
     op.create_table(
+        "correction",
+        sa.Column("correction_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("request_id", sa.BigInteger(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("placement_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("field", sa.String(), nullable=False),
+        sa.Column("transmission_id", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("confirmed_on", sa.Date(), nullable=True),
+        sa.Column("confirmed_by_file_id", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("correction_id"),
+        sa.UniqueConstraint("transmission_id", "placement_id", "field"),
+    )
+    op.create_index(op.f("ix_correction_placement_id"), "correction", ["placement_id"], unique=False)
+    op.create_index(op.f("ix_correction_request_id"), "correction", ["request_id"], unique=False)
+    op.create_index(op.f("ix_correction_transmission_id"), "correction", ["transmission_id"], unique=False)
+    op.create_table(
         "debtor",
         sa.Column("debtor_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
@@ -921,6 +939,18 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_recall_objection_placement_id"), "recall_objection", ["placement_id"], unique=False)
     op.create_table(
+        "register_question",
+        sa.Column("question_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=True),
+        sa.Column("accounts", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("question_id"),
+    )
+    op.create_index(op.f("ix_register_question_actor"), "register_question", ["actor"], unique=False)
+    op.create_table(
         "reidentification",
         sa.Column("reidentification_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
@@ -1051,6 +1081,38 @@ def upgrade() -> None:
         sa.UniqueConstraint("lender", "agency", "period", "currency"),
     )
     op.create_table(
+        "subject_request",
+        sa.Column("request_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("debtor_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("ground", sa.String(), nullable=False),
+        sa.Column("fields", sa.String(), nullable=False),
+        sa.Column("ref", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("received_on", sa.Date(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False),
+        sa.Column("within", sa.String(), nullable=False),
+        sa.Column("clause", sa.String(), nullable=False),
+        sa.Column("opened_by", sa.String(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("hold_id", sa.BigInteger(), nullable=True),
+        sa.Column("proof", sa.String(), nullable=True),
+        sa.Column("verified_by", sa.String(), nullable=True),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("waiting_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.String(), nullable=True),
+        sa.Column("basis", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("answer_sha256", sa.String(), nullable=True),
+        sa.Column("ended_by", sa.String(), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("request_id"),
+    )
+    op.create_index(op.f("ix_subject_request_debtor_id"), "subject_request", ["debtor_id"], unique=False)
+    op.create_index(op.f("ix_subject_request_lender"), "subject_request", ["lender"], unique=False)
+    op.create_index(op.f("ix_subject_request_state"), "subject_request", ["state"], unique=False)
+    op.create_table(
         "transmission",
         sa.Column("transmission_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("work_key", sa.String(), nullable=False),
@@ -1090,6 +1152,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index(op.f("ix_transmission_state"), table_name="transmission")
     op.drop_table("transmission")
+    op.drop_index(op.f("ix_subject_request_state"), table_name="subject_request")
+    op.drop_index(op.f("ix_subject_request_lender"), table_name="subject_request")
+    op.drop_index(op.f("ix_subject_request_debtor_id"), table_name="subject_request")
+    op.drop_table("subject_request")
     op.drop_table("statement")
     op.drop_table("score_run")
     op.drop_index(op.f("ix_score_run_id"), table_name="score")
@@ -1107,6 +1173,8 @@ def downgrade() -> None:
     op.drop_table("remittance_line")
     op.drop_index(op.f("ix_reidentification_actor"), table_name="reidentification")
     op.drop_table("reidentification")
+    op.drop_index(op.f("ix_register_question_actor"), table_name="register_question")
+    op.drop_table("register_question")
     op.drop_index(op.f("ix_recall_objection_placement_id"), table_name="recall_objection")
     op.drop_table("recall_objection")
     op.drop_index(op.f("ix_recall_transmission_id"), table_name="recall")
@@ -1175,6 +1243,10 @@ def downgrade() -> None:
     op.drop_table("disclosure_account")
     op.drop_table("disclosure")
     op.drop_table("debtor")
+    op.drop_index(op.f("ix_correction_transmission_id"), table_name="correction")
+    op.drop_index(op.f("ix_correction_request_id"), table_name="correction")
+    op.drop_index(op.f("ix_correction_placement_id"), table_name="correction")
+    op.drop_table("correction")
     op.drop_table("conduct_run")
     op.drop_index(op.f("ix_complaint_placement_id"), table_name="complaint")
     op.drop_table("complaint")
