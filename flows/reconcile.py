@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flows.engine import Schedule, step, verb
 from infra import audit
-from infra.store import bankfiles, cash, exchange, recon
+from infra.store import bankfiles, cash, exchange, recon, waiting
 from infra.store.ledger import is_balanced
 from infra.wiring import desk
 from models.errors import UsageError
@@ -58,8 +58,8 @@ def tie(agency: str, lender: str, as_of: date) -> dict[str, int]:
     now = at.now()
     with at.database.write() as connection:
         tied = cash.match_cash(connection, lender, agency, now)
-        waiting, disputed = recon.match_invoices(connection, lender, agency, now, closing=True)
-        overdue = cash.note_overdue(connection, lender, agency, as_of, now)
+        unanswered, disputed = recon.match_invoices(connection, lender, agency, now, closing=True)
+        overdue = waiting.note_overdue(connection, lender, agency, as_of, now)
         done = {
             "matches": tied.confirmed,
             "matches_suggested": tied.suggested,
@@ -69,8 +69,9 @@ def tie(agency: str, lender: str, as_of: date) -> dict[str, int]:
         if any(done.values()):
             details: dict[str, str | int] = {"lender": lender, "agency": agency, "as_of": as_of.isoformat()}
             details |= {"matches": tied.confirmed, "suggested": tied.suggested, "breaks": done["breaks_opened"]}
+            details["inputs_sha256"] = tied.inputs_sha256
             audit.record(connection, at.actor, "reconcile.tied", f"agency:{agency}", details, now)
-    return done | {"invoice_lines_waiting": waiting}
+    return done | {"invoice_lines_waiting": unanswered}
 
 
 @verb(schedule=Schedule("40 6 * * *"))
@@ -116,7 +117,7 @@ def _tie_lender(lender: str, as_of: date | None) -> list[dict[str, int]]:
         cash.assign_receipts(connection, lender, agencies)
     parts = tie.map(agencies, lender, day)
     with at.database.write() as connection:
-        unexplained = cash.note_unexplained(connection, lender, day, at.now())
+        unexplained = waiting.note_unexplained(connection, lender, day, at.now())
     return [*parts, {"agencies": len(agencies), "breaks_opened": unexplained}]
 
 
@@ -126,7 +127,7 @@ def import_statement(path: Path, lender: str) -> BankReport:
 
     Raises StatementRefused where the file cannot be counted on; then nothing of it is taken.
     """
-    from connectors.bank.camt053 import statements
+    from connectors.bank.camt import statements
 
     at = desk()
     path = Path(path)

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, and_, exists, func, or_, select, update
+from sqlalchemy import Connection, and_, case, func, or_, select, update
 
 from infra.store.bulk import append, read, reserve, set_columns, staged, table_of
 from infra.store.ledger import post
-from infra.store.recon import Agreed, close_breaks, contracts_of, open_breaks
+from infra.store.recon import Agreed, contracts_of
+from infra.store.standing import renew_breaks, settle_breaks
+from infra.store.waiting import UNSETTLED, by_transfer, late_days
 from models.ledger import legs
 from models.reconcile import breaks as codes
 from models.reconcile.cash import Outcome, Terms, matched
+from models.reconcile.outcome import WHY
 from models.reconcile.references import NONE, coded
-from models.tables import AgencyContract, BankReceipt, Break, Match, MatchPart, RemittanceLine
+from models.tables import AgencyContract, BankReceipt, Break, Match, MatchPart, MatchRival, RemittanceLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date, datetime
+    from datetime import datetime
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Table
 
 BREAK = table_of(Break)
 CONTRACT = table_of(AgencyContract)
@@ -30,8 +34,7 @@ LINE = table_of(RemittanceLine)
 MATCH = table_of(Match)
 PART = table_of(MatchPart)
 RECEIPT = table_of(BankReceipt)
-
-UNSETTLED = ("suggested", "ambiguous")
+RIVAL = table_of(MatchRival)
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Tied:
     ambiguous: int = 0
     lines: int = 0
     breaks: int = 0
+    inputs_sha256: str = ""
+    """of the content of every line and receipt that was open when it began (R13)"""
 
 
 def agencies_of(connection: Connection, lender: str) -> list[str]:
@@ -68,19 +73,49 @@ def match_cash(connection: Connection, lender: str, agency: str, now: datetime) 
 
 
 def _round(connection: Connection, agreed: Agreed, now: datetime, *, lender: str, agency: str) -> Tied:
-    total = Tied()
     lines, receipts = _open_lines(connection, lender, agency), _open_receipts(connection, lender, agency)
-    for currency in sorted(set(lines["currency"].unique()) & set(receipts["currency"].unique())):
+    terms = Terms(tolerance_minor=agreed.contracts[-1].tolerance_minor)
+    total = Tied(inputs_sha256=_hashed(lines, receipts, terms))
+    for currency in sorted(set(lines["currency"].unique()) | set(receipts["currency"].unique())):
         some = lines[lines["currency"] == currency].reset_index(drop=True)
         money = receipts[receipts["currency"] == currency].reset_index(drop=True)
-        outcome = matched(some, money, Terms(tolerance_minor=agreed.contracts[-1].tolerance_minor))
+        outcome = matched(some, money, terms)
         subject = {"lender": lender, "agency": agency, "currency": currency}
         total = _sum(total, _settle(connection, outcome, some, money, agreed, now, **subject))
+        _say_why(connection, LINE, outcome.line_why, some)
+        _say_why(connection, RECEIPT, outcome.receipt_why, money)
     return total
 
 
 def _sum(one: Tied, other: Tied) -> Tied:
-    return Tied(*(getattr(one, name) + getattr(other, name) for name in Tied.__dataclass_fields__))
+    counts = {name: getattr(one, name) + getattr(other, name) for name in COUNTED}
+    return Tied(**counts, inputs_sha256=one.inputs_sha256 or other.inputs_sha256)
+
+
+COUNTED = ("confirmed", "suggested", "ambiguous", "lines", "breaks")
+
+
+def _hashed(lines: pd.DataFrame, receipts: pd.DataFrame, terms: Terms) -> str:
+    """SHA-256 over what the rules are given, by content: the same in whatever order it came."""
+    digest = hashlib.sha256(repr(terms).encode())
+    for frame, names in (
+        (lines, ["content_id", "net_minor", "gross_minor", "netted_minor", "tied_minor"]),
+        (receipts, ["reference", "value_date", "currency", "amount_minor", "tied_minor"]),
+    ):
+        rows = np.sort(pd.util.hash_pandas_object(frame[names], index=False).to_numpy())
+        digest.update(rows.tobytes())
+    return digest.hexdigest()
+
+
+def _say_why(connection: Connection, table: Table, why: pd.DataFrame, were: pd.DataFrame) -> None:
+    """What is still open keeps why; only what is another reason than before is written."""
+    key = str(why.columns[0])
+    both = why.merge(were[[key, *WHY]], on=key, suffixes=("", "_was"))
+    same = np.ones(len(both), dtype=bool)
+    for name in WHY:
+        now, was = both[name], both[f"{name}_was"]
+        same &= ((now == was).fillna(value=False) | (now.isna() & was.isna())).to_numpy(dtype=bool)
+    set_columns(connection, table, both.loc[~same, [key, *WHY]], [key])
 
 
 def assign_receipts(connection: Connection, lender: str, agencies: Sequence[str]) -> int:
@@ -108,36 +143,6 @@ def assign_receipts(connection: Connection, lender: str, agencies: Sequence[str]
     return set_columns(connection, RECEIPT, known, ["receipt_id"])
 
 
-def note_overdue(connection: Connection, lender: str, agency: str, as_of: date, now: datetime) -> int:
-    """Lines whose money should be here by `as_of` are breaks; how many new ones.
-
-    Not those that a suggestion or an ambiguity has put before a person already.
-    """
-    agreed = contracts_of(connection, lender, agency)
-    names = ["line_id", "agency", "account_id", "currency", "value_date"]
-    waiting = read(
-        connection,
-        select(*(LINE.c[name] for name in names), LINE.c.net_minor.label("amount_minor"))
-        .where(LINE.c.lender == lender, LINE.c.agency == agency, LINE.c.state == "awaiting_cash")
-        .where(~_before_a_person(PART.c.line_id == LINE.c.line_id)),
-    )
-    late = _late_days(agreed, waiting["value_date"])
-    due = waiting["value_date"] + pd.to_timedelta(late, unit="D")
-    overdue = waiting[(due < pd.Timestamp(as_of)).to_numpy() & late.notna().to_numpy()]
-    return len(open_breaks(connection, lender, codes.found(overdue, "no_receipt", "line_id"), now))
-
-
-def note_unexplained(connection: Connection, lender: str, as_of: date, now: datetime) -> int:
-    """Receipts up to `as_of` that no line explains are breaks; how many new ones."""
-    left = read(
-        connection,
-        select(RECEIPT.c.receipt_id, RECEIPT.c.agency, RECEIPT.c.currency, RECEIPT.c.amount_minor)
-        .where(RECEIPT.c.lender == lender, RECEIPT.c.state == "unapplied", RECEIPT.c.booked_on <= as_of)
-        .where(~_before_a_person(PART.c.receipt_id == RECEIPT.c.receipt_id)),
-    )
-    return len(open_breaks(connection, lender, codes.found(left, "no_line", "receipt_id"), now))
-
-
 def lenders(connection: Connection) -> list[str]:
     """Every lender that has, or had, a contract, in order."""
     return list(connection.execute(select(CONTRACT.c.lender).distinct().order_by(CONTRACT.c.lender)).scalars())
@@ -163,6 +168,7 @@ def _is_open(lender: str, agency: str) -> ColumnElement[bool]:
     return and_(
         LINE.c.lender == lender,
         LINE.c.agency == agency,
+        LINE.c.kind != "direct",
         or_(
             LINE.c.state.in_(("awaiting_cash", "part_matched")),
             and_(LINE.c.state == "in_break", LINE.c.cash_minor == 0),
@@ -173,33 +179,34 @@ def _is_open(lender: str, agency: str) -> ColumnElement[bool]:
 
 def _open_lines(connection: Connection, lender: str, agency: str) -> pd.DataFrame:
     names = ["line_id", "content_id", "account_id", "original_line_id", "txn_ref", "batch_ref", "value_date", "agency",
-             "currency", "state", "cash_minor", "posted_at"]  # fmt: skip
+             "currency", "state", "posted_at", *WHY]  # fmt: skip
+    fee = func.coalesce(LINE.c.due_commission_minor, 0) + func.coalesce(LINE.c.due_vat_minor, 0)
+    # an agency that hands over gross invoices its fee: it may not take it off, and some do
+    kept = case((and_(LINE.c.net_minor == LINE.c.gross_minor, LINE.c.cash_minor == 0), fee), else_=0)
     return read(
         connection,
         select(
             *(LINE.c[name] for name in names),
+            LINE.c.cash_minor.label("tied_minor"),
             (LINE.c.net_minor - LINE.c.cash_minor).label("net_minor"),
             (LINE.c.gross_minor - LINE.c.cash_minor).label("gross_minor"),
+            (LINE.c.net_minor - LINE.c.cash_minor - kept).label("netted_minor"),
         ).where(_is_open(lender, agency)),
     )
 
 
 def _open_receipts(connection: Connection, lender: str, agency: str) -> pd.DataFrame:
-    names = ["receipt_id", "reference", "value_date", "agency", "currency", "applied_minor"]
+    names = ["receipt_id", "reference", "value_date", "agency", "currency", *WHY]
     return read(
         connection,
         select(
             *(RECEIPT.c[name] for name in names),
+            RECEIPT.c.applied_minor.label("tied_minor"),
             (RECEIPT.c.amount_minor - RECEIPT.c.applied_minor).label("amount_minor"),
         ).where(
             RECEIPT.c.lender == lender, RECEIPT.c.agency == agency, RECEIPT.c.state.in_(("unapplied", "part_matched"))
         ),
     )
-
-
-def _before_a_person(joined: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Whether a suggestion or an ambiguity about the row waits for somebody."""
-    return exists().where(joined, PART.c.match_id == MATCH.c.match_id, MATCH.c.status.in_(UNSETTLED))
 
 
 def _settle(
@@ -212,31 +219,32 @@ def _settle(
     **subject: str,
 ) -> Tied:
     """The outcome is in the store: matches, states, breaks, postings."""
-    matches, parts = _new(connection, outcome)
+    matches, parts, rivals = _new(connection, outcome)
     if matches.empty:
         return Tied()
     first = reserve(connection, "match", len(matches))
     number = pd.Series(np.arange(first, first + len(matches)), index=matches["match"])
     append(connection, MATCH, matches.drop(columns="match").assign(match_id=number.to_numpy(), made_at=now, **subject))
-    first = reserve(connection, "match_part", len(parts))
-    rows = parts.assign(match_id=parts["match"].map(number), part_id=np.arange(first, first + len(parts)))
-    append(connection, PART, rows.drop(columns="match"))
+    for table, name, rows in ((PART, "part", parts), (RIVAL, "rival", rivals)):
+        at = reserve(connection, f"match_{name}", len(rows))
+        keyed = {"match_id": rows["match"].map(number), f"{name}_id": np.arange(at, at + len(rows))}
+        append(connection, table, rows.assign(**keyed).drop(columns="match"))
 
     changed = outcome.lines.merge(
-        lines[["line_id", "cash_minor", "state", "posted_at"]], on="line_id", suffixes=("", "_was")
+        lines[["line_id", "tied_minor", "state", "posted_at"]], on="line_id", suffixes=("", "_was")
     )
-    changed["cash_minor"] += changed["paid_minor"]
+    changed["cash_minor"] = changed["tied_minor"] + changed["paid_minor"]
     changed["state"] = changed["state"].mask(changed["state_was"] == "in_break", "in_break")
-    set_columns(connection, LINE, changed[["line_id", "cash_minor", "state"]], ["line_id"])
-    moved = outcome.receipts.merge(receipts[["receipt_id", "applied_minor"]], on="receipt_id")
-    moved["applied_minor"] += moved["used_minor"]
-    set_columns(connection, RECEIPT, moved[["receipt_id", "applied_minor", "state"]], ["receipt_id"])
-    _resolve(connection, changed[["line_id"]], moved[["receipt_id"]], number, now)
+    set_columns(connection, LINE, _without_why(changed[["line_id", "cash_minor", "state"]]), ["line_id"])
+    moved = outcome.receipts.merge(receipts[["receipt_id", "tied_minor"]], on="receipt_id")
+    moved["applied_minor"] = moved["tied_minor"] + moved["used_minor"]
+    set_columns(connection, RECEIPT, _without_why(moved[["receipt_id", "applied_minor", "state"]]), ["receipt_id"])
+    _resolve(connection, changed[["line_id"]], moved[["receipt_id"]], first, now)
 
     day = _match_days(outcome, receipts)
-    late = _late(outcome, lines, agreed, day)
-    opened = open_breaks(connection, subject["lender"], codes.together([outcome.breaks, late]), now)
-    _post_cash(connection, outcome, changed, day, int(number.iloc[0]), now, **subject)
+    late = _late(outcome, lines, agreed, day, subject["lender"])
+    opened = renew_breaks(connection, subject["lender"], codes.together([outcome.breaks, late]), now)
+    _post_cash(connection, outcome, changed, day, first, now, **subject)
     statuses = matches["status"].value_counts()
     return Tied(
         confirmed=int(statuses.get("confirmed", 0)),
@@ -247,12 +255,18 @@ def _settle(
     )
 
 
-def _new(connection: Connection, outcome: Outcome) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Matches and parts without the suggestions and ambiguities that a person has before them already."""
-    matches, parts = outcome.matches, outcome.parts
+def _without_why(rows: pd.DataFrame) -> pd.DataFrame:
+    """What is tied has no reason to be open; where some of it still is, the reason is written after."""
+    nothing = {name: pd.array([pd.NA] * len(rows), dtype="str" if name == "why" else "Int64") for name in WHY}
+    return rows.assign(**nothing)
+
+
+def _new(connection: Connection, outcome: Outcome) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Matches, parts and rivals without the suggestions and ambiguities that a person has before them already."""
+    matches, parts, rivals = outcome.matches, outcome.parts, outcome.rivals
     open_ones = matches.loc[matches["status"] != "confirmed", "match"]
     if open_ones.empty:
-        return matches, parts
+        return matches, parts, rivals
     asked = parts[parts["match"].isin(open_ones) & parts["receipt_id"].notna()]
     with staged(connection, PART, asked[["receipt_id"]].drop_duplicates()) as stage:
         known = read(
@@ -263,25 +277,21 @@ def _new(connection: Connection, outcome: Outcome) -> tuple[pd.DataFrame, pd.Dat
             .where(MATCH.c.status.in_(UNSETTLED)),
         )
     old = asked.loc[asked["receipt_id"].isin(known["receipt_id"]), "match"]
-    return matches[~matches["match"].isin(old)], parts[~parts["match"].isin(old)]
+    new, of, beside = (~frame["match"].isin(old) for frame in (matches, parts, rivals))
+    return matches[new], parts[of], rivals[beside]
 
 
-def _resolve(
-    connection: Connection, lines: pd.DataFrame, receipts: pd.DataFrame, fresh: pd.Series, now: datetime
-) -> None:
+def _resolve(connection: Connection, lines: pd.DataFrame, receipts: pd.DataFrame, first: int, now: datetime) -> None:
     """What was suggested, doubted or missed about rows that are tied now is settled."""
-    because = "tied by a later match"
     with staged(connection, PART, lines) as line, staged(connection, PART, receipts) as receipt:
         of_line, of_receipt = select(line.c.line_id), select(receipt.c.receipt_id)
         about = select(PART.c.match_id).where(or_(PART.c.line_id.in_(of_line), PART.c.receipt_id.in_(of_receipt)))
         connection.execute(
             update(MATCH)
-            .where(MATCH.c.status.in_(UNSETTLED), MATCH.c.match_id.in_(about), MATCH.c.match_id < int(fresh.iloc[0]))
+            .where(MATCH.c.status.in_(UNSETTLED), MATCH.c.match_id.in_(about), MATCH.c.match_id < first)
             .values(status="undone")
         )
-        settled = BREAK.c.code.in_(("no_receipt", "no_line", "ambiguous", "amount_diff"))
-        close_breaks(connection, and_(settled, BREAK.c.line_id.in_(of_line)), because, now)
-        close_breaks(connection, and_(settled, BREAK.c.receipt_id.in_(of_receipt)), because, now)
+    settle_breaks(connection, lines, receipts, now)
 
 
 def _match_days(outcome: Outcome, receipts: pd.DataFrame) -> np.ndarray:
@@ -295,24 +305,17 @@ def _match_days(outcome: Outcome, receipts: pd.DataFrame) -> np.ndarray:
     return day
 
 
-def _late_days(agreed: Agreed, days: pd.Series) -> pd.Series:
-    """The contract's `late_days` on each day (Int64, null: none agreed)."""
-    terms = pd.array([contract.late_days for contract in agreed.contracts], dtype="Int64")
-    return pd.Series(terms[agreed.on(days)], index=days.index)
-
-
-def _late(outcome: Outcome, lines: pd.DataFrame, agreed: Agreed, day: np.ndarray) -> pd.DataFrame:
-    """Lines whose money came later than agreed."""
+def _late(outcome: Outcome, lines: pd.DataFrame, agreed: Agreed, day: np.ndarray, lender: str) -> pd.DataFrame:
+    """Transfers, and lines that name none, whose money came later than agreed."""
     confirmed = outcome.matches.loc[outcome.matches["status"] == "confirmed", "match"]
     parts = outcome.parts[outcome.parts["line_id"].notna() & outcome.parts["match"].isin(confirmed)]
     parts = parts[day[parts["match"]] > 0].astype({"line_id": "int64"})
-    about = lines.set_index("line_id")[["value_date", "account_id", "agency", "currency"]]
+    names = ["value_date", "account_id", "agency", "currency", "content_id", "batch_ref"]
+    about = lines.set_index("line_id")[names]
     parts = parts.join(about, on="line_id")
-    came = pd.Series(day[parts["match"]], index=parts.index)
-    took = came - parts["value_date"].to_numpy(dtype="datetime64[D]").astype(np.int64)
-    allowed = _late_days(agreed, parts["value_date"])
-    late = (took > allowed).fillna(value=False).to_numpy(dtype=bool)
-    return codes.found(parts[late], "late_remittance", "line_id", allowed_days=allowed[late], taken_days=took[late])
+    took = day[parts["match"]] - parts["value_date"].to_numpy(dtype="datetime64[D]").astype(np.int64)
+    late = (took > late_days(agreed, parts["value_date"])).fillna(value=False).to_numpy(dtype=bool)
+    return by_transfer(parts[late], "late_remittance", lender)
 
 
 def _post_cash(

@@ -58,15 +58,18 @@ AGES = (2, 7, 30, 60, 90)
 AGE_NAMES = ("0-2", "3-7", "8-30", "31-60", "61-90", ">90")
 
 
-def found(subjects: pd.DataFrame, code: str, subject: str, **expected_and_found: pd.Series) -> pd.DataFrame:
-    """Breaks of one code, one per row of `subjects`, keyed by the code and the column `subject`.
+def found(
+    subjects: pd.DataFrame, code: str, subject: str, *, key: pd.Series | None = None, **expected_and_found: pd.Series
+) -> pd.DataFrame:
+    """Breaks of one code, one per row of `subjects`, keyed by the code and the column `subject`, or by `key`.
 
     `subjects` brings what it has of COLUMNS; the rest is null. `expected_and_found`: int64 columns for `detail`.
     """
     if subjects.empty:
         return none()  # nearly always so, and building the columns would cost as much as for a million
+    of = subject.removesuffix("_id") + ":" + subjects[subject].astype("int64").astype("str") if key is None else key
     columns: dict[str, pd.Series] = {
-        "break_key": f"{code}:{subject.removesuffix('_id')}:" + subjects[subject].astype("int64").astype("str"),
+        "break_key": f"{code}:" + of,
         "code": pd.Series(code, index=subjects.index, dtype="str"),
         "amount_minor": subjects["amount_minor"].astype("int64"),
     }

@@ -7,7 +7,18 @@ integers drawn from `id_counter`.
 
 from models.tables.agencies import Agency, AgencyContract, LayoutProfile
 from models.tables.audit import AuditEvent, AuditHead, AuditNode, Disclosure, DisclosureAccount
+from models.tables.books import (
+    AccountingPeriod,
+    JournalBatch,
+    JournalEntry,
+    JournalLine,
+    LedgerAccount,
+    PeriodAcceptance,
+    PeriodClosing,
+    PeriodReopening,
+)
 from models.tables.certification import CertificateWaiver, Certification, CertificationStep, FileRefusal
+from models.tables.commission import AgencyPayment, CommissionAdjustment, ContractProposal, PaymentRun
 from models.tables.conduct import AuditedFile, Breach, ConductRun, DueDiligence, GateState
 from models.tables.custody import Escrow, Reidentification
 from models.tables.exchange import (
@@ -24,10 +35,9 @@ from models.tables.finance import (
     BankStatement,
     Break,
     InvoiceLine,
-    JournalEntry,
-    JournalLine,
     Match,
     MatchPart,
+    MatchRival,
     RemittanceLine,
     Statement,
 )
@@ -45,16 +55,19 @@ from models.tables.plans import Plan, PlanExclusion, PlanLine
 from models.tables.portfolios import Account, Debtor, Hold, IdCounter, Identity, IntakeReject, Lender, Portfolio
 from models.tables.resolutions import BreakNote, Resolution
 from models.tables.roles import ActorRole
+from models.tables.retention import ErasedAccount, ErasedMark, IdentityKey, LegalHold, Shredding
 from models.tables.scores import Score, ScoreRun
 from models.tables.subjects import RegisterQuestion, SubjectCorrection, SubjectRequest
 from models.tables.trust import ClientKeyUse, HostKey, KeyRequest
 
 __all__ = [
     "Account",
+    "AccountingPeriod",
     "Activity",
     "ActorRole",
     "Agency",
     "AgencyContract",
+    "AgencyPayment",
     "AuditEvent",
     "AuditHead",
     "AuditNode",
@@ -69,12 +82,16 @@ __all__ = [
     "CertificationStep",
     "Circuit",
     "ClientKeyUse",
+    "CommissionAdjustment",
     "Complaint",
     "ConductRun",
+    "ContractProposal",
     "Debtor",
     "Disclosure",
     "DisclosureAccount",
     "DueDiligence",
+    "ErasedAccount",
+    "ErasedMark",
     "Erasure",
     "Escrow",
     "ExceptionComment",
@@ -85,20 +102,29 @@ __all__ = [
     "HostKey",
     "IdCounter",
     "Identity",
+    "IdentityKey",
     "InboundFile",
     "InboundReject",
     "Instalment",
     "InstalmentPlan",
     "IntakeReject",
     "InvoiceLine",
+    "JournalBatch",
     "JournalEntry",
     "JournalLine",
     "KeyRequest",
     "LayoutProfile",
     "Lease",
+    "LedgerAccount",
+    "LegalHold",
     "Lender",
     "Match",
     "MatchPart",
+    "MatchRival",
+    "PaymentRun",
+    "PeriodAcceptance",
+    "PeriodClosing",
+    "PeriodReopening",
     "Placement",
     "Plan",
     "PlanExclusion",
@@ -112,6 +138,7 @@ __all__ = [
     "Resolution",
     "Score",
     "ScoreRun",
+    "Shredding",
     "Statement",
     "SubjectCorrection",
     "SubjectRequest",

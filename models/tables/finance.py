@@ -39,7 +39,11 @@ class RemittanceLine(SQLModel, table=True):
     currency: str
     value_date: date
     state: str = "awaiting_cash"
-    cash_minor: int = big(0, description="of net_minor, how much is tied to receipts")
+    cash_minor: int = big(0, description="of net_minor, how much is tied to receipts or to its own undoing")
+    why: str | None = Field(default=None, description="why it is not matched (models.reconcile.outcome.REASONS)")
+    why_minor: int | None = big(None)
+    why_days: int | None = None
+    why_count: int | None = None
     posted_at: datetime | None = None
     by_hand: bool = Field(default=False, description="a person untied it: the rules leave it to people")
     statement_id: int | None = big(None, description="the statement to the agency that it stands on")
@@ -103,6 +107,12 @@ class BankReceipt(SQLModel, table=True):
     is_reversal: bool = False
     state: str = "unapplied"
     applied_minor: int = big(0)
+    account_id: int | None = big(None, description="of a payment that the debtor made to the lender directly")
+    placement_id: int | None = big(None, description="the placement in whose time it was paid directly")
+    why: str | None = Field(default=None, description="why it is not matched (models.reconcile.outcome.REASONS)")
+    why_minor: int | None = big(None)
+    why_days: int | None = None
+    why_count: int | None = None
     by_hand: bool = Field(default=False, description="a person untied it: the rules leave it to people")
 
 
@@ -133,6 +143,18 @@ class MatchPart(SQLModel, table=True):
     amount_minor: int = big()
 
 
+class MatchRival(SQLModel, table=True):
+    """A candidate that a match was preferred to; the best few of them."""
+
+    __tablename__ = "match_rival"
+    rival_id: int = big(primary_key=True)
+    match_id: int = big(index=True)
+    line_id: int | None = big(None)
+    receipt_id: int | None = big(None)
+    off_minor: int = big(description="by how much the rival is more than what the match has in its place")
+    off_days: int = Field(description="by how many days it is later")
+
+
 class Break(SQLModel, table=True):
     """A difference that a person must look at."""
 
@@ -156,32 +178,6 @@ class Break(SQLModel, table=True):
     detail: str = Field(default="{}", description="JSON: what was expected and found, in references and amounts")
 
 
-class JournalEntry(SQLModel, table=True):
-    """One double entry; its lines sum to zero per currency."""
-
-    __tablename__ = "journal_entry"
-    entry_id: int = big(primary_key=True)
-    entry_key: str = Field(unique=True, description="event and subject, so that posting twice posts once")
-    event: str
-    lender: str
-    agency: str | None = None
-    value_date: date
-    posted_at: datetime
-
-
-class JournalLine(SQLModel, table=True):
-    """One leg: debit positive, credit negative."""
-
-    __tablename__ = "journal_line"
-    journal_line_id: int = big(primary_key=True)
-    entry_id: int = big(index=True)
-    ledger: str = Field(description="1010 bank, 1100 placed receivable, 1200 agency clearing …")
-    agency: str | None = None
-    account_id: int | None = big(None, index=True)
-    currency: str
-    amount_minor: int = big()
-
-
 class Statement(SQLModel, table=True):
     """Commission and money per agency and period, as it was stated, with the hash of its bytes."""
 
@@ -195,9 +191,19 @@ class Statement(SQLModel, table=True):
     gross_minor: int = big()
     commission_minor: int = big()
     vat_minor: int = big()
-    net_minor: int = big()
+    net_minor: int = big(description="gross less commission and VAT of the lines")
+    adjusted_commission_minor: int = big(0, description="what the month as a whole changed (commission_adjustment)")
+    adjusted_vat_minor: int = big(0)
+    retained_minor: int = big(0, description="what a net remitter kept back")
+    paid_minor: int = big(0, description="payments to the agency, less those that came back")
+    opening_minor: int = big(0, description="owed to the agency before; negative: the agency owes")
+    closing_minor: int = big(0, description="owed after: what is paid, or invoiced to the agency")
+    late_lines: int = Field(default=0, description="lines of an earlier month that came after it was stated")
     csv_path: str
     xlsx_path: str
+    pdf_path: str = ""
     sha256: str
+    xlsx_sha256: str = ""
+    pdf_sha256: str = ""
     made_at: datetime
     transmission_id: int | None = big(None)

@@ -49,6 +49,8 @@ def frame_of_lines(rows: list[dict[str, Any]]) -> pd.DataFrame:
         "value_date": pd.to_datetime([f"2026-04-{row['day']:02d}" for row in rows]).astype("datetime64[us]"),
         "net_minor": np.array([row["net"] for row in rows], dtype=np.int64),
         "gross_minor": np.array([row["net"] * row.get("times", 1) for row in rows], dtype=np.int64),
+        "netted_minor": np.array([row["net"] - row.get("fee", 0) for row in rows], dtype=np.int64),
+        "tied_minor": np.zeros(len(rows), dtype=np.int64),
         "agency": pd.Series(["alpha"] * len(rows), dtype="str"),
         "currency": pd.Series(["CNY"] * len(rows), dtype="str"),
     })  # fmt: skip
@@ -60,6 +62,7 @@ def frame_of_receipts(rows: list[dict[str, Any]]) -> pd.DataFrame:
         "reference": pd.Series([row["reference"] for row in rows], dtype="str"),
         "value_date": pd.to_datetime([f"2026-05-{row['day']:02d}" for row in rows]).astype("datetime64[us]"),
         "amount_minor": np.array([row["amount"] for row in rows], dtype=np.int64),
+        "tied_minor": np.zeros(len(rows), dtype=np.int64),
         "agency": pd.Series(["alpha"] * len(rows), dtype="str"),
         "currency": pd.Series(["CNY"] * len(rows), dtype="str"),
     })  # fmt: skip
