@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from infra import complaints as register
 from infra import exceptions, rotation
-from infra.store import bulk, exchange, placing, recon
+from infra.store import bulk, exchange, placing, recon, subjects
 from keys.entries import opens
 from models.certification import same_fingerprint
 from models.checking import no_rejects, rejects_at, rest_of_plans
@@ -244,6 +244,29 @@ def _wanting(arrival: Arrival, told: pd.DataFrame, erased_at: pd.Series) -> pd.S
     return finding
 
 
+def _correction_confirmation(arrival: Arrival) -> Outcome:
+    """What the agency says of corrections that we told it: made, or nothing of the kind held."""
+    lines, rejects = _placed(arrival)
+    waiting = subjects.waiting_corrections(arrival.connection, arrival.agency.agency, lines["account_id"])
+    told = lines[["line", "account_id", "field", "status", "corrected_on"]].merge(
+        waiting, on=["account_id", "field"], how="left"
+    )
+    unasked = told["correction_id"].isna()
+    rejects = pd.concat(
+        [rejects, rejects_at(told.loc[unasked, "line"].to_numpy(), "field", "no_correction")], ignore_index=True
+    )
+    answered = told[~unasked].drop_duplicates("correction_id", keep="last").astype({"correction_id": "int64"})
+    bulk.set_columns(
+        arrival.connection,
+        exchange.CORRECTIONS,
+        answered[["correction_id"]].assign(
+            state=answered["status"], confirmed_on=answered["corrected_on"], confirmed_by_file_id=arrival.file_id
+        ),
+        ["correction_id"],
+    )
+    return Outcome(rejects)
+
+
 def _complaint(arrival: Arrival) -> Outcome:
     """Complaints are recorded, and put the debtor on hold at once."""
     named = arrival.lines["account"].notna().to_numpy()
@@ -418,6 +441,7 @@ _ACCEPT: Mapping[str, Callable[[Arrival], Outcome]] = {
     "remittance": _remittance,
     "invoice": _invoice,
     "erasure_certificate": _erasure_certificate,
+    "correction_confirmation": _correction_confirmation,
     "complaint": _complaint,
     "plan": _plan,
     "hold_request": _hold_request,

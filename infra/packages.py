@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from keys.keyring import Keyring
-    from keys.vault import DataKey
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 RECEIPT_TYPES = {field.column: "Int64" if field.type == "integer" else "str" for field in KINDS["receipt"].fields}
@@ -118,16 +117,22 @@ _ALWAYS = ("placement_id", "account_id", "debtor_id", "key_generation")
 """What pseudonyms and sealed cells are made with."""
 
 
-def _placement(work: Composing) -> Contents:
+def _approved(work: Composing) -> tuple[Row[Any], releases.Release]:
+    """The plan of the transmission's placements, and what was approved with it to leave to this agency."""
     plan = work.connection.execute(select(PLANS).where(PLANS.c.plan_id == json.loads(work.row.spec)["plan_id"])).one()
     policy = policies.find(plan.policy)
     if policy.sha256 != plan.policy_sha256:
         message = f"release policy {plan.policy} is not the one that plan {plan.plan_id} was approved under"
         raise RefusedByPolicy(message, fix="make the plan again, so that what would leave is approved as it stands")
-    release = policy.release(plan.purpose, plan.stage, work.agency.channels.split(","))
+    return plan, policy.release(plan.purpose, plan.stage, work.agency.channels.split(","))
+
+
+def _placement(work: Composing) -> Contents:
+    plan, release = _approved(work)
+    mine = PLACEMENTS.c.transmission_id == work.row.transmission_id
     return Contents(
         fields=release.fields,
-        frames=_placement_frames(work, release),
+        frames=_placement_frames(work, release, mine),
         purpose=plan.purpose,
         basis=release.basis,
         policy=plan.policy,
@@ -143,8 +148,10 @@ def _placement(work: Composing) -> Contents:
     )
 
 
-def _placement_frames(work: Composing, release: releases.Release) -> Iterator[pd.DataFrame]:
-    """The released accounts, shard by shard in the order of their placements."""
+def _placement_frames(
+    work: Composing, release: releases.Release, mine: Any, only: Sequence[str] | None = None
+) -> Iterator[pd.DataFrame]:
+    """The released accounts of the placements that are `mine`, shard by shard in order; `only` these fields of them."""
     sealed = sorted(release.needs_identity)
     wanted = {*release.sources, *_ALWAYS}
     rows = (
@@ -159,7 +166,6 @@ def _placement_frames(work: Composing, release: releases.Release) -> Iterator[pd
     )
     if sealed:
         rows = rows.outerjoin(IDENTITIES, IDENTITIES.c.account_id == PLACEMENTS.c.account_id)
-    mine = PLACEMENTS.c.transmission_id == work.row.transmission_id
     key = PLACEMENTS.c.placement_id
     low, high = work.connection.execute(select(func.min(key), func.max(key)).where(mine)).one()
     if low is None:
@@ -170,7 +176,7 @@ def _placement_frames(work: Composing, release: releases.Release) -> Iterator[pd
             shard = bulk.read(work.connection, rows.where(mine, key.between(first, first + work.shard_rows - 1)))
             if shard.empty:
                 continue
-            shard = releases.minimise(_named(work, _opened(work, shard, sealed)), release)
+            shard = releases.minimise(_named(work, _opened(work, shard, sealed)), release, only)
         yield shard
 
 
@@ -284,6 +290,33 @@ def _erasure(work: Composing) -> Contents:
     columns = (erasures.c.due_on.label("erase_by"),)
     joins = ((erasures, erasures.c.placement_id == MEMBERS.c.placement_id),)
     return _plain(work, _member_frames(work, columns, lambda shard: shard.assign(scope="all"), *joins), "erasure")
+
+
+def _correction(work: Composing) -> Contents:
+    """The corrected fields as the placement would tell them now: under its own policy, treated as it treats them."""
+    plan, release = _approved(work)
+    told = json.loads(work.row.spec)
+    mine = PLACEMENTS.c.placement_id.in_(
+        select(MEMBERS.c.placement_id).where(MEMBERS.c.transmission_id == work.row.transmission_id)
+    )
+    last = work.connection.execute(select(func.max(PLACEMENTS.c.due_back_on)).where(mine)).scalar_one()
+    kept = (last - work.row.prepared_on).days + release.erase_after_days
+    frames = _placement_frames(work, release, mine, told["fields"])
+    since = pd.Timestamp(told["effective_on"])
+    kind = KINDS["correction"]
+    fields = [one for one in release.fields if one.name in told["fields"]]
+    return Contents(
+        fields=[kind.field("account"), kind.field("effective_on"), *fields],
+        frames=(shard.drop(columns="debtor").assign(effective_on=since) for shard in frames),
+        purpose=plan.purpose,
+        basis=release.basis,
+        policy=plan.policy,
+        policy_version=plan.policy_version,
+        disclosed=[Disclosed("account", "pseudonym", "pseudonym"), Disclosed("effective_on", "release", "fact")]
+        + [Disclosed(one.name, release.treatments[one.name].how, releases.VALUE_CLASSES[one.name]) for one in fields],
+        erase_after_days=max(kept, 0),
+        manifest={"plan": plan.plan_id, "stage": plan.stage, "purpose": plan.purpose, "basis": release.basis},
+    )
 
 
 def _receipt(work: Composing) -> Contents:
@@ -416,6 +449,7 @@ _COMPOSERS: Mapping[str, Callable[[Composing], Contents]] = {
     "update": _update,
     "recall": _recall,
     "erasure_request": _erasure,
+    "correction": _correction,
     "receipt": _receipt,
     "statement": _statement,
     "certification": _certification,

@@ -37,7 +37,7 @@ BASE = {"M0": 0.20, "M1": 0.16, "M2": 0.13, "M3": 0.10, "M4": 0.08, "M5": 0.06, 
 FADE = 0.85
 WHOLE = 1 / 6
 REVERSED = 1 / 80
-_LEARNT = ("placement", "update", "recall", "erasure_request")
+_LEARNT = ("placement", "update", "recall", "erasure_request", "correction")
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ class SandboxAgency:
     _paid: pd.DataFrame = field(default_factory=_empty_payments)
     _to_return: list[pd.DataFrame] = field(default_factory=list)
     _to_erase: list[pd.DataFrame] = field(default_factory=list)
+    _to_confirm: list[pd.DataFrame] = field(default_factory=list)
     _new: list[pd.DataFrame] = field(default_factory=list)
     _previous: dict[tuple[str, str], str] = field(default_factory=dict)
     _transactions: int = 0
@@ -182,6 +183,9 @@ class SandboxAgency:
             self._to_return.append(back.assign(reason="recalled"))
         elif kind == "erasure_request":
             self._to_erase.append(frame[["account"]].assign(lender=lender))
+        elif kind == "correction":
+            told = frame.drop(columns="effective_on").melt("account", var_name="field")
+            self._to_confirm.append(told[["account", "field"]].assign(lender=lender))
         elif kind == "update":
             told = frame.set_index("account")["balance"].astype(float).mul(100).round().astype("int64")
             here = self.book["account"].isin(told.index)
@@ -204,6 +208,14 @@ class SandboxAgency:
                 returned_on=pd.Timestamp(day), final_balance_minor=part["balance_minor"],
             ))  # fmt: skip
         self._to_return = []
+
+    def confirm(self, day: date, now: datetime) -> None:
+        """Say of every correction told since the last time that it was made."""
+        for lender, part in _by_lender(self._to_confirm):
+            self._send("correction_confirmation", lender, day, now, part.drop_duplicates(["account", "field"]).assign(
+                status="corrected", corrected_on=pd.Timestamp(day),
+            ))  # fmt: skip
+        self._to_confirm = []
 
     def erase(self, day: date, now: datetime) -> None:
         """Delete what it was told about the accounts asked for, and certify it."""

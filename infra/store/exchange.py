@@ -118,6 +118,11 @@ def lender_timezone(connection: Connection, code: str) -> str:
     return str(zone)
 
 
+def lender_name(connection: Connection, code: str) -> str:
+    """What the lender is called; empty where there is none of the code."""
+    return str(connection.execute(select(LENDERS.c.name).where(LENDERS.c.lender == code)).scalar_one_or_none() or "")
+
+
 # -- outbox ------------------------------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ TABLES = {
     "activity": "account,at,channel,outcome\nGAAA,2026-03-01T09:30:00+08:00,phone,busy\n",
     "erasure_certificate": "account,erased_at,scope,method,certified_by\n"
     "GAAA,2026-03-01T18:00:00+08:00,all,files deleted,officer\n",
+    "correction_confirmation": "account,field,status,corrected_on\nGAAA,phone,corrected,2026-03-01\n",
     "complaint": "complaint_ref,account,received_on,category\nR-1,,2026-03-01,conduct\n",
     "plan": "plan_ref,account,instalment,due_on,currency,amount\nP-1,GAAA,1,2026-04-01,CNY,500.10\n"
     "P-1,GAAA,2,2026-05-01,CNY,499.90\n",

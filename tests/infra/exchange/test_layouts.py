@@ -31,7 +31,7 @@ from models.tables import AuditEvent, Disclosure, InboundFile, InboundReject, Tr
 Gateway = Any  # tests/infra/exchange/conftest.py
 
 OF_THE_STORE = {"unknown_account", "not_placed", "wrong_currency", "not_recalled", "no_recall", "plan_known"}
-OF_THE_STORE |= {"unknown_file", "other_key"}
+OF_THE_STORE |= {"unknown_file", "other_key", "no_correction"}
 DAY = date(2026, 1, 10)
 
 

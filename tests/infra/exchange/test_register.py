@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import date
 from typing import Any
 
@@ -10,14 +12,16 @@ import pandas as pd
 import pytest
 
 from infra import register
+from infra.register import Question
 from infra.indexes import identity_index, ref_index
 from infra.store import bulk, exchange
 from keys import vault
 from models.errors import UsageError
-from models.tables import Account, AuditEvent, Debtor, Disclosure, DisclosureAccount, Identity
+from models.tables import Account, AuditEvent, Debtor, Disclosure, DisclosureAccount, Identity, Placement
 
 Gateway = Any  # tests/infra/exchange/conftest.py
 IDENTIFIED = ("account_ref", "id_number", "phone", "phone_alt")
+WHY = "a debtor's letter of this morning"
 PEOPLE = pd.DataFrame(
     {
         "account_ref": ["LN-0001", "LN-0002", "LN-0003"],
@@ -58,6 +62,13 @@ def known(gateway: Gateway) -> Gateway:
         bulk.append(connection, DisclosureAccount, pd.DataFrame({
             "transmission_id": first, "account_id": ids[:2], "placement_id": ids[:2] + 100,
         }))  # fmt: skip
+        bulk.append(connection, Placement, pd.DataFrame({
+            "placement_id": ids[:2] + 100, "plan_id": 1, "lender": "harbour", "agency": "quayside",
+            "account_id": ids[:2], "debtor_id": 1, "round": 1, "stage": "phone", "segment": "all", "currency": "CNY",
+            "balance_minor": 1, "dpd": 95, "bucket": "M4", "placed_on": pd.Timestamp(2026, 1, 1),
+            "due_back_on": pd.Timestamp(2026, 4, 1), "state": "closed", "key_generation": "G",
+            "transmission_id": first, "told_minor": 1,
+        }))  # fmt: skip
         for transmission_id in (first, other):
             bulk.append(connection, Disclosure, pd.DataFrame({
                 "transmission_id": transmission_id, "agency": "quayside", "field": ["balance", "phone"],
@@ -82,7 +93,7 @@ def known(gateway: Gateway) -> Gateway:
     ],
 )
 def test_a_debtor_is_found_by_account_id_number_or_telephone(known: Gateway, who: str) -> None:
-    told = register.disclosures(known.world.desk, "harbour", who)
+    told = register.disclosures(known.world.desk, Question("harbour", who, WHY)).told
     assert set(told["field"]) == {"balance", "phone"}
     assert set(told["agency"]) == {"quayside"}
     assert set(told["erase_by"]) == {pd.Timestamp(2026, 8, 1)}
@@ -91,22 +102,24 @@ def test_a_debtor_is_found_by_account_id_number_or_telephone(known: Gateway, who
 
 
 def test_nobody_was_told_of_the_third(known: Gateway) -> None:
-    assert register.disclosures(known.world.desk, "harbour", "13900139000").empty
+    assert register.disclosures(known.world.desk, Question("harbour", "13900139000", WHY)).told.empty
 
 
 def test_the_question_is_on_the_record_and_what_was_asked_is_not(known: Gateway) -> None:
-    register.disclosures(known.world.desk, "harbour", "13800138000")
+    register.disclosures(known.world.desk, Question("harbour", "13800138000", WHY))
     with pytest.raises(UsageError, match="nobody is known") as it:
-        register.disclosures(known.world.desk, "harbour", "13700137000")
+        register.disclosures(known.world.desk, Question("harbour", "13700137000", WHY))
     assert "13700137000" not in str(it.value) + it.value.fix
     events = known.rows(AuditEvent, "action", "subject", "details", "actor").query("action == 'disclosures.asked'")
-    assert events["details"].tolist() == ['{"accounts":2}', '{"accounts":0}']
+    details = [json.loads(text) for text in events["details"]]
+    assert [(one["accounts"], one["count"]) for one in details] == [(2, 1), (0, 2)]
+    assert {one["reason_sha256"] for one in details} == {hashlib.sha256(WHY.encode()).hexdigest()}
     assert not events.astype(str).map(lambda text: "1380013" in text or "1370013" in text).to_numpy().any()
 
 
 def test_another_lender_s_debtor_is_nobody(known: Gateway) -> None:
     with pytest.raises(UsageError, match="nobody is known"):
-        register.disclosures(known.world.desk, "lotus", "LN-0001")
+        register.disclosures(known.world.desk, Question("lotus", "LN-0001", WHY))
 
 
 def test_an_erased_placement_says_when(known: Gateway) -> None:
@@ -117,5 +130,5 @@ def test_an_erased_placement_says_when(known: Gateway) -> None:
             "requested_on": pd.Timestamp(date(2026, 1, 5)),
             "due_on": pd.Timestamp(date(2026, 2, 5)), "erased_at": desk.now(), "verified_at": desk.now(),
         }))  # fmt: skip
-    told = register.disclosures(desk, "harbour", "LN-0001")
+    told = register.disclosures(desk, Question("harbour", "LN-0001", WHY)).told
     assert told["erased_at"].notna().sum() == 2
