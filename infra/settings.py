@@ -123,6 +123,19 @@ class Settings(BaseSettings):
         ge=0,
         description="days that sealed receipts, updates, statements are kept; others until answered",
     )
+    identities_per_key: int = Field(
+        default=4_096, ge=1, description="accounts under one data key; so many are sealed anew when one of them is erased"
+    )
+    erased_mark_days: int = Field(
+        default=1_825, ge=0, description="how long an erased debtor is refused where a lender's file names them again"
+    )
+    sweep_below_mb: int = Field(
+        default=256, ge=0, description="a store up to this size is written anew at each erasure, a larger one at night"
+    )
+    backups: Path | None = Field(default=None, description="folder of the backups; default home/backups")
+    keyring_copy: Path | None = Field(
+        default=None, description="the one copy of the keyring; default: `copy` beside it; better on another machine"
+    )
     recall_days: int = Field(default=5, ge=0, description="days an agency has to confirm a recall")
     erasure_days: int = Field(default=30, ge=0, description="days an agency has to certify an erasure")
     acknowledge_within: str = Field(
@@ -152,6 +165,14 @@ class Settings(BaseSettings):
     notify_mail_password: SecretStr | None = Field(default=None, description="and our password")
     notify_attempts: int = Field(default=3, ge=1, description="tries of one notice, with growing pauses")
     notify_timeout: float = Field(default=10.0, gt=0, description="seconds to wait for either of them")
+    statement_font: Path | None = Field(
+        default=None, description="TrueType font with Chinese for statements; unset: the first known one that is there"
+    )
+    payment_two_approvers: int = Field(
+        default=10_000_000,
+        ge=0,
+        description="a payment run above so many minor units needs a second approver, beside who proposed it",
+    )
     calendar: str = Field(
         default="CN", description="whose holidays count: a country, `weekends`, or a heading of `calendars`"
     )
@@ -182,6 +203,9 @@ class Settings(BaseSettings):
     roles: Literal["on", "off"] = Field(
         default="on",
         description="off: a second person needs no role, as suits a house of two or three; what passed so is on record",
+    )
+    chart: str = Field(
+        default="default", description="chart of accounts that new entries are posted under: a shipped one, or charts/"
     )
     two_people: bool = Field(
         default=True, description="a second person approves the keys that are pinned of an agency that is live"
@@ -220,6 +244,11 @@ class Settings(BaseSettings):
     def keyring_path(self) -> Path:
         """The keyring file, apart from the database."""
         return self.keyring or self.home / "keys" / "keyring.json"
+
+    @property
+    def backups_path(self) -> Path:
+        """Where the store's backups lie, apart from the copy of the keyring."""
+        return self.backups or self.home / "backups"
 
     @property
     def key_file_path(self) -> Path:

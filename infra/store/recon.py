@@ -6,26 +6,28 @@ file's lines, breaks and postings are all there or none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from sqlalchemy import BigInteger, Connection, and_, cast, exists, func, select, update
 
+from infra.store import adjustments
 from infra.store.bulk import append, read, reserve, set_columns, staged, table_of
+from infra.store.contracts import Agreed, contracts_of
 from infra.store.ledger import post
 from infra.store.statements import statement_lines
-from models.contract import Contract, NoContract, commission, portion, terms_on
+from models.contract import commission, portion
+from models.errors import UsageError
 from models.ledger import legs
 from models.reconcile import breaks as codes
 from models.reconcile.identity import content_ids
 from models.reconcile.invoices import claimed, differences
 from models.reconcile.links import placed_under, undone
-from models.tables import Account, AgencyContract, Break, InvoiceLine, Placement, RemittanceLine
+from models.tables import Account, Break, InvoiceLine, Placement, RemittanceLine
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import datetime
 
     from sqlalchemy import ColumnElement
 
@@ -36,40 +38,8 @@ TAKEN_BACK = "a reversal took the excess back"
 ACCOUNT = table_of(Account)
 BREAK = table_of(Break)
 CLAIM = table_of(InvoiceLine)
-CONTRACT = table_of(AgencyContract)
 LINE = table_of(RemittanceLine)
 PLACEMENT = table_of(Placement)
-
-
-@dataclass(frozen=True)
-class Agreed:
-    """Every contract of a lender with an agency, by its first day."""
-
-    starts: tuple[date, ...]
-    contracts: tuple[Contract, ...]
-
-    def on(self, days: pd.Series) -> np.ndarray:
-        """Which contract (its number) is in force on each day."""
-        return terms_on(days, self.starts)
-
-    def term(self, name: str, numbers: np.ndarray) -> np.ndarray:
-        """The value of one term, per contract number."""
-        values: np.ndarray = np.array([getattr(contract, name) for contract in self.contracts])
-        return np.asarray(values[numbers])
-
-
-def contracts_of(connection: Connection, lender: str, agency: str) -> Agreed:
-    """What was agreed between the two. Raises NoContract where nothing was."""
-    rows = connection.execute(
-        select(CONTRACT.c.effective_from, CONTRACT.c.terms)
-        .where(CONTRACT.c.lender == lender, CONTRACT.c.agency == agency)
-        .order_by(CONTRACT.c.effective_from)
-    ).all()
-    if not rows:
-        raise NoContract(
-            f"no contract between {lender} and {agency}", fix="register its terms (docs/reference/contracts.md)"
-        )
-    return Agreed(tuple(row.effective_from for row in rows), tuple(Contract.parse(row.terms) for row in rows))
 
 
 def accept_remittance(
@@ -139,6 +109,19 @@ def _count_waiting_reversals(
     lines = lines[code.isna()].reset_index(drop=True)
     if lines.empty:
         return
+    with staged(connection, BREAK, lines[["line_id"]]) as stage:
+        which = and_(BREAK.c.code == "reversal_without_original", BREAK.c.line_id.in_(select(stage.c.line_id)))
+        close_breaks(connection, which, "its original came", now)
+    _let_in(connection, lines, agreed, placements, f"waited-for-file:{file_id}", now)
+
+
+def _let_in(
+    connection: Connection, lines: pd.DataFrame, agreed: Agreed, placements: pd.DataFrame, source: str, now: datetime
+) -> None:
+    """Lines of one agency that were kept out count: they are in the books, and so is the money that came for them.
+
+    lines: linked and priced. source: what their entries are known by.
+    """
     excess = _excess(connection, lines, placements)
     paid = (lines["cash_minor"] == lines["net_minor"]).to_numpy()
     lines["state"] = pd.Series("awaiting_cash", index=lines.index, dtype="str").mask(paid, "matched")
@@ -146,14 +129,38 @@ def _count_waiting_reversals(
     changed = ["line_id", "original_line_id", "placement_id", "rate", "due_commission_minor", "due_vat_minor", "state",
                "posted_at"]  # fmt: skip
     set_columns(connection, LINE, lines[changed], ["line_id"])
-    with staged(connection, BREAK, lines[["line_id"]]) as stage:
-        which = and_(BREAK.c.code == "reversal_without_original", BREAK.c.line_id.in_(select(stage.c.line_id)))
-        close_breaks(connection, which, "its original came", now)
+    lender = str(lines["lender"].iloc[0])
     open_breaks(connection, lender, codes.together(_differences(lines, agreed)), now)
     _overpayments(connection, lender, excess, now)
-    _post_lines(connection, lines, f"waited-for-file:{file_id}", agreed, excess, now)
+    _post_lines(connection, lines, source, agreed, excess, now)
     cash = lines["cash_minor"]
-    post(connection, legs(_events(lines, "cash", f"waited-for-file:{file_id}"), l1250=cash, l1200=-cash), now)
+    post(connection, legs(_events(lines, "cash", source), l1250=cash, l1200=-cash), now)
+
+
+def count_by_hand(connection: Connection, line_id: int, source: str, now: datetime) -> None:
+    """The line counts though a break kept it out: under its account's latest placement with the agency.
+
+    Raises UsageError where there is none in its currency, or a reversal undoes nothing that counts.
+    """
+    lines = read(connection, select(LINE).where(LINE.c.line_id == line_id))
+    lines["rate"] = lines["rate"].astype("object")
+    agreed = contracts_of(connection, str(lines["lender"].iloc[0]), str(lines["agency"].iloc[0]))
+    terms = agreed.on(lines["value_date"])
+    placements = _placements_of(connection, lines, str(lines["lender"].iloc[0]))
+    if (lines["gross_minor"] < 0).any():
+        code = pd.Series(None, index=lines.index, dtype="str")
+        _undo(connection, lines, code, np.ones(1, dtype=bool), agreed, terms)
+        fix = "let the agency send the original first"
+    else:
+        own = (placements["agency"] == lines["agency"].iloc[0]) & (placements["currency"] == lines["currency"].iloc[0])
+        latest = placements[own].sort_values(["placed_on", "placement_id"])["placement_id"].tail(1)
+        lines["placement_id"] = pd.array(latest if len(latest) else [pd.NA], dtype="Int64")
+        fix = "reject the line: its account was never placed with this agency in this currency"
+    if lines["placement_id"].isna().any():
+        raise UsageError(f"line {line_id} has nothing to count under", fix=fix)
+    if lines["gross_minor"].iloc[0] >= 0:
+        _price(lines, np.ones(1, dtype=bool), placements, agreed, terms)
+    _let_in(connection, lines, agreed, placements, source, now)
 
 
 def accept_invoice(
@@ -197,9 +204,7 @@ def match_invoices(
         return 0, 0
     lines = _claimable(connection, lender, agency, claims)
     claims["line_id"] = claimed(claims, lines)
-    due = lines.set_index("line_id")[["due_commission_minor", "due_vat_minor"]]
-    tied = claims[claims["line_id"].notna()]
-    tied = tied.join(due, on="line_id")
+    tied = claims[claims["line_id"].notna()].merge(_final(connection, lender, agency, lines), on="line_id")
     breaks = differences(tied)
     agrees = ~tied["invoice_line_id"].isin(breaks["invoice_line_id"])
     settled = tied[["invoice_line_id", "line_id"]].assign(
@@ -208,7 +213,7 @@ def match_invoices(
     set_columns(connection, CLAIM, settled, ["invoice_line_id"])
     waiting = claims[claims["line_id"].isna()]
     if closing:
-        nothing = differences(waiting.assign(due_commission_minor=0, due_vat_minor=0))
+        nothing = differences(waiting.assign(due_commission_minor=0, due_vat_minor=0, tolerance_minor=0))
         breaks = codes.together([breaks, nothing])
     opened = open_breaks(connection, lender, breaks, now)
     agreed = settled.loc[settled["state"] == "agreed", ["invoice_line_id"]]
@@ -216,14 +221,33 @@ def match_invoices(
         close_breaks(
             connection, BREAK.c.invoice_line_id.in_(select(stage.c.invoice_line_id)), "its remittance came", now
         )
-    return len(waiting), len(opened)
+    return len(claims) - len(tied), len(opened)
+
+
+def _final(connection: Connection, lender: str, agency: str, lines: pd.DataFrame) -> pd.DataFrame:
+    """What is due on each line whose commission is final: `line_id`, `due_commission_minor`, `due_vat_minor`.
+
+    Beside it `tolerance_minor`, as its contract lets pass. Where the month as a whole decides (volume, rounding of the
+    invoice, limits) a line is final once it is stated, with what was added to it then.
+    """
+    agreed = contracts_of(connection, lender, agency)
+    terms = agreed.on(lines["value_date"])
+    names = ["line_id", "due_commission_minor", "due_vat_minor"]
+    due = lines[names].assign(tolerance_minor=agreed.term("invoice_tolerance_minor", terms))
+    by_month = agreed.term("is_counted_by_month", terms)
+    if not by_month.any():
+        return due
+    added = adjustments.added_to(connection, lines[["line_id"]]).reindex(due["line_id"], fill_value=0)
+    for name in ("commission_minor", "vat_minor"):
+        due[f"due_{name}"] += added[name].to_numpy()
+    return due[~by_month | lines["statement_id"].notna().to_numpy()]
 
 
 def _claimable(connection: Connection, lender: str, agency: str, claims: pd.DataFrame) -> pd.DataFrame:
     """Lines of the claims' accounts that count and that nobody has claimed yet."""
     taken = exists().where(CLAIM.c.line_id == LINE.c.line_id)
     names = ["line_id", "txn_ref", "account_id", "currency", "gross_minor", "value_date", "content_id",
-             "due_commission_minor", "due_vat_minor"]  # fmt: skip
+             "due_commission_minor", "due_vat_minor", "statement_id"]  # fmt: skip
     with staged(connection, LINE, claims[["account_id"]].dropna().drop_duplicates()) as stage:
         return read(
             connection,
@@ -312,6 +336,7 @@ def _placements_of(connection: Connection, lines: pd.DataFrame, lender: str) -> 
                 PLACEMENT.c.balance_minor,
                 PLACEMENT.c.dpd,
                 PLACEMENT.c.round,
+                PLACEMENT.c.stage,
                 PLACEMENT.c.placed_on,
                 PLACEMENT.c.ended_on,
                 ACCOUNT.c.product,
@@ -331,7 +356,9 @@ def _link(lines: pd.DataFrame, code: pd.Series, which: np.ndarray, placements: p
 
 def _price(lines: pd.DataFrame, which: np.ndarray, placements: pd.DataFrame, agreed: Agreed, terms: np.ndarray) -> None:
     """Linked recoveries have the commission that the contract of their value date gives."""
-    traits = placements.set_index("placement_id")[["dpd", "round", "product"]]
+    traits = placements.set_index("placement_id")[["dpd", "round", "product", "balance_minor", "stage"]]
+    asked = {"dpd", "round"}.union(*(tier.asks_for for contract in agreed.contracts for tier in contract.tiers))
+    traits = traits[sorted(asked)]
     for number, contract in enumerate(agreed.contracts):
         at = lines.index[which & (terms == number)]
         if at.empty:
@@ -341,7 +368,7 @@ def _price(lines: pd.DataFrame, which: np.ndarray, placements: pd.DataFrame, agr
             lines.loc[at, "due_vat_minor"] = lines.loc[at, "vat_minor"]
             continue
         under = traits.loc[lines.loc[at, "placement_id"].astype("int64")].set_index(at)
-        due = commission(under.assign(gross_minor=lines.loc[at, "gross_minor"]), contract)
+        due = commission(under.assign(gross_minor=lines.loc[at, "gross_minor"], kind=lines.loc[at, "kind"]), contract)
         lines.loc[at, "due_commission_minor"] = due["commission_minor"]
         lines.loc[at, "due_vat_minor"] = due["vat_minor"]
         lines.loc[at, "rate"] = due["rate"]
@@ -463,7 +490,10 @@ def _stopped(lines: pd.DataFrame, code: pd.Series) -> pd.DataFrame:
 def _differences(lines: pd.DataFrame, agreed: Agreed) -> list[pd.DataFrame]:
     """The breaks that stand beside lines that count: what the agency kept is not what it may keep."""
     terms = agreed.on(lines["value_date"])
-    retains, by_tier = agreed.term("remits", terms) == "net", agreed.term("fees", terms) == "tiers"
+    retains = agreed.term("remits", terms) == "net"
+    # where the month as a whole decides, what was kept is held against the statement (docs/reference/contracts.md)
+    by_tier = (agreed.term("fees", terms) == "tiers") & ~agreed.term("is_counted_by_month", terms)
+    tolerance = agreed.term("invoice_tolerance_minor", terms)
     kept = np.where(retains, lines["commission_minor"] + lines["vat_minor"], 0)
     expected, net = lines["gross_minor"] - kept, lines["net_minor"]
     found = []
@@ -473,7 +503,7 @@ def _differences(lines: pd.DataFrame, agreed: Agreed) -> list[pd.DataFrame]:
         found.append(codes.found(netted, "fee_netted", "line_id", **detail))
     for name, code in (("commission_minor", "commission_diff"), ("vat_minor", "vat_diff")):
         due = lines[f"due_{name}"].astype("int64")
-        wrong = retains & by_tier & (lines[name] != due).to_numpy()
+        wrong = retains & by_tier & ((lines[name] - due).abs() > tolerance).to_numpy()
         if not wrong.any():
             continue
         differs = lines.assign(amount_minor=lines[name] - due)[wrong]

@@ -1,4 +1,4 @@
-"""What a month as a whole changes of its lines' commission: volume, rounding of the invoice, limits, clawback (R9, R11).
+"""What a month as a whole changes of its lines' commission: volume, the rounding of invoices, limits, clawback (R9, R11).
 
 A month is settled once, when it is stated. What comes later stands on the next statement and is counted there: neither
 a late line nor a reversal opens the tier of a month that has been settled. A reversal takes back what its original was

@@ -36,12 +36,12 @@ def differences(claims: pd.DataFrame) -> pd.DataFrame:
     """The breaks of claims that are not what is due.
 
     claims: `invoice_line_id`, `agency`, `account_id`, `line_id`, `currency`, `commission_minor`, `vat_minor`,
-    `due_commission_minor`, `due_vat_minor` (0 where nothing is due).
+    `due_commission_minor`, `due_vat_minor` (0 where nothing is due), `tolerance_minor`: what the contract lets pass.
     """
     breaks = []
     for name, code in (("commission_minor", "commission_diff"), ("vat_minor", "vat_diff")):
         due = claims[f"due_{name}"].astype("int64")
-        off = claims[name] != due
+        off = (claims[name] - due).abs() > claims["tolerance_minor"]
         if not off.any():
             continue
         wrong = claims.assign(amount_minor=claims[name] - due)[off]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
+from keys.files import replacing
 from models.kinds import KINDS
 from models.money import exponent
 from models.spreadsheets import defused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 FIELDS = KINDS["statement"].fields
@@ -26,37 +26,24 @@ SHEET_ROWS = 1_000_000
 WIDTH = 18
 
 
-def write(shards: Callable[[], Iterable[pd.DataFrame]], folder: Path, stem: str) -> tuple[Path, Path, str]:
+def write(
+    shards: Callable[[], Iterable[pd.DataFrame]], folder: Path, stem: str, account: Sequence[Sequence[object]] = ()
+) -> tuple[Path, Path, str]:
     """`stem`.csv and `stem`.xlsx are in the folder, whole or not at all; their paths, and the SHA-256 of the CSV.
 
-    `shards()`: the statement's lines from the first on, columns as the kind `statement` has them.
+    `shards()`: the statement's lines from the first on, columns as the kind `statement` has them. `account`: the rows
+    of the workbook's last sheet, texts and Decimals.
     """
     csv, xlsx = folder / f"{stem}.csv", folder / f"{stem}.xlsx"
     digest = hashlib.sha256()
-    with _whole(csv) as part, part.open("wb") as out:
+    with replacing(csv) as part, part.open("wb") as out:
         for number, shard in enumerate(shards()):
             text = defused(_texts(shard)).to_csv(index=False, header=number == 0, lineterminator="\r\n").encode()
             digest.update(text)
             out.write(text)
-    with _whole(xlsx) as part:
-        _workbook(shards(), part, stem)
+    with replacing(xlsx) as part:
+        _workbook(shards(), part, stem, account)
     return csv, xlsx, digest.hexdigest()
-
-
-class _whole:  # noqa: N801 - used as a verb in a with statement
-    """The path to write to, renamed to `path` at the block's end; after an error it is gone."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.part = path, path.with_name(path.name + ".part")
-
-    def __enter__(self) -> Path:
-        return self.part
-
-    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
-        if kind is None:
-            os.replace(self.part, self.path)  # noqa: PTH105 - it must replace what a killed run left
-        else:
-            self.part.unlink(missing_ok=True)
 
 
 def _texts(shard: pd.DataFrame) -> pd.DataFrame:
@@ -74,7 +61,7 @@ def _texts(shard: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, columns=HEADER)
 
 
-def _workbook(shards: Iterable[pd.DataFrame], path: Path, title: str) -> None:
+def _workbook(shards: Iterable[pd.DataFrame], path: Path, title: str, account: Sequence[Sequence[object]]) -> None:
     import xlsxwriter
 
     # an agency's own reference must never become a formula or a link
@@ -101,7 +88,21 @@ def _workbook(shards: Iterable[pd.DataFrame], path: Path, title: str) -> None:
             elif isinstance(cell, str):
                 sheet.write_string(row, column, cell)
         row += 1
+    if account:
+        _account(book.add_worksheet("account"), account)
     book.close()
+
+
+def _account(sheet: Any, account: Sequence[Sequence[object]]) -> None:
+    """The sums behind the lines, as the page has them."""
+    sheet.set_column(0, 0, 3 * WIDTH)
+    sheet.set_column(1, 6, WIDTH)
+    for row, cells in enumerate(account):
+        for column, cell in enumerate(cells):
+            if isinstance(cell, Decimal):
+                sheet.write_number(row, column, cell)
+            else:
+                sheet.write_string(row, column, str(cell))
 
 
 def _rows(shards: Iterable[pd.DataFrame]) -> Iterator[tuple[tuple[object, ...], int]]:
