@@ -124,7 +124,7 @@ def _approved(work: Composing) -> tuple[Row[Any], releases.Release]:
     if policy.sha256 != plan.policy_sha256:
         message = f"release policy {plan.policy} is not the one that plan {plan.plan_id} was approved under"
         raise RefusedByPolicy(message, fix="make the plan again, so that what would leave is approved as it stands")
-    return plan, policy.release(plan.purpose, plan.stage, work.agency.channels.split(","))
+    return plan, policy.release(plan.purpose, plan.stage, work.agency.channels.split(","), work.row.agency)
 
 
 def _placement(work: Composing) -> Contents:

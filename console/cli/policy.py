@@ -75,7 +75,7 @@ def show(name: Name, json: Json = False) -> None:
 @app.command()
 def diff(before: Name, after: Name, json: Json = False) -> None:  # noqa: ARG001 - read by emit
     """Show what the second policy lets out differently, by purpose, stage, channel and field."""
-    from models.release import differences
+    from models.policy_difference import differences
 
     changed = differences(_policy(before), _policy(after))
     # channels that change alike are one line

@@ -74,7 +74,7 @@ def lineup(agencies: Iterable[AgencyFacts], spec: PlanSpec, policy: Policy, stat
         why = "unknown" if facts is None else _why_not(facts, spec, states)
         if facts is not None and not why:
             try:
-                releases[agency] = policy.release(spec.purpose, spec.stage, facts.channels)
+                releases[agency] = policy.release(spec.purpose, spec.stage, facts.channels, agency)
             except NotReleased:
                 why = f"policy {policy.name} releases nothing to its mandate"
         if why:
