@@ -124,7 +124,9 @@ class Settings(BaseSettings):
         description="days that sealed receipts, updates, statements are kept; others until answered",
     )
     identities_per_key: int = Field(
-        default=4_096, ge=1, description="accounts under one data key; so many are sealed anew when one of them is erased"
+        default=4_096,
+        ge=1,
+        description="accounts under one data key; so many are sealed anew when one of them is erased",
     )
     erased_mark_days: int = Field(
         default=1_825, ge=0, description="how long an erased debtor is refused where a lender's file names them again"

@@ -5,7 +5,6 @@ An entry is one event of one file, day and agency, in bulk; its lines sum to 0 i
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,26 +13,14 @@ import pandas as pd
 from models.errors import ConsignError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from datetime import date
 
-ACCOUNTS: Mapping[str, str] = MappingProxyType(
-    {
-        "1010": "bank",
-        "1100": "placed receivable",
-        "1200": "agency clearing",
-        "1250": "unapplied receipts",
-        "1300": "input VAT",
-        "1350": "clawback receivable",
-        "2100": "agency payable",
-        "2200": "refund due to debtors",
-        "5100": "commission",
-        "5950": "tolerance write-off",
-    }
-)
 BY_ACCOUNT = frozenset({"1100", "2200", "5100"})
 """Kept per debtor's account, so that the books answer loan by loan; the others per agency."""
-OF_NO_AGENCY = frozenset({"1010", "1250"})
-"""The bank account and what is unapplied on it are the lender's; the others are kept per agency."""
+OF_NO_AGENCY = frozenset({"1010", "1250", "1290"})
+"""Bank account, what is unapplied on it and currencies exchanged are the lender's; the others are kept per agency."""
+EXCHANGE = "exchange"
+"""The one event whose entries may hold two currencies; each of them sums to 0 all the same."""
 
 KEYS = ("entry_key", "event", "lender", "agency", "value_date")
 LEG = (*KEYS, "ledger", "account_id", "currency", "amount_minor")
@@ -41,6 +28,10 @@ LEG = (*KEYS, "ledger", "account_id", "currency", "amount_minor")
 
 class Unbalanced(ConsignError):
     """An entry does not sum to 0 in a currency: a fault of ours, and nothing was posted."""
+
+
+class CurrencyCrossed(ConsignError):
+    """An entry that exchanges nothing holds two currencies: a fault of ours, and nothing was posted."""
 
 
 def legs(events: pd.DataFrame, **amounts: pd.Series | np.ndarray) -> pd.DataFrame:
@@ -81,9 +72,36 @@ _NO_LEGS = pd.DataFrame(
 
 
 def balanced(journal: pd.DataFrame) -> pd.DataFrame:
-    """The same journal lines. Raises Unbalanced unless every entry sums to 0 in every currency."""
+    """The same journal lines. Raises Unbalanced unless every entry sums to 0 in every currency, and CurrencyCrossed."""
     sums = journal.groupby(["entry_key", "currency"], sort=False)["amount_minor"].sum()
     if (sums != 0).any():
         first = sums.index[np.flatnonzero(sums.to_numpy())[0]]
         raise Unbalanced(f"entry {first[0]} does not sum to 0 in {first[1]}", fix="report it; nothing was posted")
+    entries = sums.index.get_level_values("entry_key")
+    if len(sums) > entries.nunique():
+        crossed = entries[entries.duplicated()]
+        wrong = journal["entry_key"].isin(crossed) & (journal["event"] != EXCHANGE)
+        if wrong.any():
+            message = f"entry {journal.loc[wrong, 'entry_key'].iloc[0]} holds two currencies and exchanges nothing"
+            raise CurrencyCrossed(message, fix="report it; nothing was posted")
     return journal
+
+
+def booked(value_date: pd.Series, closed: str | None, today: date) -> pd.DataFrame:
+    """In whose month each entry stands (`period`, YYYY-MM), and on which day of it (`posted_on`).
+
+    That is the month of its value date; once that is closed (`closed`: the last closed month), the first open one, on
+    the day of posting, or on that month's day nearest to it (R14).
+    """
+    days = value_date.to_numpy(dtype="datetime64[D]")
+    own = days.astype("datetime64[M]")
+    first_open = np.datetime64(closed, "M") + 1 if closed else own.min(initial=np.datetime64("9999-01", "M"))
+    month = np.maximum(own, first_open)
+    first = month.astype("datetime64[D]")
+    last = (month + 1).astype("datetime64[D]") - 1
+    day = np.where(own < month, np.clip(np.datetime64(today, "D"), first, last), days)
+    months, which = np.unique(month, return_inverse=True)  # few: their texts are made once
+    texts = pd.Series(np.datetime_as_string(months, unit="M"), dtype="str").take(which)
+    return pd.DataFrame(
+        {"period": texts.to_numpy(), "posted_on": day.astype("datetime64[us]")}, index=value_date.index
+    ).astype({"period": "str"})

@@ -11,6 +11,7 @@ connection, some hundred at a time, and are columns before the next ones are fet
 from __future__ import annotations
 
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pandas as pd
@@ -50,6 +51,8 @@ FETCH_ROWS = 500
 """Their cells are still in the processor's cache when they become columns; 100,000 at once take half as long again."""
 APPEND_ROWS = 10_000
 """How many rows are cells of Python's at once."""
+VALUES_ROWS = 100
+"""How many rows one INSERT of SQLite's has: a statement per row costs twice as much, and with triggers four times."""
 DEPTH = "staged"
 """Where a connection counts its temporary tables, in `info`: an aborted block leaves its number behind, unused."""
 
@@ -96,15 +99,26 @@ def append(connection: Connection, target: type[SQLModel] | Table, frame: pd.Dat
             part = frame.iloc[first : first + APPEND_ROWS]
             cells = [_out(part[column.name], kind) for column, kind in zip(columns, kinds, strict=True)]
             if _is_sqlite(connection):
-                marks = ", ".join("?" * len(columns))
-                insert = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608 - names of our own tables
-                cursor.executemany(insert, zip(*map(_for_sqlite, cells, kinds), strict=True))
+                insert = f'INSERT INTO "{table.name}" ({names}) VALUES '  # noqa: S608 - names of our own tables
+                _insert_rows(cursor, insert, list(map(_for_sqlite, cells, kinds)))
             else:
                 with cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT csv)') as copy:
                     copy.write(_for_copy(cells))
     finally:
         cursor.close()
     return len(frame)
+
+
+def _insert_rows(cursor: Any, insert: str, cells: Sequence[Sequence[Any]]) -> None:
+    """The columns' rows are inserted, `VALUES_ROWS` per statement, and the few left over one by one."""
+    marks = f"({', '.join('?' * len(cells))})"
+    count = len(cells[0])
+    whole = count - count % VALUES_ROWS
+    if whole:
+        parts = ([column[first : first + VALUES_ROWS] for column in cells] for first in range(0, whole, VALUES_ROWS))
+        many = (list(chain.from_iterable(zip(*part, strict=True))) for part in parts)
+        cursor.executemany(insert + ", ".join([marks] * VALUES_ROWS), many)
+    cursor.executemany(insert + marks, zip(*(column[whole:] for column in cells), strict=True))
 
 
 def read(connection: Connection, statement: Select[Any]) -> pd.DataFrame:
@@ -185,6 +199,11 @@ def _stage(like: Table, names: tuple[str, ...], depth: int) -> Table:
     """The same table for the same columns: what is asked of it is compiled once in a process, not once a call."""
     columns = (Column(name, like.c[name].type) for name in names)
     return Table(f"stage_{depth}_{like.name}", MetaData(), *columns, prefixes=["TEMPORARY"])
+
+
+def is_text(column: Column[Any]) -> bool:
+    """Whether the column holds text."""
+    return _kind(column.type) == "text"
 
 
 def count(connection: Connection, statement: Select[Any]) -> int:

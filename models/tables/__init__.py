@@ -54,8 +54,8 @@ from models.tables.placements import (
 from models.tables.plans import Plan, PlanExclusion, PlanLine
 from models.tables.portfolios import Account, Debtor, Hold, IdCounter, Identity, IntakeReject, Lender, Portfolio
 from models.tables.resolutions import BreakNote, Resolution
-from models.tables.roles import ActorRole
 from models.tables.retention import ErasedAccount, ErasedMark, IdentityKey, LegalHold, Shredding
+from models.tables.roles import ActorRole
 from models.tables.scores import Score, ScoreRun
 from models.tables.subjects import RegisterQuestion, SubjectCorrection, SubjectRequest
 from models.tables.trust import ClientKeyUse, HostKey, KeyRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
@@ -14,9 +14,18 @@ from sqlmodel import SQLModel
 from infra.store import schema
 from infra.store.database import Database
 from models.errors import ConfigurationError
-from models.tables import AuditEvent, JournalEntry, JournalLine
+from models.tables import AuditEvent
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
+POSTED = (
+    "INSERT INTO ledger_account VALUES ('1010', '1010', 'bank', 'bank', 'asset', 'default', '2026-01-01 00:00:00')",
+    "INSERT INTO journal_entry (entry_id, entry_key, event, lender, value_date, period, posted_on, posted_at, batch_id)"
+    " VALUES (1, 'k', 'e', 'l', '2026-01-01', '2026-01', '2026-01-01', '2026-01-01 00:00:00', 1)",
+    "INSERT INTO journal_line (journal_line_id, entry_id, ledger, code, currency, amount_minor)"
+    " VALUES (1, 1, '1010', '1010', 'CNY', 0)",
+    "INSERT INTO journal_batch VALUES (1, 1, 1, '2026-01-01 00:00:00')",
+)
+"""An entry that balances, and the seal on it."""
 
 
 @pytest.fixture
@@ -75,7 +84,8 @@ def test_tables_that_no_migration_made_are_refused(database: Database) -> None:
 
 @pytest.mark.parametrize("act", ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}"])
 @pytest.mark.parametrize(
-    ("table", "column"), [("audit_event", "actor"), ("journal_entry", "event"), ("journal_line", "ledger")]
+    ("table", "column"),
+    [("audit_event", "actor"), ("journal_entry", "event"), ("journal_line", "ledger"), ("journal_batch", "lines")],
 )
 def test_what_was_recorded_is_neither_changed_nor_deleted(
     database: Database, table: str, column: str, act: str
@@ -85,10 +95,9 @@ def test_what_was_recorded_is_neither_changed_nor_deleted(
         session.add(
             AuditEvent(seq=1, at=NOW, actor="a", action="b", subject="c", details="{}", previous_hash="0", hash="1")
         )
-        session.add(
-            JournalEntry(entry_id=1, entry_key="k", event="e", lender="l", value_date=date(2026, 1, 1), posted_at=NOW)
-        )
-        session.add(JournalLine(journal_line_id=1, entry_id=1, ledger="1010", currency="CNY", amount_minor=0))
+    with database.write() as connection:
+        for statement in POSTED:
+            connection.execute(text(statement))
     with pytest.raises(IntegrityError, match="append-only"), database.write() as connection:
         connection.execute(text(act.format(table=table, column=column)))
 

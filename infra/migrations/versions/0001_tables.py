@@ -43,6 +43,14 @@ def upgrade() -> None:
     op.create_index(op.f("ix_account_debtor_id"), "account", ["debtor_id"], unique=False)
     op.create_index(op.f("ix_account_portfolio_id"), "account", ["portfolio_id"], unique=False)
     op.create_table(
+        "accounting_period",
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("closing_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("lender", "period"),
+    )
+    op.create_table(
         "activity",
         sa.Column("activity_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("file_id", sa.BigInteger(), nullable=False),
@@ -102,6 +110,32 @@ def upgrade() -> None:
         sa.UniqueConstraint("agency", "lender", "effective_from"),
     )
     op.create_table(
+        "agency_payment",
+        sa.Column("payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("end_to_end_id", sa.String(), nullable=False),
+        sa.Column("payee_name", sa.String(), nullable=False),
+        sa.Column("payee_account", sa.String(), nullable=False),
+        sa.Column("payee_bank", sa.String(), nullable=True),
+        sa.Column("account_kind", sa.String(), nullable=False),
+        sa.Column("up_to_statement_id", sa.BigInteger(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("receipt_id", sa.BigInteger(), nullable=True),
+        sa.Column("paid_on", sa.Date(), nullable=True),
+        sa.Column("statement_id", sa.BigInteger(), nullable=True),
+        sa.Column("returned_receipt_id", sa.BigInteger(), nullable=True),
+        sa.Column("returned_on", sa.Date(), nullable=True),
+        sa.Column("returned_statement_id", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("payment_id"),
+        sa.UniqueConstraint("end_to_end_id"),
+        sa.UniqueConstraint("run_id", "agency"),
+    )
+    op.create_index(op.f("ix_agency_payment_run_id"), "agency_payment", ["run_id"], unique=False)
+    op.create_table(
         "audit_event",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -152,6 +186,12 @@ def upgrade() -> None:
         sa.Column("is_reversal", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("applied_minor", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=True),
+        sa.Column("placement_id", sa.BigInteger(), nullable=True),
+        sa.Column("why", sa.String(), nullable=True),
+        sa.Column("why_minor", sa.BigInteger(), nullable=True),
+        sa.Column("why_days", sa.Integer(), nullable=True),
+        sa.Column("why_count", sa.Integer(), nullable=True),
         sa.Column("by_hand", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("receipt_id"),
     )
@@ -239,7 +279,7 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
         sa.Column("text", sa.String(), nullable=False),
-        sa.Column("file_name", sa.String(), nullable=True),
+        sa.Column("file_suffix", sa.String(), nullable=True),
         sa.Column("file_sha256", sa.String(), nullable=True),
         sa.Column("file_bytes", sa.BigInteger(), nullable=True),
         sa.Column("data_key_id", sa.String(), nullable=True),
@@ -318,6 +358,32 @@ def upgrade() -> None:
         sa.UniqueConstraint("agency", "fingerprint"),
     )
     op.create_table(
+        "commission_adjustment",
+        sa.Column("adjustment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("adjustment_key", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("statement_id", sa.BigInteger(), nullable=False),
+        sa.Column("line_id", sa.BigInteger(), nullable=True),
+        sa.Column("placement_id", sa.BigInteger(), nullable=True),
+        sa.Column("account_id", sa.BigInteger(), nullable=True),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("commission_minor", sa.BigInteger(), nullable=False),
+        sa.Column("vat_minor", sa.BigInteger(), nullable=False),
+        sa.Column("own_vat_minor", sa.BigInteger(), nullable=False),
+        sa.Column("value_date", sa.Date(), nullable=False),
+        sa.PrimaryKeyConstraint("adjustment_id"),
+        sa.UniqueConstraint("adjustment_key"),
+    )
+    op.create_index(op.f("ix_commission_adjustment_line_id"), "commission_adjustment", ["line_id"], unique=False)
+    op.create_index(
+        op.f("ix_commission_adjustment_placement_id"), "commission_adjustment", ["placement_id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_commission_adjustment_statement_id"), "commission_adjustment", ["statement_id"], unique=False
+    )
+    op.create_table(
         "complaint",
         sa.Column("complaint_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("agency", sa.String(), nullable=False),
@@ -353,6 +419,24 @@ def upgrade() -> None:
         sa.Column("summary", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("run_id"),
     )
+    op.create_table(
+        "contract_proposal",
+        sa.Column("proposal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("effective_from", sa.Date(), nullable=False),
+        sa.Column("terms", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("share", sa.Float(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("proposed_by", sa.String(), nullable=False),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("proposal_id"),
+    )
+    op.create_index(op.f("ix_contract_proposal_agency"), "contract_proposal", ["agency"], unique=False)
     op.create_table(
         "correction",
         sa.Column("correction_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -426,6 +510,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("diligence_id"),
     )
     op.create_index(op.f("ix_due_diligence_agency"), "due_diligence", ["agency"], unique=False)
+    op.create_table(
+        "erased_account",
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("debtor_id", sa.BigInteger(), nullable=False),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("shredding_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id"),
+    )
+    op.create_index(op.f("ix_erased_account_debtor_id"), "erased_account", ["debtor_id"], unique=False)
+    op.create_index(op.f("ix_erased_account_shredding_id"), "erased_account", ["shredding_id"], unique=False)
+    op.create_table(
+        "erased_mark",
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("mark", sa.String(), nullable=False),
+        sa.Column("until", sa.Date(), nullable=False),
+        sa.PrimaryKeyConstraint("lender", "mark"),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "erasure",
         sa.Column("erasure_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -588,7 +690,19 @@ def upgrade() -> None:
         sa.Column("contact_phone", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("account_id"),
     )
+    op.create_index(op.f("ix_identity_data_key_id"), "identity", ["data_key_id"], unique=False)
     op.create_index(op.f("ix_identity_portfolio_id"), "identity", ["portfolio_id"], unique=False)
+    op.create_table(
+        "identity_key",
+        sa.Column("key_id", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("destroyed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("shredding_id", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("key_id"),
+    )
+    op.create_index(op.f("ix_identity_key_destroyed_at"), "identity_key", ["destroyed_at"], unique=False)
     op.create_table(
         "inbound_file",
         sa.Column("file_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -694,22 +808,19 @@ def upgrade() -> None:
     op.create_index(op.f("ix_invoice_line_file_id"), "invoice_line", ["file_id"], unique=False)
     op.create_index(op.f("ix_invoice_line_line_id"), "invoice_line", ["line_id"], unique=False)
     op.create_table(
-        "journal_entry",
-        sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("entry_key", sa.String(), nullable=False),
-        sa.Column("event", sa.String(), nullable=False),
-        sa.Column("lender", sa.String(), nullable=False),
-        sa.Column("agency", sa.String(), nullable=True),
-        sa.Column("value_date", sa.Date(), nullable=False),
+        "journal_batch",
+        sa.Column("batch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("lines", sa.Integer(), nullable=False),
         sa.Column("posted_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("entry_id"),
-        sa.UniqueConstraint("entry_key"),
+        sa.PrimaryKeyConstraint("batch_id"),
     )
     op.create_table(
         "journal_line",
         sa.Column("journal_line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("entry_id", sa.BigInteger(), nullable=False),
         sa.Column("ledger", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
         sa.Column("agency", sa.String(), nullable=True),
         sa.Column("account_id", sa.BigInteger(), nullable=True),
         sa.Column("currency", sa.String(), nullable=False),
@@ -758,6 +869,32 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
+        "ledger_account",
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("ledger", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("zh", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("chart", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("code"),
+    )
+    op.create_table(
+        "legal_hold",
+        sa.Column("legal_hold_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=True),
+        sa.Column("subject_id", sa.BigInteger(), nullable=True),
+        sa.Column("record_class", sa.String(), nullable=True),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("placed_by", sa.String(), nullable=False),
+        sa.Column("placed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.Date(), nullable=True),
+        sa.Column("lifted_by", sa.String(), nullable=True),
+        sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("legal_hold_id"),
+    )
+    op.create_table(
         "lender",
         sa.Column("lender", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -794,6 +931,91 @@ def upgrade() -> None:
     op.create_index(op.f("ix_match_part_line_id"), "match_part", ["line_id"], unique=False)
     op.create_index(op.f("ix_match_part_match_id"), "match_part", ["match_id"], unique=False)
     op.create_index(op.f("ix_match_part_receipt_id"), "match_part", ["receipt_id"], unique=False)
+    op.create_table(
+        "match_rival",
+        sa.Column("rival_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("match_id", sa.BigInteger(), nullable=False),
+        sa.Column("line_id", sa.BigInteger(), nullable=True),
+        sa.Column("receipt_id", sa.BigInteger(), nullable=True),
+        sa.Column("off_minor", sa.BigInteger(), nullable=False),
+        sa.Column("off_days", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("rival_id"),
+    )
+    op.create_index(op.f("ix_match_rival_match_id"), "match_rival", ["match_id"], unique=False)
+    op.create_table(
+        "payment_run",
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("payer_name", sa.String(), nullable=False),
+        sa.Column("payer_account", sa.String(), nullable=False),
+        sa.Column("payer_bank", sa.String(), nullable=True),
+        sa.Column("pay_on", sa.Date(), nullable=False),
+        sa.Column("payments", sa.Integer(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("message_id", sa.String(), nullable=False),
+        sa.Column("proposed_by", sa.String(), nullable=False),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.String(), nullable=True),
+        sa.Column("second_approved_by", sa.String(), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("exported_by", sa.String(), nullable=True),
+        sa.Column("exported_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("withdrawn_by", sa.String(), nullable=True),
+        sa.Column("sha256", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("run_id"),
+        sa.UniqueConstraint("message_id"),
+    )
+    op.create_index(op.f("ix_payment_run_lender"), "payment_run", ["lender"], unique=False)
+    op.create_table(
+        "period_acceptance",
+        sa.Column("acceptance_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("finding", sa.String(), nullable=False),
+        sa.Column("found", sa.Integer(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("accepted_by", sa.String(), nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("acceptance_id"),
+    )
+    op.create_index(op.f("ix_period_acceptance_lender"), "period_acceptance", ["lender"], unique=False)
+    op.create_table(
+        "period_closing",
+        sa.Column("closing_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("since", sa.String(), nullable=True),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("lines", sa.Integer(), nullable=False),
+        sa.Column("journal_sha256", sa.String(), nullable=False),
+        sa.Column("balance_sha256", sa.String(), nullable=False),
+        sa.Column("statements", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("accepted", sa.String(), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("closing_id"),
+        sa.UniqueConstraint("lender", "period", "revision"),
+    )
+    op.create_table(
+        "period_reopening",
+        sa.Column("reopening_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("closing_id", sa.BigInteger(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.String(), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("approved_by IS NULL OR approved_by <> asked_by", name="two_people"),
+        sa.PrimaryKeyConstraint("reopening_id"),
+    )
+    op.create_index(op.f("ix_period_reopening_lender"), "period_reopening", ["lender"], unique=False)
     op.create_table(
         "placement",
         sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -899,7 +1121,6 @@ def upgrade() -> None:
         sa.Column("rows_updated", sa.Integer(), nullable=False),
         sa.Column("currency", sa.String(), nullable=False),
         sa.Column("balance_minor", sa.BigInteger(), nullable=False),
-        sa.Column("data_key_id", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("portfolio_id"),
         sa.UniqueConstraint("lender", "profile", "source_sha256", "as_of"),
@@ -990,6 +1211,10 @@ def upgrade() -> None:
         sa.Column("value_date", sa.Date(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("cash_minor", sa.BigInteger(), nullable=False),
+        sa.Column("why", sa.String(), nullable=True),
+        sa.Column("why_minor", sa.BigInteger(), nullable=True),
+        sa.Column("why_days", sa.Integer(), nullable=True),
+        sa.Column("why_count", sa.Integer(), nullable=True),
         sa.Column("posted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("by_hand", sa.Boolean(), nullable=False),
         sa.Column("statement_id", sa.BigInteger(), nullable=True),
@@ -1061,6 +1286,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id"),
     )
     op.create_table(
+        "shredding",
+        sa.Column("shredding_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("subject_id", sa.BigInteger(), nullable=True),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.String(), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("accounts", sa.BigInteger(), nullable=False),
+        sa.Column("debtors", sa.BigInteger(), nullable=False),
+        sa.Column("resealed", sa.BigInteger(), nullable=False),
+        sa.Column("texts", sa.Integer(), nullable=False),
+        sa.Column("keys", sa.Integer(), nullable=False),
+        sa.Column("files", sa.Integer(), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("swept_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("shredding_id"),
+    )
+    op.create_index(op.f("ix_shredding_state"), "shredding", ["state"], unique=False)
+    op.create_table(
         "statement",
         sa.Column("statement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
@@ -1072,9 +1320,19 @@ def upgrade() -> None:
         sa.Column("commission_minor", sa.BigInteger(), nullable=False),
         sa.Column("vat_minor", sa.BigInteger(), nullable=False),
         sa.Column("net_minor", sa.BigInteger(), nullable=False),
+        sa.Column("adjusted_commission_minor", sa.BigInteger(), nullable=False),
+        sa.Column("adjusted_vat_minor", sa.BigInteger(), nullable=False),
+        sa.Column("retained_minor", sa.BigInteger(), nullable=False),
+        sa.Column("paid_minor", sa.BigInteger(), nullable=False),
+        sa.Column("opening_minor", sa.BigInteger(), nullable=False),
+        sa.Column("closing_minor", sa.BigInteger(), nullable=False),
+        sa.Column("late_lines", sa.Integer(), nullable=False),
         sa.Column("csv_path", sa.String(), nullable=False),
         sa.Column("xlsx_path", sa.String(), nullable=False),
+        sa.Column("pdf_path", sa.String(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("xlsx_sha256", sa.String(), nullable=False),
+        sa.Column("pdf_sha256", sa.String(), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("transmission_id", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("statement_id"),
@@ -1147,9 +1405,30 @@ def upgrade() -> None:
         sa.UniqueConstraint("work_key"),
     )
     op.create_index(op.f("ix_transmission_state"), "transmission", ["state"], unique=False)
+    op.create_table(
+        "journal_entry",
+        sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("entry_key", sa.String(), nullable=False),
+        sa.Column("event", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=True),
+        sa.Column("value_date", sa.Date(), nullable=False),
+        sa.Column("period", sa.String(), nullable=False),
+        sa.Column("posted_on", sa.Date(), nullable=False),
+        sa.Column("posted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("batch_id", sa.BigInteger(), nullable=False),
+        sa.Column("reverses_id", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["batch_id"], ["journal_batch.batch_id"], initially="DEFERRED", deferrable=True),
+        sa.PrimaryKeyConstraint("entry_id"),
+        sa.UniqueConstraint("entry_key"),
+        sa.UniqueConstraint("reverses_id"),
+    )
+    op.create_index(op.f("ix_journal_entry_batch_id"), "journal_entry", ["batch_id"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_journal_entry_batch_id"), table_name="journal_entry")
+    op.drop_table("journal_entry")
     op.drop_index(op.f("ix_transmission_state"), table_name="transmission")
     op.drop_table("transmission")
     op.drop_index(op.f("ix_subject_request_state"), table_name="subject_request")
@@ -1157,6 +1436,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_subject_request_debtor_id"), table_name="subject_request")
     op.drop_table("subject_request")
     op.drop_table("statement")
+    op.drop_index(op.f("ix_shredding_state"), table_name="shredding")
+    op.drop_table("shredding")
     op.drop_table("score_run")
     op.drop_index(op.f("ix_score_run_id"), table_name="score")
     op.drop_table("score")
@@ -1191,12 +1472,23 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_placement_transmission_id"), table_name="placement")
     op.drop_index(op.f("ix_placement_debtor_id"), table_name="placement")
     op.drop_table("placement")
+    op.drop_index(op.f("ix_period_reopening_lender"), table_name="period_reopening")
+    op.drop_table("period_reopening")
+    op.drop_table("period_closing")
+    op.drop_index(op.f("ix_period_acceptance_lender"), table_name="period_acceptance")
+    op.drop_table("period_acceptance")
+    op.drop_index(op.f("ix_payment_run_lender"), table_name="payment_run")
+    op.drop_table("payment_run")
+    op.drop_index(op.f("ix_match_rival_match_id"), table_name="match_rival")
+    op.drop_table("match_rival")
     op.drop_index(op.f("ix_match_part_receipt_id"), table_name="match_part")
     op.drop_index(op.f("ix_match_part_match_id"), table_name="match_part")
     op.drop_index(op.f("ix_match_part_line_id"), table_name="match_part")
     op.drop_table("match_part")
     op.drop_table("match")
     op.drop_table("lender")
+    op.drop_table("legal_hold")
+    op.drop_table("ledger_account")
     op.drop_table("lease")
     op.drop_index(op.f("ix_layout_profile_sha256"), table_name="layout_profile")
     op.drop_table("layout_profile")
@@ -1205,7 +1497,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_journal_line_entry_id"), table_name="journal_line")
     op.drop_index(op.f("ix_journal_line_account_id"), table_name="journal_line")
     op.drop_table("journal_line")
-    op.drop_table("journal_entry")
+    op.drop_table("journal_batch")
     op.drop_index(op.f("ix_invoice_line_line_id"), table_name="invoice_line")
     op.drop_index(op.f("ix_invoice_line_file_id"), table_name="invoice_line")
     op.drop_table("invoice_line")
@@ -1218,7 +1510,10 @@ def downgrade() -> None:
     op.drop_table("inbound_reject")
     op.drop_index(op.f("ix_inbound_file_state"), table_name="inbound_file")
     op.drop_table("inbound_file")
+    op.drop_index(op.f("ix_identity_key_destroyed_at"), table_name="identity_key")
+    op.drop_table("identity_key")
     op.drop_index(op.f("ix_identity_portfolio_id"), table_name="identity")
+    op.drop_index(op.f("ix_identity_data_key_id"), table_name="identity")
     op.drop_table("identity")
     op.drop_table("id_counter")
     op.drop_index(op.f("ix_host_key_agency"), table_name="host_key")
@@ -1236,6 +1531,10 @@ def downgrade() -> None:
     op.drop_table("escrow")
     op.drop_index(op.f("ix_erasure_transmission_id"), table_name="erasure")
     op.drop_table("erasure")
+    op.drop_table("erased_mark")
+    op.drop_index(op.f("ix_erased_account_shredding_id"), table_name="erased_account")
+    op.drop_index(op.f("ix_erased_account_debtor_id"), table_name="erased_account")
+    op.drop_table("erased_account")
     op.drop_index(op.f("ix_due_diligence_agency"), table_name="due_diligence")
     op.drop_table("due_diligence")
     op.drop_index(op.f("ix_disclosure_account_placement_id"), table_name="disclosure_account")
@@ -1247,9 +1546,15 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_correction_request_id"), table_name="correction")
     op.drop_index(op.f("ix_correction_placement_id"), table_name="correction")
     op.drop_table("correction")
+    op.drop_index(op.f("ix_contract_proposal_agency"), table_name="contract_proposal")
+    op.drop_table("contract_proposal")
     op.drop_table("conduct_run")
     op.drop_index(op.f("ix_complaint_placement_id"), table_name="complaint")
     op.drop_table("complaint")
+    op.drop_index(op.f("ix_commission_adjustment_statement_id"), table_name="commission_adjustment")
+    op.drop_index(op.f("ix_commission_adjustment_placement_id"), table_name="commission_adjustment")
+    op.drop_index(op.f("ix_commission_adjustment_line_id"), table_name="commission_adjustment")
+    op.drop_table("commission_adjustment")
     op.drop_table("client_key_use")
     op.drop_table("circuit")
     op.drop_table("certification_step")
@@ -1276,11 +1581,14 @@ def downgrade() -> None:
     op.drop_table("audit_node")
     op.drop_table("audit_head")
     op.drop_table("audit_event")
+    op.drop_index(op.f("ix_agency_payment_run_id"), table_name="agency_payment")
+    op.drop_table("agency_payment")
     op.drop_table("agency_contract")
     op.drop_table("agency")
     op.drop_table("actor_role")
     op.drop_index(op.f("ix_activity_placement_id"), table_name="activity")
     op.drop_table("activity")
+    op.drop_table("accounting_period")
     op.drop_index(op.f("ix_account_portfolio_id"), table_name="account")
     op.drop_index(op.f("ix_account_debtor_id"), table_name="account")
     op.drop_table("account")

@@ -1,4 +1,4 @@
-"""Refuse to change or delete what was recorded: the audit trail and the journal grow, and nothing else."""
+"""Refuse to change or delete what was recorded: the audit trail, the journal and its closings only grow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-TABLES = ("audit_event", "audit_head", "audit_node", "journal_entry", "journal_line")
+TABLES = (
+    "audit_event", "audit_head", "audit_node", "journal_batch", "journal_entry", "journal_line", "period_closing",
+    "period_acceptance",
+)  # fmt: skip
 ACTS = ("UPDATE", "DELETE")
 
 
