@@ -34,12 +34,18 @@ def listed(
     lender: str | None = None,
     agency: str | None = None,
     code: str | None = None,
+    owner: str | None = None,
     state: str = "open",
     limit: int = 100,
 ) -> pd.DataFrame:
     """At most `limit` breaks, the largest amounts first, with their `age` and what the code is `about`."""
     statement = select(BREAK).where(BREAK.c.state == state)
-    for column, wanted in ((BREAK.c.lender, lender), (BREAK.c.agency, agency), (BREAK.c.code, code)):
+    for column, wanted in (
+        (BREAK.c.lender, lender),
+        (BREAK.c.agency, agency),
+        (BREAK.c.code, code),
+        (BREAK.c.owner, owner),
+    ):
         if wanted is not None:
             statement = statement.where(column == wanted)
     found = read(connection, statement.order_by(func.abs(BREAK.c.amount_minor).desc(), BREAK.c.break_id).limit(limit))

@@ -174,6 +174,7 @@ def _is_open(lender: str, agency: str) -> ColumnElement[bool]:
             and_(LINE.c.state == "in_break", LINE.c.cash_minor == 0),
         ),
         LINE.c.net_minor != LINE.c.cash_minor,
+        ~LINE.c.by_hand,
     )
 
 
@@ -204,7 +205,10 @@ def _open_receipts(connection: Connection, lender: str, agency: str) -> pd.DataF
             RECEIPT.c.applied_minor.label("tied_minor"),
             (RECEIPT.c.amount_minor - RECEIPT.c.applied_minor).label("amount_minor"),
         ).where(
-            RECEIPT.c.lender == lender, RECEIPT.c.agency == agency, RECEIPT.c.state.in_(("unapplied", "part_matched"))
+            RECEIPT.c.lender == lender,
+            RECEIPT.c.agency == agency,
+            RECEIPT.c.state.in_(("unapplied", "part_matched")),
+            ~RECEIPT.c.by_hand,
         ),
     )
 

@@ -18,7 +18,9 @@ class BreakNote(SQLModel, table=True):
     at: datetime
     by: str
     text: str = Field(description="a person's words, refused where they hold a number as long as a phone's")
-    file_name: str | None = Field(default=None, description="of an attachment; its bytes lie sealed in `attachments`")
+    file_suffix: str | None = Field(
+        default=None, description="of an attachment, whose bytes lie sealed in `attachments`; its name may name somebody"
+    )
     file_sha256: str | None = Field(default=None, description="of the file as it was given")
     file_bytes: int | None = big(None)
     data_key_id: str | None = Field(default=None, description="the key that seals it, of this attachment alone")
