@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any, Final
 from connectors.portfolio import load_profile, mapped, open_source
 from flows.engine import verb
 from infra import audit
-from infra.indexes import identity_index, ref_index
-from infra.store import bulk, portfolios
+from infra.indexes import erased_marks, identity_index, ref_index
+from infra.store import bulk, portfolios, shredding
 from infra.wiring import Desk, desk
 from models.errors import UsageError
 from models.intake import rules
@@ -39,11 +39,12 @@ from models.spreadsheets import defused
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     import pandas as pd
     from sqlalchemy import Connection
 
     from connectors.portfolio import Chunk, Profile, Source
-    from keys.vault import DataKey
+    from keys.vault import DataKey, RowKeys
 
 _PRIVATE: Final = 0o600
 
@@ -145,6 +146,28 @@ class _Counts:
 
 
 @dataclass
+class _Keys:
+    """The data keys of one import: each seals so many accounts and no more, over the shards."""
+
+    key: DataKey | None = None
+    left: int = 0
+
+    def for_rows(self, at: Desk, rows: int) -> tuple[RowKeys, list[str]]:
+        """The key of each of so many rows, and which keys were made for them."""
+        import numpy as np
+
+        from keys.vault import RowKeys
+
+        size = at.settings.identities_per_key
+        fresh = at.keyring.new_data_keys(-(-max(0, rows - self.left) // size), at.now()) if rows > self.left else ()
+        keys = (*((self.key,) if self.key is not None and self.left else ()), *fresh)
+        of_row = (np.arange(rows) + (size - self.left if self.left else 0)) // size
+        self.left = (self.left - rows) % size
+        self.key = keys[-1]
+        return RowKeys(keys, of_row), [key.key_id for key in fresh]
+
+
+@dataclass
 class _Import:
     """One import, from the source to the report."""
 
@@ -158,7 +181,9 @@ class _Import:
     counts: _Counts = field(default_factory=_Counts)
     seen: rules.Seen = field(default_factory=rules.Seen)
     people: rules.Seen = field(default_factory=rules.Seen)
-    data_key: DataKey | None = None
+    keys: _Keys = field(default_factory=_Keys)
+    has_erased: bool | None = None
+    """whether anybody of the lender's was erased; None: nobody has asked yet"""
 
     def run(self) -> IntakeReport:
         """The report; everything is in the store, or nothing is."""
@@ -234,6 +259,10 @@ class _Import:
             may_have_debtor=self.people.met(shard["identity_index"]) | (not first_import),
         )
         lines = good["line"].to_numpy()
+        if self.has_erased is None:
+            self.has_erased = shredding.has_marks(connection, self.lender)
+        if self.has_erased:
+            there = there.without(self._erased(connection, shard))
         if there.erased.any():
             counts.refused.append(rules.findings(lines[there.erased], "account_ref", "erased"))
             stays = np.flatnonzero(~there.erased)
@@ -245,6 +274,15 @@ class _Import:
             self._store(connection, shard, there, portfolio_id)
         if (tell := _progress.get()) is not None:
             tell(counts.read, self.source.fraction())
+
+    def _erased(self, connection: Connection, shard: pd.DataFrame) -> np.ndarray:
+        """Which lines speak of an account, or of somebody, that was erased."""
+        erased = [
+            shredding.marked(connection, self.lender, erased_marks(self.at.keyring, shard[name]))
+            for name in ("ref_index", "identity_index")
+        ]
+        both: np.ndarray = erased[0] | erased[1]
+        return both
 
     def _store(self, connection: Connection, shard: pd.DataFrame, there: portfolios.Known, portfolio_id: int) -> None:
         from keys.vault import seal_cells
@@ -259,14 +297,16 @@ class _Import:
         sealed = kept.current if len(known) > 1 else kept.new
         if not sealed.any():
             return
-        if self.data_key is None:
-            self.data_key = self.at.keyring.new_data_key(at)
         ids = kept.account_ids[sealed]
-        cells = {name: seal_cells(self.data_key, name, ids, shard.loc[sealed, name]) for name in known}
-        portfolios.keep_identities(connection, portfolio_id, self.data_key.key_id, ids, kept.new[sealed], cells)
+        keys, fresh = self.keys.for_rows(self.at, len(ids))
+        shredding.register_keys(connection, self.lender, fresh, at)
+        cells = {name: seal_cells(keys, name, ids, shard.loc[sealed, name]) for name in known}
+        portfolios.keep_identities(connection, portfolio_id, keys.ids(), ids, kept.new[sealed], cells)
 
     def _too_many_refused(self) -> bool:
-        refused = self._refused_lines()
+        findings = rules.joined(self.counts.refused)
+        # somebody whom we were to forget is no fault of the file: every snapshot of the lender's may go on naming them
+        refused = int(findings.loc[findings["code"] != "erased", "line"].nunique())
         return refused > self.threshold * (self.counts.accepted + refused)
 
     def _refused_lines(self) -> int:
@@ -292,7 +332,6 @@ class _Import:
             "rows_updated": counts.updated,
             "currency": report.currency,
             "balance_minor": report.balance_minor or 0,
-            "data_key_id": self.data_key.key_id if self.data_key and state == "accepted" else "",
             "state": state,
         }
         portfolios.keep_portfolio(connection, row, rules.with_fixes(rules.joined(counts.refused)))

@@ -10,13 +10,13 @@ from sqlalchemy import insert, select, update
 
 from infra import audit, roles
 from infra.rootkeys import root_of
-from infra.store import bulk
+from infra.store import bulk, shredding
 from keys import escrow
 from keys.files import write_private
 from keys.keyring import Keyring
 from models.errors import RefusedByPolicy, UsageError
 from models.lives import ESCROW, moved
-from models.tables import Escrow, Portfolio
+from models.tables import Escrow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from infra.wiring import Desk
 
 ESCROWS: Final = bulk.table_of(Escrow)
-PORTFOLIOS: Final = bulk.table_of(Portfolio)
 WHY_AT_LEAST: Final = 10
 
 
@@ -103,17 +102,15 @@ def release(desk: Desk, escrow_id: int, out: Path) -> str:
 def restore(desk: Desk, escrow_id: int, file: Path, identity: Path) -> int:
     """How many keys the keyring has got from the escrow; it is made where there is none.
 
-    What is there stays as it is. A data key that was destroyed stays destroyed, and so does that of a portfolio which
-    the store knows as erased: an escrow brings nobody back. Run again after a kill, it finishes.
+    What is there stays as it is. A data key that was destroyed stays destroyed, whether keyring or store knows it: an
+    escrow brings nobody back. Run again after a kill, it finishes.
     Raises RefusedByPolicy as `release` does, and for another file; KeyUnfit where the keyring has another key under
     the same name.
     """
     content = _read(file)
     with desk.database.read() as connection:
         row = _approved(connection, desk, escrow_id, "import")
-        erased = set(
-            connection.execute(select(PORTFOLIOS.c.data_key_id).where(PORTFOLIOS.c.state == "erased")).scalars()
-        )
+        erased = set(shredding.tombstones(connection))
     if _digest(content) != row.sha256:
         raise RefusedByPolicy(f"request {escrow_id} is for another file", fix="give the file that was approved")
     entries = escrow.opened(content, _read(identity).decode("utf-8", "replace"))

@@ -220,7 +220,7 @@ def assign(desk: Desk, exception_id: int, owner: str) -> None:
 
 def comment(desk: Desk, exception_id: int, text: str) -> None:
     """A note stands beside it; the audit trail keeps its hash."""
-    _check_text(text)
+    check_text(text)
     with desk.database.write() as connection:
         row = _to_change(connection, exception_id)
         connection.execute(insert(COMMENTS).values(exception_id=exception_id, at=desk.now(), by=desk.actor, text=text))
@@ -229,7 +229,7 @@ def comment(desk: Desk, exception_id: int, text: str) -> None:
 
 def resolve(desk: Desk, exception_id: int, reason: str) -> None:
     """A person has resolved it, and says how. Raises UsageError without a reason, IllegalMove where it was."""
-    _check_text(reason)
+    check_text(reason)
     with desk.database.write() as connection:
         row = _to_change(connection, exception_id)
         state = moved(f"exception {exception_id}", row.state, "resolved", EXCEPTION)
@@ -335,7 +335,7 @@ def _told(connection: Connection, desk: Desk, action: str, row: Row[Any], detail
     audit.record(connection, desk.actor, action, f"exception:{row.exception_id}", details, desk.now())
 
 
-def _check_text(text: str) -> None:
+def check_text(text: str) -> None:
     """People write it and the store keeps it: short, one paragraph, and without numbers that could be a debtor's."""
     if not text.strip() or len(text) > TEXT_AT_MOST:
         raise UsageError("say it in 1 to 500 characters", fix="name files and references; details belong elsewhere")

@@ -24,6 +24,10 @@ INDEX_KEY: Final = "blind_index"
 """Under which name the keyring has the key of the indexes of account numbers and identities."""
 
 
+ERASED_KEY: Final = "erased_index"
+"""And the key of the marks of what was erased."""
+
+
 def ref_index(keyring: Keyring, refs: pd.Series) -> pd.Series:
     """The keyed index of each account number, as accounts carry it: the number in NFKC, without surrounding space."""
     return blind_index(keyring.secret(INDEX_KEY), refs.str.normalize("NFKC").str.strip(), "account_ref")
@@ -34,6 +38,11 @@ def identity_index(keyring: Keyring, lines: pd.DataFrame, refs: pd.Series) -> pd
     nothing = pd.Series(pd.NA, index=lines.index, dtype="str")
     identity = canonical_identity(lines.get("id_number", nothing), lines.get("phone", nothing))
     return blind_index(keyring.secret(INDEX_KEY), identity.fillna("account:" + refs), "identity")
+
+
+def erased_marks(keyring: Keyring, indexes: pd.Series) -> pd.Series:
+    """By what an index that was taken away is known again, and nothing else: a mark under a key of its own."""
+    return blind_index(keyring.secret(ERASED_KEY), indexes, "erased")
 
 
 def accounts_of(connection: Connection, keyring: Keyring, lender: str, who: str) -> list[int]:

@@ -160,12 +160,17 @@ def let_go(desk: Desk) -> int:
     with desk.database.read() as connection:
         answered = exchange.sealed_to_let_go(connection, desk.now() - timedelta(days=desk.settings.keep_sealed_days))
     for row in answered:
-        file = desk.folder("outbox") / row.sealed_path
-        for path in (*suite_sidecars(row.name, file), file):
-            path.unlink(missing_ok=True)
-        with desk.database.write() as connection:
-            exchange.note(connection, row.transmission_id, sealed_path=None)
+        drop_sealed(desk, row)
     return len(answered)
+
+
+def drop_sealed(desk: Desk, row: Row[Any]) -> None:
+    """The transmission's sealed bytes are gone from the outbox, for good."""
+    file = desk.folder("outbox") / row.sealed_path
+    for path in (*suite_sidecars(row.name, file), file):
+        path.unlink(missing_ok=True)
+    with desk.database.write() as connection:
+        exchange.note(connection, row.transmission_id, sealed_path=None)
 
 
 def send(desk: Desk, agency: str, wait_seconds: float = 0.0) -> Sent:

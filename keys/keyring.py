@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import pandas as pd
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -25,7 +26,7 @@ from keys.roots.keyfile import KeyFile
 from keys.roots.passphrase import Argon2Cost, Passphrase
 from keys.sealing import sshsig, suite_named
 from keys.strongbox import Strongbox
-from keys.vault import DataKey
+from keys.vault import DataKey, RowKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -447,10 +448,14 @@ class Keyring:
     # -- data keys --------------------------------------------------------------------------------------------
 
     def new_data_key(self, now: datetime) -> DataKey:
-        """Return a fresh random data key for a portfolio."""
-        key = vault.new_data_key()
+        """Return a fresh random data key."""
+        return self.new_data_keys(1, now)[0]
+
+    def new_data_keys(self, count: int, now: datetime) -> tuple[DataKey, ...]:
+        """Return so many fresh random data keys, written at once."""
+        keys = tuple(vault.new_data_key() for _ in range(count))
         with self._changing() as entries:
-            entries.append(
+            entries += [
                 Entry(
                     purpose="data",
                     owner=key.key_id,
@@ -459,21 +464,52 @@ class Keyring:
                     valid_from=now,
                     secret=_kept(key.key),
                 )
-            )
-        return key
+                for key in keys
+            ]
+        return keys
 
     def data_key(self, key_id: str) -> DataKey:
         """Return a data key; raises KeyDestroyed for one that was destroyed, KeyUnknown for one that never was here."""
         for entry in self._of("data", key_id):
             if entry.destroyed:
-                raise KeyDestroyed(f"data key {key_id} was destroyed: its portfolio's identities cannot be read again")
+                raise KeyDestroyed(f"data key {key_id} was destroyed: what it sealed cannot be read again")
             return DataKey(key_id, _key(entry))
         raise KeyUnknown(
-            f"the keyring has no data key {key_id}", fix="open the keyring that the portfolio was imported with"
+            f"the keyring has no data key {key_id}", fix="open the keyring that it was made in"
         )
 
+    def keys_of_rows(self, key_ids: pd.Series) -> RowKeys:
+        """Return the data key of each row; raises as `data_key` does."""
+        codes, names = pd.factorize(key_ids)
+        asked = set(names)
+        found = {entry.owner: entry for entry in self._of("data") if entry.owner in asked}
+        keys = tuple(
+            DataKey(name, _key(found[name])) if name in found and not found[name].destroyed else self.data_key(name)
+            for name in map(str, names)
+        )
+        return RowKeys(keys, codes)
+
+    def bury_data_keys(self, key_ids: Iterable[str], now: datetime) -> int:
+        """Return how many of these data keys were destroyed now; a tombstone stays of each, known here or not.
+
+        All in one writing: what was sealed under any of them is gone together.
+        """
+        wanted, gone = set(key_ids), 0
+        with self._changing() as entries:
+            for at, entry in enumerate(entries):
+                if entry.purpose == "data" and entry.owner in wanted:
+                    wanted.discard(entry.owner)
+                    if not entry.destroyed:
+                        entries[at] = replace(entry, destroyed=True, destroyed_at=now, secret={})
+                        gone += 1
+            entries += [
+                Entry(purpose="data", owner=key_id, generation="1", destroyed=True, destroyed_at=_aware(now))
+                for key_id in sorted(wanted)
+            ]
+        return gone
+
     def destroy_data_key(self, key_id: str, now: datetime | None = None) -> None:
-        """Erase a portfolio's identities by erasing their key; a tombstone stays. Destroying twice changes nothing."""
+        """Erase what a data key sealed by erasing the key; a tombstone stays. Destroying twice changes nothing."""
         with self._changing() as entries:
             places = [at for at, entry in enumerate(entries) if entry.purpose == "data" and entry.owner == key_id]
             if not places:

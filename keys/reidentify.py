@@ -22,6 +22,7 @@ CALLERS: Final = ("flows.collect", "infra.inbound", "infra.reidentification", "i
 OPENERS: Final = {
     "infra.indexes": "finds a debtor by a telephone number that is in nobody's index; gives account numbers, no cell",
     "infra.packages": "opens what the policy releases, for the agency it is sealed to",
+    "infra.shredding": "seals anew what shared a key with somebody who is forgotten, and strikes out what they said",
     "keys.reidentify": "opens one account's cells for a person",
 }
 """The modules that may open the vault's cells, and what for; a test reads every import and every use of the name."""

@@ -70,6 +70,12 @@ RESOLUTION = _life(
     stale="",
     undone="",
 )
+SHREDDING = _life(
+    waiting="begun withdrawn",
+    begun="done",
+    done="",
+    withdrawn="",
+)
 EXCEPTION = _life(
     open="taken resolved",
     taken="open resolved",

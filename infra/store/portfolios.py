@@ -6,7 +6,7 @@ keyed index of the canonical identity. Nothing here sees an identity in clear.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -175,6 +175,10 @@ class Known:
     erased: np.ndarray
     moved: np.ndarray
 
+    def without(self, gone: np.ndarray) -> Known:
+        """The same, where these lines too must not come back."""
+        return replace(self, erased=self.erased | gone)
+
     def only(self, places: np.ndarray) -> Known:
         """The same for some of the lines."""
         accounts = self.accounts.iloc[places].reset_index(drop=True)
@@ -338,18 +342,19 @@ def _debtors_added(
 
 
 def keep_identities(
-    connection: Connection, portfolio_id: int, data_key_id: str, account_ids: np.ndarray, new: np.ndarray,
+    connection: Connection, portfolio_id: int, data_key_ids: np.ndarray, account_ids: np.ndarray, new: np.ndarray,
     cells: Mapping[str, Sequence[bytes | None]],
 ) -> None:  # fmt: skip
     """The sealed cells are there, one row per account; a row that was there is replaced as a whole.
 
-    cells: by field; a field that is not given is empty. new: which accounts had none.
+    cells: by field; a field that is not given is empty. data_key_ids: under which each was sealed. new: which accounts
+    had none.
     """
     frame = pd.DataFrame(
         {
             "account_id": account_ids,
             "portfolio_id": np.int64(portfolio_id),
-            "data_key_id": data_key_id,
+            "data_key_id": pd.Series(data_key_ids, dtype="str"),
             **{name: pd.Series(list(cells.get(name, [None] * len(account_ids))), dtype="object") for name in IDENTITY},
         }
     )

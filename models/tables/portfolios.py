@@ -47,7 +47,6 @@ class Portfolio(SQLModel, table=True):
     rows_updated: int = 0
     currency: str
     balance_minor: int = big()
-    data_key_id: str = Field(description="the key in the keyring that seals this portfolio's identities")
     state: str = Field(default="accepted", description="accepted | refused | erased")
 
 
@@ -107,8 +106,8 @@ class Identity(SQLModel, table=True):
     """Who an account belongs to: each cell sealed by AES-256-GCM, bound to its row and column."""
 
     account_id: int = big(primary_key=True)
-    portfolio_id: int = big(index=True, description="whose data key sealed these cells")
-    data_key_id: str
+    portfolio_id: int = big(index=True, description="the import that sealed these cells")
+    data_key_id: str = Field(index=True, description="the key in the keyring that seals them, and some thousand others")
     account_ref: bytes
     name: bytes | None = None
     id_number: bytes | None = None

@@ -5,26 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyrage
 import pytest
-from sqlalchemy import insert
 from sqlmodel import SQLModel
 from typer.testing import CliRunner
 
 from console.cli.main import app
 from infra import audit, escrow
 from infra.settings import Settings
-from infra.store import trail
+from infra.store import shredding, trail
 from infra.store.bulk import read
 from infra.wiring import Desk, seated
 from keys.errors import KeyUnfit, OpenRefused
 from keys.keyring import Keyring
 from models.errors import RefusedByPolicy, UsageError
-from models.tables import Portfolio
 
 NOW = datetime(2026, 7, 1, 9, tzinfo=UTC)
 WHY = "monthly escrow, decision 7 of 董事会"
@@ -146,7 +144,7 @@ def test_an_approval_is_for_one_use_and_ends(
     assert [path.name for path in tmp_path.glob("*.age")] == ["escrow.age"]
 
 
-def test_an_escrow_brings_back_no_key_that_was_destroyed_and_no_portfolio_that_was_erased(
+def test_an_escrow_brings_back_no_key_that_was_destroyed_here_or_that_the_store_knows_as_destroyed(
     desk: Desk, holder: tuple[str, Path], tmp_path: Path
 ) -> None:
     recipient, key = holder
@@ -157,15 +155,7 @@ def test_an_escrow_brings_back_no_key_that_was_destroyed_and_no_portfolio_that_w
     assert taken_in(desk, out, key) == 0
     assert {one.owner for one in desk.keyring.entries() if one.destroyed} == {gone}
     with desk.database.write() as connection:
-        connection.execute(
-            insert(escrow.PORTFOLIOS).values(
-                portfolio_id=1, lender="nova", profile="consign", source="a", source_sha256="b",
-                as_of=date(2026, 6, 30), received_at=NOW,
-                rows_read=1, rows_accepted=1, rows_refused=0, rows_new=1, rows_updated=0,
-                currency="CNY", balance_minor=1, data_key_id=here, state="erased",
-            )
-        )  # fmt: skip
-    assert Portfolio.__tablename__ == escrow.PORTFOLIOS.name
+        shredding.retire_keys(connection, "nova", [here], 1, NOW)
     desk.settings.keyring = tmp_path / "elsewhere" / "keyring.json"
     new = Desk(desk.settings, clock=desk.clock, actor="chen.yu")
     new.database = desk.database
