@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json as jsonlib
 from datetime import date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from console.cli import recon_work
 from console.cli.output import DryRun, Json, emit, say
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(recon_work.app)
 
 Lender = Annotated[str | None, typer.Option(help="Only this lender; default all.")]
 Day = Annotated[
     datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="Default today, where the lender is.")
 ]
 FINDINGS = 3
+
+
+class What(StrEnum):
+    """One side of a match."""
+
+    line = "line"
+    receipt = "receipt"
 
 
 @app.command()
@@ -41,9 +51,6 @@ def run(
         raise typer.Exit(FINDINGS)
 
 
-app.command("match", help="The same as `run`.", hidden=True)(run)
-
-
 @app.command("import-statement")
 def import_statement(
     path: Annotated[Path, typer.Argument(help="A camt.053 file.", exists=True, dir_okay=False)],
@@ -53,7 +60,7 @@ def import_statement(
 ) -> None:
     """Take a bank statement into the books; the same file again changes nothing."""
     if dry_run:
-        from connectors.bank.camt053 import statements
+        from connectors.bank.camt import statements
 
         emit([
             {"account": f"…{one.account[-4:]}", "number": one.number, "currency": one.currency,
@@ -77,6 +84,8 @@ def breaks(
     lender: Lender = None,
     agency: Annotated[str | None, typer.Option(help="Only this agency.")] = None,
     code: Annotated[str | None, typer.Option(help="Only this code.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only this person's.")] = None,
+    mine: Annotated[bool, typer.Option("--mine", help="Only those that I work on.", show_default=False)] = False,
     closed: Annotated[bool, typer.Option("--closed", help="Those that are settled, instead.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="So many at most, the largest first.")] = 100,
     json: Json = False,  # noqa: ARG001 - read by emit
@@ -93,20 +102,56 @@ def breaks(
             lender=lender,
             agency=agency,
             code=code,
+            owner=at.actor if mine else owner,
             state="closed" if closed else "open",
             limit=limit,
         )
-    emit(found, title="Breaks", columns=["break_id", "code", "agency", "amount_minor", "currency", "age", "about"])
+    emit(
+        found,
+        title="Breaks",
+        columns=["break_id", "code", "agency", "amount_minor", "currency", "age", "owner", "about"],
+    )
 
 
 @app.command()
 def show(break_id: int, json: Json = False) -> None:  # noqa: ARG001 - read by emit
     """Everything about one break: what was expected and found, the line or receipt, the candidates."""
+    from infra import resolving
     from infra.store import breaks as store
     from infra.wiring import desk
 
     with desk().database.read() as connection:
-        emit(store.whole(connection, break_id), title=f"Break {break_id}")
+        emit(store.whole(connection, break_id) | resolving.beside(connection, break_id), title=f"Break {break_id}")
+
+
+@app.command()
+def explain(
+    kind: Annotated[What, typer.Argument(help="line or receipt")],
+    number: Annotated[int, typer.Argument(help="Its number, as `breaks` and `show` name it.")],
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Why a line or receipt is open; or what it is tied to, by which rule, and what else was considered."""
+    from infra.store import considered
+    from infra.wiring import desk
+
+    with desk().database.read() as connection:
+        emit(considered.explained(connection, kind.value, number), title=f"{kind.value} {number}".capitalize())
+
+
+@app.command()
+def candidates(
+    kind: Annotated[What, typer.Argument(help="line or receipt")],
+    number: Annotated[int, typer.Argument(help="Its number, as `breaks` and `show` name it.")],
+    limit: Annotated[int, typer.Option(min=1, max=100, help="So many of each sort at most.")] = 10,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """What may belong to an open line or receipt, the best first; then exact sums, several against several."""
+    from infra.store import considered
+    from infra.wiring import desk
+
+    with desk().database.read() as connection:
+        found = considered.candidates(connection, (kind.value, number), limit)
+    emit(found, title="Candidates", columns=["by", "ids", "beside", "off_minor", "off_days", "likeness"])
 
 
 @app.command("trial-balance")
