@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.bank.camt053 import statements
+from connectors.bank.camt import statements
 from connectors.bank.statement import StatementRefused
 from connectors.layouts import delimited
 from connectors.layouts.archive import content, members
