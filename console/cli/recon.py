@@ -157,7 +157,7 @@ def candidates(
 @app.command("trial-balance")
 def trial_balance(lender: Lender = None, json: Json = False) -> None:  # noqa: ARG001 - read by emit
     """Debits and credits per ledger and agency; they sum to nothing."""
-    from infra.store.ledger import trial_balance as balance
+    from infra.store.balances import trial_balance as balance
     from infra.wiring import desk
 
     with desk().database.read() as connection:
