@@ -111,6 +111,13 @@ CODES: Final[Mapping[str, Kind]] = MappingProxyType({
         " `consign agency circuit AGENCY --reset`",
         recurs=True,
     ),
+    "gate_stopped": Kind(
+        "the gate found an identifier where none may be, or something that is not released: the file stays",
+        "compliance", "high", "1 business day",
+        "`consign gate show FILE` names column, line and kind; have the lender correct it, or, of a false alarm,"
+        " `consign gate allow`, and a second person approves; then `consign deliver AGENCY`",
+        recurs=True,
+    ),
     # -- clocks --------------------------------------------------------------------------------------------------------
     "late_acknowledgement": Kind(
         "a placement has not been acknowledged in the time of the contract",

@@ -76,6 +76,11 @@ SHREDDING = _life(
     done="",
     withdrawn="",
 )
+ALLOWANCE = _life(
+    waiting="approved withdrawn",
+    approved="withdrawn",
+    withdrawn="",
+)
 EXCEPTION = _life(
     open="taken resolved",
     taken="open resolved",

@@ -48,6 +48,14 @@ class Limits:
         """Whether anything could be too much."""
         return self.k > 1 or self.l > 1 or self.unique_share < 1
 
+    @property
+    def told(self) -> dict[str, str | int]:
+        """They as they are shown and recorded."""
+        return {
+            "k": self.k, "l": self.l, "unique_share": str(self.unique_share), "suppress": str(self.suppress),
+            "sensitive": self.sensitive,
+        }  # fmt: skip
+
 
 def read(where: str, raw: Mapping[str, Any]) -> Limits:
     """The limits that a table of the policy file states. Raises LimitsInvalid."""

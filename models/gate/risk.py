@@ -78,6 +78,10 @@ class Figures:
 class Decision:
     """What becomes coarser, and what that does."""
 
+    quasi: tuple[str, ...]
+    """the fields that count"""
+    limits: dict[str, str | int]
+    """the policy's, where it has any"""
     before: Figures
     after: Figures
     levels: dict[str, str]
@@ -171,7 +175,14 @@ class Tally:
             widest.level += 1
             steps.append(f"{widest.name}: {widest.levels[widest.level - 1].name}")
         levels = {column.name: column.levels[column.level - 1].name for column in self.columns if column.level}
-        return Decision(before, after, levels, tuple(steps))
+        return Decision(
+            quasi=tuple(column.name for column in self.columns),
+            limits=limits.told if limits.enforced else {},
+            before=before,
+            after=after,
+            levels=levels,
+            steps=tuple(steps),
+        )
 
     def coarser(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The frame as it was decided that it leaves."""

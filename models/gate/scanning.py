@@ -42,6 +42,8 @@ class Hit:
     """the first of them; 1 is the first line after the header, 0 what stands beside the lines"""
     stops: bool = True
     """whether the package stays because of it"""
+    allowance: int | None = None
+    """the false alarm, as two people hold, because of which it does not"""
 
     def and_(self, other: Hit) -> Hit:
         """Both in one, as sure as the surer."""

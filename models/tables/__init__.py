@@ -41,6 +41,7 @@ from models.tables.finance import (
     RemittanceLine,
     Statement,
 )
+from models.tables.gate import GateAllowance, GateCheck
 from models.tables.placements import (
     Activity,
     Complaint,
@@ -97,6 +98,8 @@ __all__ = [
     "ExceptionComment",
     "ExchangeException",
     "FileRefusal",
+    "GateAllowance",
+    "GateCheck",
     "GateState",
     "Hold",
     "HostKey",

@@ -634,6 +634,50 @@ def upgrade() -> None:
         sa.UniqueConstraint("agency", "lender", "pack", "gate"),
     )
     op.create_table(
+        "gate_allowance",
+        sa.Column("allowance_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("column_name", sa.String(), nullable=False),
+        sa.Column("identifier", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("until", sa.Date(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("asked_by", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("allowance_id"),
+    )
+    op.create_index(op.f("ix_gate_allowance_state"), "gate_allowance", ["state"], unique=False)
+    op.create_table(
+        "gate_check",
+        sa.Column("transmission_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("verdict", sa.String(), nullable=False),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("checked_by", sa.String(), nullable=False),
+        sa.Column("package_sha256", sa.String(), nullable=True),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("cells", sa.BigInteger(), nullable=False),
+        sa.Column("hits", sa.String(), nullable=False),
+        sa.Column("stopping", sa.Integer(), nullable=False),
+        sa.Column("quasi", sa.String(), nullable=False),
+        sa.Column("limits", sa.String(), nullable=False),
+        sa.Column("coarser", sa.String(), nullable=False),
+        sa.Column("steps", sa.String(), nullable=False),
+        sa.Column("suppressed", sa.Integer(), nullable=False),
+        sa.Column("k_before", sa.Integer(), nullable=True),
+        sa.Column("k_after", sa.Integer(), nullable=True),
+        sa.Column("l_before", sa.Integer(), nullable=True),
+        sa.Column("l_after", sa.Integer(), nullable=True),
+        sa.Column("unique_before", sa.Integer(), nullable=False),
+        sa.Column("unique_after", sa.Integer(), nullable=False),
+        sa.Column("sizes_before", sa.String(), nullable=False),
+        sa.Column("sizes_after", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("transmission_id"),
+    )
+    op.create_index(op.f("ix_gate_check_verdict"), "gate_check", ["verdict"], unique=False)
+    op.create_table(
         "hold",
         sa.Column("hold_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("debtor_id", sa.BigInteger(), nullable=False),
@@ -1520,6 +1564,10 @@ def downgrade() -> None:
     op.drop_table("host_key")
     op.drop_index(op.f("ix_hold_debtor_id"), table_name="hold")
     op.drop_table("hold")
+    op.drop_index(op.f("ix_gate_check_verdict"), table_name="gate_check")
+    op.drop_table("gate_check")
+    op.drop_index(op.f("ix_gate_allowance_state"), table_name="gate_allowance")
+    op.drop_table("gate_allowance")
     op.drop_table("gate")
     op.drop_index(op.f("ix_file_refusal_transmission_id"), table_name="file_refusal")
     op.drop_table("file_refusal")
