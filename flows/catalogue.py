@@ -59,6 +59,7 @@ CATALOGUE = (
     Entry("update", "flows.update", "Tell agencies the balances that have changed."),
     Entry("watch", "flows.watch", "Open and resolve exceptions by the contracts' clocks, and tell people."),
     Entry("erase", "flows.erase", "Ask for the erasure of what has ended, and watch for certificates."),
+    Entry("attend", "flows.subjects", "Ask agencies for what debtors' requests need, and follow their answers."),
     Entry("conduct", "flows.conduct", "Hold what agencies reported against the rules of conduct; close gates."),
     Entry("watch_keys", "flows.renewal", "Say which keys end soon: ours, the agencies', their servers'."),
 )

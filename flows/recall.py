@@ -38,7 +38,7 @@ def recall(lender: str | None = None) -> RecallReport:
         for code, today in days(connection, lender):
             due = placing.due_for_recall(connection, code, today)
             placements += len(due)
-            files += _recall(connection, due, today)
+            files += recall_due(connection, due, today)
     return _delivered(placements, files)
 
 
@@ -59,7 +59,7 @@ def recall_placements(placement_ids: str, reason: str) -> RecallReport:
                 placements.c.placement_id.in_(wanted), placements.c.state.in_(placing.OUT)
             ),
         ).assign(reason=reason)
-        files = sum(_recall(connection, due[due["lender"] == code], today) for code, today in days(connection, None))
+        files = sum(recall_due(connection, due[due["lender"] == code], today) for code, today in days(connection, None))
     return _delivered(len(due), files)
 
 
@@ -77,7 +77,7 @@ def decide_objection(objection_id: int, keep_until: date | None = None) -> Recal
     return _delivered(0, 1)
 
 
-def _recall(connection: Connection, due: pd.DataFrame, today: date) -> int:
+def recall_due(connection: Connection, due: pd.DataFrame, today: date) -> int:
     """The placements are recalled, in the store and the audit trail. Returns the number of files."""
     at = desk()
     due_on = clocks.due_by(connection, at, today, lambda agreed: agreed.confirm_recall_within)

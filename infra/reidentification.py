@@ -104,6 +104,34 @@ def show(
     return opened if whole else {name: None if text is None else masked(name, text) for name, text in opened.items()}
 
 
+def opened_for_subject(desk: Desk, account_ids: Sequence[int], why: str) -> list[dict[str, Any]]:
+    """What the identities of one debtor's accounts say, whole: what the debtor may have a copy of, by law.
+
+    One question within the limit, on record as `show` puts it. An account without an identity is left out.
+    Raises RoleMissing and TooManyAsked as `show` does.
+    """
+    number = _admitted(desk, FIELDS, why, agency=None, whole=True)
+    ring, found = Reidentifier(desk.keyring), []
+    with desk.database.write() as connection:
+        rows = connection.execute(
+            select(IDENTITIES.c.account_id, IDENTITIES.c.data_key_id, *(IDENTITIES.c[name] for name in FIELDS))
+            .where(IDENTITIES.c.account_id.in_(account_ids))
+            .order_by(IDENTITIES.c.account_id)
+        ).all()
+        outcome = "shown" if rows else "unknown"
+        connection.execute(update(ASKED).where(ASKED.c.reidentification_id == number).values(outcome=outcome))
+        told: dict[str, audit.Value] = {
+            "id": number, "accounts": [int(row.account_id) for row in rows][: audit.LIST_AT_MOST], "result": "whole",
+            "reason_sha256": _digest(why),
+        }  # fmt: skip
+        audit.record(connection, desk.actor, f"identity.{outcome}", f"reidentification:{number}", told, desk.now())
+    for row in rows:  # one person's accounts
+        cells = {name: row._mapping[name] for name in FIELDS}  # noqa: SLF001 - SQLAlchemy's public name for it
+        opened = ring.fields_of(str(row.data_key_id), int(row.account_id), cells)
+        found.append({"account_id": int(row.account_id), **opened})
+    return found
+
+
 def masked(field: str, text: str) -> str:
     """What is shown unless the whole is asked for: a name's first letter, else the last four of eight or more."""
     if field in {"name", "contact_name"}:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 from sqlalchemy import Connection, func, literal_column, or_, select
 
-from infra import clocks, exceptions
+from infra import clocks, exceptions, subjects
 from infra.exceptions import Subject
 from infra.store import bulk, exchange
 from models.calendar import Span, due_at, ends_at
@@ -37,6 +37,7 @@ ENDED: Final[Mapping[str, str]] = {
     "silent_agency": "the agency has reported, or holds nothing any more",
     "presumed_long": "it has turned out that the file arrived",
     "transmission_stuck": "the file is with the agency",
+    "subject_request_overdue": "it was answered",
     "calendar_unknown": "the year is known",
 }
 """Every code that is watched, and why an exception of it ends by itself."""
@@ -63,10 +64,10 @@ def look(desk: Desk) -> dict[str, list[Subject]]:
 def watch(desk: Desk) -> list[Changed]:
     """Exceptions are open for what is so now and for nothing else; safe to run again."""
     changed = []
-    for code, subjects in look(desk).items():
+    for code, found in look(desk).items():
         with desk.database.write() as connection:
-            did = exceptions.watched(connection, desk, code, subjects, ENDED[code])
-        changed.append(Changed(code, len(subjects), did.opened, did.resolved))
+            did = exceptions.watched(connection, desk, code, found, ENDED[code])
+        changed.append(Changed(code, len(found), did.opened, did.resolved))
     _unjudged(desk)
     return changed
 
@@ -220,6 +221,10 @@ def _transmission_stuck(at: _Look) -> Iterator[Subject]:
         )  # fmt: skip
 
 
+def _subject_request_overdue(at: _Look) -> Iterator[Subject]:
+    yield from subjects.late(at.connection, at.desk)
+
+
 def _calendar_unknown(at: _Look) -> Iterator[Subject]:
     for name, year in clocks.unknown_years(at.connection, at.desk):
         yield Subject(f"calendar:{name}:{year}", detail={"code": name, "period": str(year)})
@@ -274,5 +279,6 @@ _LOOKS: Final[Mapping[str, Callable[[_Look], Iterator[Subject]]]] = {
     "silent_agency": _silent_agency,
     "presumed_long": _presumed_long,
     "transmission_stuck": _transmission_stuck,
+    "subject_request_overdue": _subject_request_overdue,
     "calendar_unknown": _calendar_unknown,
 }

@@ -1,8 +1,8 @@
 """Requests of debtors about their data: access, correction, erasure, restriction; their clocks, grounds and answers.
 
 Sources, as they were read: PIPL arts. 44 to 50 (access and copy 45, correction 46, erasure 47, restriction and refusal
-44, withdrawn consent 15, timely handling 50); GDPR arts. 12 and 15 to 21. Which clock counts is the lender's rule pack's
-to say (models/conduct/packs), where it says nothing the house's setting.
+44, withdrawn consent 15, timely handling 50); GDPR arts. 12 and 15 to 21. Which clock counts the lender's rule pack
+says (models/conduct/packs), and where it does not, the house's setting.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from models.intake.fields import ACCOUNT_FIELDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

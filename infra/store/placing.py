@@ -14,7 +14,7 @@ from models.errors import RefusedByPolicy, UsageError
 from models.tables import Account, Hold, Instalment, InstalmentPlan, Plan, PlanLine, RecallObjection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
 ACCOUNTS = bulk.table_of(Account)
@@ -109,8 +109,10 @@ def plan_agencies(connection: Connection, plan_id: int) -> list[str]:
 # -- recall ------------------------------------------------------------------------------------------------------------
 
 
-def due_for_recall(connection: Connection, lender: str | None, today: date) -> pd.DataFrame:
-    """Placements that must come back today, and why: a hold before payment before term.
+def due_for_recall(
+    connection: Connection, lender: str | None, today: date, debtors: Collection[int] | None = None
+) -> pd.DataFrame:
+    """Placements that must come back today, and why: a hold before payment before term; of these debtors or of all.
 
     Columns: placement_id, lender, agency, reason.
     """
@@ -145,6 +147,8 @@ def due_for_recall(connection: Connection, lender: str | None, today: date) -> p
     )
     if lender is not None:
         chosen = chosen.where(PLACEMENTS.c.lender == lender)
+    if debtors is not None:
+        chosen = chosen.where(PLACEMENTS.c.debtor_id.in_(list(debtors)))
     return bulk.read(connection, chosen.order_by(PLACEMENTS.c.placement_id))
 
 
@@ -405,10 +409,11 @@ def request_erasures(
     today: date,
     due_on: Callable[[str, str], date],
     suffix_of: Callable[[str], str],
+    debtors: Collection[int] | None = None,
 ) -> list[int]:
     """Every placement that has ended and was disclosed is to be erased at its agency. Returns the transmissions.
 
-    due_on: of lender and agency, the last day on which a certificate is in time.
+    due_on: of lender and agency, the last day on which a certificate is in time. debtors: these ones' alone.
     """
     exchange.take_turn(connection)
     chosen = (
@@ -418,6 +423,8 @@ def request_erasures(
     )
     if lender is not None:
         chosen = chosen.where(PLACEMENTS.c.lender == lender)
+    if debtors is not None:
+        chosen = chosen.where(PLACEMENTS.c.debtor_id.in_(list(debtors)))
     # the agency may hold the account again under a newer placement: then its data is not to be erased yet
     again = PLACEMENTS.alias()
     out_again = exists().where(

@@ -53,6 +53,22 @@ def accounts_of_debtor(connection: Connection, debtor_id: int) -> list[int]:
     )
 
 
+def agencies_of(connection: Connection, debtor_id: int) -> int:
+    """How many agencies have, or had, an account of the debtor's."""
+    placed = select(PLACEMENTS.c.agency).where(PLACEMENTS.c.debtor_id == debtor_id).distinct()
+    return bulk.count(connection, placed)
+
+
+def facts(connection: Connection, account_ids: Sequence[int], columns: Sequence[str]) -> pd.DataFrame:
+    """Columns of the accounts' rows, in their order."""
+    return bulk.read(
+        connection,
+        select(*(ACCOUNTS.c[name] for name in columns))
+        .where(ACCOUNTS.c.account_id.in_(account_ids))
+        .order_by(ACCOUNTS.c.account_id),
+    )
+
+
 def request(connection: Connection, request_id: int) -> Row[Any]:
     """The request's row. Raises UsageError where there is none."""
     row = connection.execute(select(REQUESTS).where(REQUESTS.c.request_id == request_id)).one_or_none()
@@ -229,6 +245,40 @@ def waiting_corrections(connection: Connection, agency: str, account_ids: Sequen
             .join(stage, stage.c.account_id == CORRECTIONS.c.account_id)
             .where(CORRECTIONS.c.agency == agency, CORRECTIONS.c.state == "told"),
         )
+
+
+def identity_keys(connection: Connection, account_ids: Sequence[int], columns: Sequence[str]) -> pd.DataFrame:
+    """The accounts that have an identity: account_id, data_key_id, and `has_<column>`, whether there is such a cell."""
+    cells = (IDENTITIES.c[name].is_not(None).label(f"has_{name}") for name in columns)
+    return bulk.read(
+        connection,
+        select(IDENTITIES.c.account_id, IDENTITIES.c.data_key_id, *cells)
+        .where(IDENTITIES.c.account_id.in_(account_ids))
+        .order_by(IDENTITIES.c.account_id),
+    )
+
+
+def correct_fact(connection: Connection, account_ids: Sequence[int], field: str, value: Any) -> None:
+    """The accounts have this value, and plans that were made with another know that they are stale."""
+    these = ACCOUNTS.c.account_id.in_(account_ids)
+    connection.execute(update(ACCOUNTS).where(these).values(**{field: value}, version=ACCOUNTS.c.version + 1))
+
+
+def touched(connection: Connection, account_ids: Sequence[int]) -> None:
+    """Something of the accounts' identities changed: plans that were made before are stale."""
+    these = ACCOUNTS.c.account_id.in_(account_ids)
+    connection.execute(update(ACCOUNTS).where(these).values(version=ACCOUNTS.c.version + 1))
+
+
+def renamed(connection: Connection, lender: str, debtor_id: int, identity_index: str) -> bool:
+    """The debtor is known by this index from now on; False where another one of the lender's is."""
+    other = select(DEBTORS.c.debtor_id).where(
+        DEBTORS.c.lender == lender, DEBTORS.c.identity_index == identity_index, DEBTORS.c.debtor_id != debtor_id
+    )
+    if connection.execute(other).first() is not None:
+        return False
+    connection.execute(update(DEBTORS).where(DEBTORS.c.debtor_id == debtor_id).values(identity_index=identity_index))
+    return True
 
 
 def _still_held() -> Any:

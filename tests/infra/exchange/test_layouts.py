@@ -374,7 +374,7 @@ due_back_on = "by"
     layouts.agree(desk, "quayside", str(path))
     recall_all(gateway)
     outbox.send(desk, "quayside")
-    assert set(gateway.rows(Disclosure, "field")["field"]) == {"account"}
+    assert set(gateway.rows(Disclosure, "field")["field"]) == {"account", "due_back_on"}
 
 
 def recall_all(gateway: Gateway) -> None:

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from infra import register
-from infra.register import Question
 from infra.indexes import identity_index, ref_index
+from infra.register import Question
 from infra.store import bulk, exchange
 from keys import vault
 from models.errors import UsageError
