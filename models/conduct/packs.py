@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from datetime import date, time
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 from models import packaged
 from models.calendar import Span, SpanFault
 from models.errors import ConfigurationError
 from models.kinds import HOLD_REASONS, KINDS
+from models.stated import Table
 
 Severity = Literal["serious", "normal", "low"]
 Verified = Literal["text", "secondary", "unverified"]
@@ -61,7 +62,6 @@ NUMBERED: Final = frozenset({
 EXCUSABLE: Final = frozenset({"third_party", *OF_RECORDS})
 """What a later report can excuse: failures before it, or the contact that was missing. Nothing else is taken back."""
 CHANNELS: Final = KINDS["activity"].field("channel").one_of
-CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9()./_-]{1,39}")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{1,19}")
 COUNSEL: Final = "confirm with counsel"
 
@@ -204,14 +204,14 @@ class Pack:
             raw = tomllib.loads(text)
         except tomllib.TOMLDecodeError as broken:
             raise PackInvalid(f"the pack is not TOML: {broken}") from None
-        whole = _Table("the pack", raw)
+        whole = Table("the pack", raw, PackInvalid)
         name = whole.text("name")
         if not NAME.fullmatch(name):
             raise PackInvalid("the pack: name must be 2 to 20 lower-case letters, digits and hyphens")
         jurisdiction = whole.text("jurisdiction")
         zone = whole.text("zone")
-        complaints = _complaints(_Table("complaints", whole.take("complaints", dict)))
-        requests = _subject_requests(_Table("subject_requests", whole.take("subject_requests", dict, {})))
+        complaints = _complaints(Table("complaints", whole.take("complaints", dict), PackInvalid))
+        requests = _subject_requests(Table("subject_requests", whole.take("subject_requests", dict, {}), PackInvalid))
         rules = tuple(_rule(table, jurisdiction) for table in whole.tables("rule"))
         gates = tuple(_gate(table) for table in whole.tables("gate", least=0))
         needs = tuple(_need(table) for table in whole.tables("diligence", least=0))
@@ -264,76 +264,7 @@ def _one_a_day(versions: list[Rule]) -> None:
 # --- reading the file -------------------------------------------------------------------------------------------------
 
 
-class _Table:
-    """A table of the file whose every key must be asked for: a word that nobody asks for is a mistake."""
-
-    def __init__(self, where: str, raw: object) -> None:
-        if not isinstance(raw, dict):
-            raise PackInvalid(f"{where} is not a table")
-        self.where = where
-        self.raw: dict[str, Any] = dict(raw)
-
-    def take(self, key: str, kind: type | tuple[type, ...], default: object = ...) -> Any:
-        value = self.raw.pop(key, default)
-        if value is ...:
-            raise PackInvalid(f"{self.where}: {key} is missing")
-        if value is not default and (not isinstance(value, kind) or isinstance(value, bool)):
-            raise PackInvalid(f"{self.where}: {key} is of the wrong type")
-        return value
-
-    def text(self, key: str, default: object = ...) -> str:
-        value = str(self.take(key, str, default)).strip()
-        if default is ... and not value:
-            raise PackInvalid(f"{self.where}: {key} is empty")
-        return value
-
-    def one_of(self, key: str, allowed: tuple[str, ...], default: object = ...) -> Any:
-        value = self.text(key, default)
-        if value not in allowed:
-            raise PackInvalid(f"{self.where}: {key} is {value!r}", fix=f"use one of {', '.join(filter(None, allowed))}")
-        return value
-
-    def number(self, key: str, default: object = ..., *, least: int = 0) -> Any:
-        value = self.take(key, int, default)
-        if value is not default and value < least:
-            raise PackInvalid(f"{self.where}: {key} is below {least}")
-        return value
-
-    def day(self, key: str) -> date | None:
-        value: date | None = self.take(key, date, None)
-        return value
-
-    def clock(self, key: str) -> time | None:
-        value: time | None = self.take(key, time, None)
-        return value
-
-    def words(self, key: str, allowed: tuple[str, ...] = ()) -> tuple[str, ...]:
-        values = self.take(key, list, [])
-        if not all(isinstance(value, str) for value in values) or (allowed and set(values) - set(allowed)):
-            only = f"use some of {', '.join(allowed)}" if allowed else "give a list of words"
-            raise PackInvalid(f"{self.where}: {key} holds something else than it may", fix=only)
-        return tuple(values)
-
-    def tables(self, key: str, *, least: int = 1) -> list[_Table]:
-        given = self.take(key, list, [])
-        if len(given) < least:
-            raise PackInvalid(f"{self.where}: there is no [[{key}]]")
-        return [_Table(f"{key} {number}", raw) for number, raw in enumerate(given, 1)]
-
-    def named(self, key: str) -> str:
-        """The value under the key, which names the table in messages from now on."""
-        value = self.text(key)
-        if not CODE.fullmatch(value):
-            raise PackInvalid(f"{self.where}: {key} is no code")
-        self.where = f"{self.where} ({value})"
-        return value
-
-    def nothing_else(self) -> None:
-        if self.raw:
-            raise PackInvalid(f"{self.where}: unknown {', '.join(sorted(self.raw))}")
-
-
-def _rule(table: _Table, jurisdiction: str) -> Rule:
+def _rule(table: Table, jurisdiction: str) -> Rule:
     rule_id = table.named("id")
     rule = Rule(
         id=rule_id,
@@ -373,7 +304,7 @@ def _rule(table: _Table, jurisdiction: str) -> Rule:
     return rule
 
 
-def _gate(table: _Table) -> Gate:
+def _gate(table: Table) -> Gate:
     gate_id = table.named("id")
     gate = Gate(
         id=gate_id,
@@ -392,7 +323,7 @@ def _gate(table: _Table) -> Gate:
     return gate
 
 
-def _need(table: _Table) -> Need:
+def _need(table: Table) -> Need:
     kind = table.named("kind")
     need = Need(
         kind=kind,
@@ -408,7 +339,7 @@ def _need(table: _Table) -> Need:
     return need
 
 
-def _complaints(table: _Table) -> Complaints:
+def _complaints(table: Table) -> Complaints:
     told = Complaints(
         table.number("answer_days", least=1), table.text("clause"), table.one_of("verified", get_args(Verified))
     )
@@ -416,7 +347,7 @@ def _complaints(table: _Table) -> Complaints:
     return told
 
 
-def _subject_requests(table: _Table) -> SubjectRequests:
+def _subject_requests(table: Table) -> SubjectRequests:
     if not table.raw:
         return UNSTATED
     within = table.text("within", "")

@@ -1,0 +1,93 @@
+"""Reading a table of a rules file strictly: a key that nobody asks for is a mistake, and the message names it."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, time
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from models.errors import ConfigurationError
+
+CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9()./_-]{1,39}")
+
+
+class Table:
+    """A table of the file. `fault`: what is raised of it, made from a message and, where there is one, a `fix`."""
+
+    def __init__(self, where: str, raw: object, fault: Callable[..., ConfigurationError]) -> None:
+        self.fault = fault
+        if not isinstance(raw, dict):
+            raise fault(f"{where} is not a table")
+        self.where = where
+        self.raw: dict[str, Any] = dict(raw)
+
+    def take(self, key: str, kind: type | tuple[type, ...], default: object = ...) -> Any:
+        """The value under the key, which is asked for no more. Raises the fault for a missing or ill-typed one."""
+        value = self.raw.pop(key, default)
+        if value is ...:
+            raise self.fault(f"{self.where}: {key} is missing")
+        if value is not default and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise self.fault(f"{self.where}: {key} is of the wrong type")
+        return value
+
+    def text(self, key: str, default: object = ...) -> str:
+        """The text under the key, without its margins."""
+        value = str(self.take(key, str, default)).strip()
+        if default is ... and not value:
+            raise self.fault(f"{self.where}: {key} is empty")
+        return value
+
+    def one_of(self, key: str, allowed: tuple[str, ...], default: object = ...) -> Any:
+        """The text under the key, one of those allowed."""
+        value = self.text(key, default)
+        if value not in allowed:
+            raise self.fault(f"{self.where}: {key} is {value!r}", fix=f"use one of {', '.join(filter(None, allowed))}")
+        return value
+
+    def number(self, key: str, default: object = ..., *, least: int = 0) -> Any:
+        """The whole number under the key, `least` or more."""
+        value = self.take(key, int, default)
+        if value is not default and value < least:
+            raise self.fault(f"{self.where}: {key} is below {least}")
+        return value
+
+    def day(self, key: str) -> date | None:
+        """The date under the key; None without it."""
+        value: date | None = self.take(key, date, None)
+        return value
+
+    def clock(self, key: str) -> time | None:
+        """The time of day under the key; None without it."""
+        value: time | None = self.take(key, time, None)
+        return value
+
+    def words(self, key: str, allowed: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """The list of texts under the key; none without it."""
+        values = self.take(key, list, [])
+        if not all(isinstance(value, str) for value in values) or (allowed and set(values) - set(allowed)):
+            only = f"use some of {', '.join(allowed)}" if allowed else "give a list of words"
+            raise self.fault(f"{self.where}: {key} holds something else than it may", fix=only)
+        return tuple(values)
+
+    def tables(self, key: str, *, least: int = 1) -> list[Table]:
+        """The tables of the array under the key, `least` or more."""
+        given = self.take(key, list, [])
+        if len(given) < least:
+            raise self.fault(f"{self.where}: there is no [[{key}]]")
+        return [Table(f"{key} {number}", raw, self.fault) for number, raw in enumerate(given, 1)]
+
+    def named(self, key: str) -> str:
+        """The value under the key, which names the table in messages from now on."""
+        value = self.text(key)
+        if not CODE.fullmatch(value):
+            raise self.fault(f"{self.where}: {key} is no code")
+        self.where = f"{self.where} ({value})"
+        return value
+
+    def nothing_else(self) -> None:
+        """Raise the fault if the table holds a key that nobody has asked for."""
+        if self.raw:
+            raise self.fault(f"{self.where}: unknown {', '.join(sorted(self.raw))}")
