@@ -152,6 +152,9 @@ def contract(desk: Desk, code: str, lender: str, terms: str, effective_from: dat
         ).scalar_one_or_none()
         if known == digest:
             return False
+        if known is None and hostkeys.needs_two(desk, exchange.agency(connection, code)):
+            message = f"{code} holds accounts: a second person approves what is agreed with it"
+            raise RefusedByPolicy(message, fix=f"`consign contract propose {code}` puts the terms up")
         if known is not None:
             message = f"{code} and {lender} already have a contract from {effective_from}"
             raise RefusedByPolicy(message, fix="give the new terms a later day: what was agreed stays on the books")

@@ -111,11 +111,35 @@ SUBJECT_REQUEST = _life(
     answered="",
     refused="",
 )
+POLICY = _life(
+    proposed="in_force withdrawn",
+    in_force="superseded withdrawn",
+    superseded="withdrawn",
+    withdrawn="",
+)
 GATE = _life(
     closed="asked open",
     asked="lifted closed open",
     lifted="closed open",
     open="closed",
+)
+CONTRACT_PROPOSAL = _life(
+    waiting="approved withdrawn",
+    approved="",
+    withdrawn="",
+)
+PAYMENT_RUN = _life(
+    proposed="approved withdrawn",
+    approved="exported withdrawn",
+    exported="",
+    withdrawn="",
+)
+AGENCY_PAYMENT = _life(
+    proposed="sent withdrawn",
+    sent="paid",
+    paid="returned",
+    returned="",
+    withdrawn="",
 )
 
 

@@ -19,10 +19,13 @@ needs=(
     "zip|zip|packages as an agency makes them by hand"
     "unzip|unzip|packages as an agency opens them by hand"
     "initdb|postgresql|the store on PostgreSQL"
+    "wqy-microhei.ttc|fonts-wqy-microhei|statements in Chinese with their font inside"
+    "pdftotext|poppler-utils|statements read back from their PDF"
 )
 
 present() {
     command -v "$1" >/dev/null 2>&1 && return 0
+    [ "$1" = wqy-microhei.ttc ] && [ -e /usr/share/fonts/truetype/wqy/wqy-microhei.ttc ] && return 0
     # Debian keeps the server's programs out of PATH, one folder per version.
     [ "$1" = mod_sftp.so ] && compgen -G '/usr/lib*/proftpd/mod_sftp.so' >/dev/null && return 0
     [ "$1" = initdb ] && compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null

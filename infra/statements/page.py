@@ -20,7 +20,7 @@ from models.errors import ConfigurationError
 from models.money import exponent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import date
 
     import pandas as pd
@@ -28,18 +28,20 @@ if TYPE_CHECKING:
     from infra.store.statements import Account, Totals
 
 FONTS: Final = (
-    "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf",
     "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc",
+    "/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc",
     "/usr/share/fonts/truetype/arphic/uming.ttc",
     "/System/Library/Fonts/STHeiti Medium.ttc",
     "/System/Library/Fonts/Supplemental/Songti.ttc",
 )
-"""TrueType outlines with Chinese: what Debian's fonts-droid-fallback and its like install, and macOS."""
+"""TrueType outlines with Chinese and Latin: Debian's fonts-wqy-microhei and its like, and macOS."""
+PROBE: Final = "Az09,.%海账€"
 LATIN: Final = "Helvetica"
 STANDARD: Final = "STSong-Light"
 MARGIN: Final = 50
-WIDTH: Final = 595 - 2 * MARGIN
-"""Of A4, in points, between the margins."""
+PADDING: Final = 6
+WIDTH: Final = 595 - 2 * (MARGIN + PADDING)
+"""Of A4, in points, what a line of text may take."""
 GREY: Final = 0.45
 RULE: Final = 0.75
 
@@ -112,13 +114,13 @@ def sheet(heading: Heading, totals: Totals, account: Account, code: str) -> list
         *([what, *amounts(minor)] for what, minor in _ends(words, totals)), [],
         [words(name) for name in ("what", "rate", "lines", "gross", "commission", "vat")],
     ]  # fmt: skip
-    for row in account.by_rate.itertuples():
+    for row in _each(account.by_rate):
         figures = amounts(row.gross_minor, row.commission_minor, row.vat_minor)
         rows.append([words.of("type", row.type), words.rate(row.rate), Decimal(row.lines), *figures])
-    for row in account.adjustments.itertuples():
+    for row in _each(account.adjustments):
         figures = amounts(0, row.commission_minor, row.vat_minor)
         rows.append([words.of("kind", row.kind), "", Decimal(row.adjustments), *figures])
-    paid = account.payments.itertuples()
+    paid = _each(account.payments)
     return rows + [[words("payments"), row.reference, words.day(row.day), *amounts(row.amount_minor)] for row in paid]
 
 
@@ -139,7 +141,7 @@ def _blocks(words: Words, heading: Heading, csv_sha256: str, totals: Totals, acc
         (words("lender"), heading.lender), (words("agency"), heading.agency), (words("period"), heading.period),
         (words("currency"), heading.currency), (words("number"), str(heading.number)),
         (words("made"), words.day(heading.made_on)),
-        (words("file", name=heading.csv_name), f"{csv_sha256[:32]} {csv_sha256[32:]}"),
+        (words("file", name=heading.csv_name), f"{csv_sha256[:32]}\n{csv_sha256[32:]}"),
     ]  # fmt: skip
     blocks: list[_Table | str] = [_Table("", head, (0.36, 0.64), header=False, right=9), _running(words, totals)]
     ends = "to_you" if totals.closing_minor > 0 else "to_us" if totals.closing_minor < 0 else "even"
@@ -177,7 +179,7 @@ def _rates(words: Words, by_rate: pd.DataFrame) -> _Table:
     rows = [
         [words.of("type", row.type), words.rate(row.rate), f"{row.lines:,}",
          *(words.money(cell) for cell in (row.gross_minor, row.commission_minor, row.vat_minor))]
-        for row in by_rate.itertuples()
+        for row in _each(by_rate)
     ]  # fmt: skip
     sums = [words.money(by_rate[name].sum()) for name in ("gross_minor", "commission_minor", "vat_minor")]
     last = [words("sum"), "", f"{int(by_rate['lines'].sum()):,}", *sums]
@@ -189,7 +191,7 @@ def _changes(words: Words, changed: pd.DataFrame) -> _Table:
     rows = [
         [words.of("kind", row.kind), f"{row.adjustments:,}", words.money(row.commission_minor),
          words.money(row.vat_minor)]
-        for row in changed.itertuples()
+        for row in _each(changed)
     ]  # fmt: skip
     sums = [words.money(changed[name].sum()) for name in ("commission_minor", "vat_minor")]
     return _Table(words("changes"), [head, *rows, [words("sum"), "", *sums]], (0.46, 0.12, 0.22, 0.2), total=True)
@@ -200,14 +202,14 @@ def _late(words: Words, late: pd.DataFrame) -> _Table:
     rows = [
         [row.month, f"{row.lines:,}",
          *(words.money(cell) for cell in (row.gross_minor, row.commission_minor, row.vat_minor))]
-        for row in late.itertuples()
+        for row in _each(late)
     ]  # fmt: skip
     return _Table(words("late"), [head, *rows], (0.26, 0.14, 0.22, 0.2, 0.18))
 
 
 def _payments(words: Words, payments: pd.DataFrame) -> _Table:
     head = [words(name) for name in ("day", "reference", "amount")]
-    rows = [[words.day(row.day), row.reference, words.money(row.amount_minor)] for row in payments.itertuples()]
+    rows = [[words.day(row.day), row.reference, words.money(row.amount_minor)] for row in _each(payments)]
     return _Table(words("payments"), [head, *rows], (0.22, 0.5, 0.28), right=2)
 
 
@@ -259,8 +261,9 @@ class _Sheet:
             style.append(("LINEABOVE", (0, -1), (-1, -1), 0.75, Color(0, 0, 0)))
         widths = [WIDTH * share for share in block.widths]
         return Table(
-            [list(row) for row in block.rows], colWidths=widths, repeatRows=int(block.header), style=TableStyle(style)
-        )
+            [list(row) for row in block.rows], colWidths=widths, repeatRows=int(block.header), style=TableStyle(style),
+            hAlign="LEFT",
+        )  # fmt: skip
 
 
 def _numbered(words: Words, face: str) -> Any:
@@ -281,7 +284,7 @@ def _numbered(words: Words, face: str) -> Any:
                 self.__dict__.update(state)
                 self.setFont(face, 8)
                 said = words("page", page=self._pageNumber, pages=len(self._pages))
-                self.drawRightString(MARGIN + WIDTH, MARGIN / 2, said)
+                self.drawRightString(MARGIN + PADDING + WIDTH, MARGIN / 2, said)
                 super().showPage()
             super().save()
 
@@ -295,6 +298,11 @@ def _face(font: Path | None, blocks: Sequence[_Table | str], code: str) -> str:
         for block in blocks
     )
     return LATIN if code == "en" and _is_latin(said) else _chinese(font)
+
+
+def _each(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows of sums, a handful, by the names of their columns."""
+    yield from frame.itertuples(index=False)
 
 
 def _is_latin(text: str) -> bool:
@@ -316,13 +324,16 @@ def _chinese(font: Path | None) -> str:
     if found is None:
         pdfmetrics.registerFont(UnicodeCIDFont(STANDARD))
         return STANDARD
+    fix = "set statement_font to a TrueType font with Chinese and Latin, such as Debian's fonts-wqy-microhei"
     try:
-        pdfmetrics.registerFont(TTFont("consign", str(found), subfontIndex=0))
+        face = TTFont("consign", str(found), subfontIndex=0)
     except (TTFError, OSError) as error:
         raise ConfigurationError(
-            f"the font {found} cannot be put into a PDF: {type(error).__name__}",
-            fix="set statement_font to a TrueType font with Chinese, such as Debian's fonts-droid-fallback",
+            f"the font {found} cannot be put into a PDF: {type(error).__name__}", fix=fix
         ) from None
+    if missing := [letter for letter in PROBE if ord(letter) not in face.face.charToGlyph]:
+        raise ConfigurationError(f"the font {found} has no {' '.join(missing)}", fix=fix)
+    pdfmetrics.registerFont(face)
     return "consign"
 
 

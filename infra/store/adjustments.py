@@ -13,7 +13,7 @@ import pandas as pd
 from sqlalchemy import BigInteger, Connection, and_, cast, exists, func, select
 
 from infra.store.bulk import append, read, reserve, staged, table_of
-from infra.store.contracts import Agreed, contracts_of
+from infra.store.contracts import contracts_of
 from infra.store.ledger import post
 from models import postings
 from models.contract import settling
@@ -25,14 +25,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
-    from models.contract import Contract
+    from models.contract import Agreed, Contract
 
 ACCOUNT = table_of(Account)
 ADJUSTMENT = table_of(CommissionAdjustment)
 CONTRACT = table_of(AgencyContract)
 LINE = table_of(RemittanceLine)
 PLACEMENT = table_of(Placement)
-DUE = ("commission_minor", "vat_minor")
 IDS = ("original_line_id", "placement_id", "account_id")
 
 
@@ -57,19 +56,19 @@ def settle(connection: Connection, stated: Stated, now: datetime) -> int:
     found = [settling.none()]
     lines = _lines(connection, stated) if _hangs_on_the_month(connection, stated, agreed) else None
     if lines is not None:
-        units, terms = _units(lines), agreed.on(lines["value_date"])
+        units, terms = settling.units_of(lines), agreed.on(lines["value_date"])
         for number, contract in enumerate(agreed.contracts):
             of_these = units[units.index.isin(lines.index[terms == number])]
             found.append(settling.counted_together(of_these, contract))
         found.append(settling.taken_back(_reversed_later(connection, lines, stated), last))
         limits = _account_limits(connection, lines, found, agreed)
-        found.append(settling.month_limits(_with(units, found), last, other_minor=_fees(limits, last)))
+        found.append(settling.month_limits(settling.with_added(units, found), last, other_minor=_fees(limits, last)))
         found.append(limits)
     found += _case_fees(connection, stated, agreed)
     changed = settling.together(found)
     if lines is not None:
-        sums = {name: int(lines[name].sum()) + int(changed[name].sum()) for name in DUE}
-        changed = settling.together([changed, settling.invoice_vat(sums[DUE[0]], sums[DUE[1]], last)])
+        sums = {name: int(lines[name].sum()) + int(changed[name].sum()) for name in settling.DUE}
+        changed = settling.together([changed, settling.invoice_vat(sums[settling.DUE[0]], sums[settling.DUE[1]], last)])
     own_vat = _own_vat(connection, stated, agreed, changed)
     return _keep(connection, stated, changed, own_vat, now)
 
@@ -134,23 +133,7 @@ def _lines(connection: Connection, stated: Stated) -> pd.DataFrame:
         .where(LINE.c.statement_id == stated.statement_id)
         .order_by(LINE.c.value_date, LINE.c.content_id, LINE.c.line_id),
     )  # fmt: skip
-    return found.astype(dict.fromkeys(DUE, "int64") | dict.fromkeys(IDS, "Int64"))
-
-
-def _units(lines: pd.DataFrame) -> pd.DataFrame:
-    """The month's recoveries, each less what the same month reversed of it; in the lines' index and order."""
-    own = lines["original_line_id"].isin(lines["line_id"])
-    undone = lines[own].groupby("original_line_id")[["gross_minor", *DUE]].sum()
-    units = lines[lines["original_line_id"].isna()]
-    off = undone.reindex(units["line_id"].astype("Int64"), fill_value=0)
-    return units.assign(**{name: units[name] + off[name].to_numpy() for name in ("gross_minor", *DUE)})
-
-
-def _with(units: pd.DataFrame, found: list[pd.DataFrame]) -> pd.DataFrame:
-    """The units with all that was added to them."""
-    added = settling.together(found).dropna(subset="line_id").groupby("line_id")[list(DUE)].sum()
-    more = added.reindex(units["line_id"].astype("Int64"), fill_value=0)
-    return units.assign(**{name: units[name] + more[name].to_numpy() for name in DUE})
+    return found.astype(dict.fromkeys(settling.DUE, "int64") | dict.fromkeys(IDS, "Int64"))
 
 
 def _reversed_later(connection: Connection, lines: pd.DataFrame, stated: Stated) -> pd.DataFrame:
@@ -188,7 +171,7 @@ def _reversed_later(connection: Connection, lines: pd.DataFrame, stated: Stated)
         base_minor=at.map(base).astype("int64"),
         after_minor=upto.astype("int64"),
         before_minor=(upto + reversals["gross_minor"]).astype("int64"),
-        **{name: at.map(added[name]).astype("int64") for name in DUE},
+        **{name: at.map(added[name]).astype("int64") for name in settling.DUE},
     )
 
 
@@ -232,12 +215,12 @@ def _totals(connection: Connection, touched: pd.DataFrame, found: list[pd.DataFr
             .where(ADJUSTMENT.c.kind != "case_fee")
             .group_by(ADJUSTMENT.c.placement_id, limited),
         )
-    now = settling.together(found).dropna(subset="placement_id").groupby("placement_id")[list(DUE)].sum()
-    before = added[~added["limited"].astype(bool)].set_index("placement_id")[list(DUE)]
-    limits = added[added["limited"].astype(bool)].set_index("placement_id")[list(DUE)]
+    now = settling.together(found).dropna(subset="placement_id").groupby("placement_id")[list(settling.DUE)].sum()
+    before = added[~added["limited"].astype(bool)].set_index("placement_id")[list(settling.DUE)]
+    limits = added[added["limited"].astype(bool)].set_index("placement_id")[list(settling.DUE)]
     at = touched["placement_id"].astype("int64")
     totals = touched.assign(recovered_minor=at.map(told["gross_minor"]).astype("int64"))
-    for name in DUE:
+    for name in settling.DUE:
         parts = (told[f"due_{name}"], before[name], now[name])
         totals[name] = sum(at.map(part).fillna(0).astype("int64") for part in parts)
         totals[f"limited_{name}"] = at.map(limits[name]).fillna(0).astype("int64")
@@ -275,7 +258,7 @@ def _case_fees(connection: Connection, stated: Stated, agreed: Agreed) -> list[p
 
 
 def _fees(limits: pd.DataFrame, contract: Contract) -> int:
-    due, vat = (limits[name].to_numpy(dtype=np.int64) for name in DUE)
+    due, vat = (limits[name].to_numpy(dtype=np.int64) for name in settling.DUE)
     return int(fee_of(due, vat, contract).sum())
 
 
@@ -309,7 +292,7 @@ def _keep(connection: Connection, stated: Stated, changed: pd.DataFrame, own_vat
         return 0
     first = reserve(connection, "commission_adjustment", len(rows))
     ids = ["line_id", "placement_id", "account_id"]
-    rows = rows.astype(dict.fromkeys(ids, "Int64") | dict.fromkeys(DUE, "int64") | {"kind": "str"})
+    rows = rows.astype(dict.fromkeys(ids, "Int64") | dict.fromkeys(settling.DUE, "int64") | {"kind": "str"})
     subject = rows["line_id"].fillna(rows["placement_id"]).fillna(0).astype("str")
     rows = rows.assign(
         adjustment_id=np.arange(first, first + len(rows)),

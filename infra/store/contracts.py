@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from infra.store.bulk import read, table_of
-from models.contract import Contract, NoContract, terms_on
+from models.contract import Agreed, Contract, NoContract
 from models.errors import UsageError
 from models.tables import AgencyContract, ContractProposal, RemittanceLine
 
@@ -21,28 +20,6 @@ if TYPE_CHECKING:
 CONTRACT = table_of(AgencyContract)
 LINE = table_of(RemittanceLine)
 PROPOSAL = table_of(ContractProposal)
-
-
-@dataclass(frozen=True)
-class Agreed:
-    """Every contract of a lender with an agency, by its first day."""
-
-    starts: tuple[date, ...]
-    contracts: tuple[Contract, ...]
-
-    def on(self, days: pd.Series) -> np.ndarray:
-        """Which contract (its number) is in force on each day."""
-        return terms_on(days, self.starts)
-
-    def at(self, day: date) -> Contract:
-        """The contract in force on the day; the first for days before all."""
-        number = sum(start <= day for start in self.starts) - 1
-        return self.contracts[max(number, 0)]
-
-    def term(self, name: str, numbers: np.ndarray) -> np.ndarray:
-        """The value of one term, per contract number."""
-        values: np.ndarray = np.array([getattr(contract, name) for contract in self.contracts])
-        return np.asarray(values[numbers])
 
 
 def contracts_of(connection: Connection, lender: str, agency: str) -> Agreed:

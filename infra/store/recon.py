@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Connection, and_, cast, exists, func, select,
 
 from infra.store import adjustments
 from infra.store.bulk import append, read, reserve, set_columns, staged, table_of
-from infra.store.contracts import Agreed, contracts_of
+from infra.store.contracts import contracts_of
 from infra.store.ledger import post
 from infra.store.statements import statement_lines
 from models.contract import commission, portion
@@ -22,7 +22,7 @@ from models.errors import UsageError
 from models.ledger import legs
 from models.reconcile import breaks as codes
 from models.reconcile.identity import content_ids
-from models.reconcile.invoices import claimed, differences
+from models.reconcile.invoices import claimed, differences, is_unentitled, unentitled, unseen
 from models.reconcile.links import placed_under, undone
 from models.tables import Account, Break, InvoiceLine, Placement, RemittanceLine
 
@@ -31,9 +31,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
+    from models.contract import Agreed
+
 __all__ = ["accept_invoice", "accept_remittance", "contracts_of", "open_breaks", "statement_lines"]
 
 TAKEN_BACK = "a reversal took the excess back"
+OF_NO_FILE = 0
+"""Where a line came in that no agency sent: the bank statement says it."""
 
 ACCOUNT = table_of(Account)
 BREAK = table_of(Break)
@@ -163,6 +167,31 @@ def count_by_hand(connection: Connection, line_id: int, source: str, now: dateti
     _let_in(connection, lines, agreed, placements, source, now)
 
 
+def accept_direct(
+    connection: Connection, *, lender: str, agency: str, frame: pd.DataFrame, source: str, now: datetime
+) -> pd.DataFrame:
+    """What debtors paid to the lender itself while their accounts were with the agency counts, as lines of our own.
+
+    frame: as `accept_remittance` takes it, `content_id` beside; `net_minor` is what came. Those of no placement are
+    left out. Returns `line_id`, `line`, `account_id`, `placement_id`. Commission is what the contract gives.
+    """
+    agreed = contracts_of(connection, lender, agency)
+    lines = _lines(connection, frame, OF_NO_FILE, lender, agency)
+    lines["content_id"] = frame["content_id"].to_numpy()
+    terms = agreed.on(lines["value_date"])
+    placements = _placements_of(connection, lines, lender)
+    code = pd.Series(None, index=lines.index, dtype="str")
+    _link(lines, code, np.ones(len(lines), dtype=bool), placements, agreed.term("tail_days", terms))
+    fits = code.isna().to_numpy()
+    _price(lines, fits, placements, agreed, terms)
+    lines = lines[fits].reset_index(drop=True)
+    lines["cash_minor"] = lines["net_minor"]
+    append(connection, LINE, lines.assign(state="in_break"))
+    if len(lines):
+        _let_in(connection, lines, agreed, placements, source, now)
+    return lines[["line_id", "line", "account_id", "placement_id"]]
+
+
 def accept_invoice(
     connection: Connection, *, file_id: int, lender: str, agency: str, frame: pd.DataFrame, now: datetime
 ) -> None:
@@ -205,7 +234,7 @@ def match_invoices(
     lines = _claimable(connection, lender, agency, claims)
     claims["line_id"] = claimed(claims, lines)
     tied = claims[claims["line_id"].notna()].merge(_final(connection, lender, agency, lines), on="line_id")
-    breaks = differences(tied)
+    breaks = codes.together([unentitled(tied), differences(tied[~is_unentitled(tied)])])
     agrees = ~tied["invoice_line_id"].isin(breaks["invoice_line_id"])
     settled = tied[["invoice_line_id", "line_id"]].assign(
         state=pd.Series("disputed", index=tied.index, dtype="str").mask(agrees, "agreed")
@@ -213,8 +242,10 @@ def match_invoices(
     set_columns(connection, CLAIM, settled, ["invoice_line_id"])
     waiting = claims[claims["line_id"].isna()]
     if closing:
-        nothing = differences(waiting.assign(due_commission_minor=0, due_vat_minor=0, tolerance_minor=0))
-        breaks = codes.together([breaks, nothing])
+        # without a transaction of its own it claims on what the debtor paid to us: and we have no such payment
+        named = waiting["txn_ref"].notna()
+        nothing = differences(waiting[named].assign(due_commission_minor=0, due_vat_minor=0, tolerance_minor=0))
+        breaks = codes.together([breaks, nothing, unseen(waiting[~named])])
     opened = open_breaks(connection, lender, breaks, now)
     agreed = settled.loc[settled["state"] == "agreed", ["invoice_line_id"]]
     with staged(connection, CLAIM, agreed) as stage:
@@ -232,7 +263,7 @@ def _final(connection: Connection, lender: str, agency: str, lines: pd.DataFrame
     """
     agreed = contracts_of(connection, lender, agency)
     terms = agreed.on(lines["value_date"])
-    names = ["line_id", "due_commission_minor", "due_vat_minor"]
+    names = ["line_id", "kind", "due_commission_minor", "due_vat_minor"]
     due = lines[names].assign(tolerance_minor=agreed.term("invoice_tolerance_minor", terms))
     by_month = agreed.term("is_counted_by_month", terms)
     if not by_month.any():
@@ -247,7 +278,7 @@ def _claimable(connection: Connection, lender: str, agency: str, claims: pd.Data
     """Lines of the claims' accounts that count and that nobody has claimed yet."""
     taken = exists().where(CLAIM.c.line_id == LINE.c.line_id)
     names = ["line_id", "txn_ref", "account_id", "currency", "gross_minor", "value_date", "content_id",
-             "due_commission_minor", "due_vat_minor", "statement_id"]  # fmt: skip
+             "kind", "due_commission_minor", "due_vat_minor", "statement_id"]  # fmt: skip
     with staged(connection, LINE, claims[["account_id"]].dropna().drop_duplicates()) as stage:
         return read(
             connection,

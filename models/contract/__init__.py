@@ -10,9 +10,9 @@ from __future__ import annotations
 from models.contract.amounts import SCALE, Minor, Rounding, charged, portion, shares
 from models.contract.errors import ContractFault, NoContract, TierGap
 from models.contract.pricing import commission
-from models.contract.terms import Clocks, Contract, Payee, Step, Tier, clocks_in, terms_on
+from models.contract.terms import Agreed, Clocks, Contract, Payee, Step, Tier, clocks_in, terms_on
 
 __all__ = [
-    "SCALE", "Clocks", "Contract", "ContractFault", "Minor", "NoContract", "Payee", "Rounding", "Step", "Tier",
-    "TierGap", "charged", "clocks_in", "commission", "portion", "shares", "terms_on",
+    "SCALE", "Agreed", "Clocks", "Contract", "ContractFault", "Minor", "NoContract", "Payee", "Rounding", "Step",
+    "Tier", "TierGap", "charged", "clocks_in", "commission", "portion", "shares", "terms_on",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a month as a whole changes of its lines' commission: volume, the rounding of invoices, limits, clawback (R9, R11).
+"""What a month as a whole changes of its lines' commission: volume, rounding the invoice, limits, clawback (R9, R11).
 
 A month is settled once, when it is stated. What comes later stands on the next statement and is counted there: neither
 a late line nor a reversal opens the tier of a month that has been settled. A reversal takes back what its original was
@@ -23,7 +23,27 @@ if TYPE_CHECKING:
 
 COLUMNS = ("kind", "line_id", "placement_id", "account_id", "commission_minor", "vat_minor")
 """What an adjustment says; ids are Int64, null where it is about no single one."""
+DUE = ("commission_minor", "vat_minor")
 KINDS = ("case_fee", "volume", "rounding", "clawback", "account_limit", "month_limit", "reverse_charge")
+
+
+def units_of(lines: pd.DataFrame) -> pd.DataFrame:
+    """The month's recoveries, each less what the same month reversed of it; in the lines' index and order.
+
+    lines: `line_id`, `original_line_id` (Int64, of a reversal: what it undoes), `gross_minor`, DUE, and more.
+    """
+    own = lines["original_line_id"].isin(lines["line_id"])
+    undone = lines[own].groupby("original_line_id")[["gross_minor", *DUE]].sum()
+    fresh = lines[lines["original_line_id"].isna()]
+    off = undone.reindex(fresh["line_id"].astype("Int64"), fill_value=0)
+    return fresh.assign(**{name: fresh[name] + off[name].to_numpy() for name in ("gross_minor", *DUE)})
+
+
+def with_added(lines: pd.DataFrame, found: list[pd.DataFrame]) -> pd.DataFrame:
+    """The lines with all that was added to them."""
+    added = together(found).dropna(subset="line_id").groupby("line_id")[list(DUE)].sum()
+    more = added.reindex(lines["line_id"].astype("Int64"), fill_value=0)
+    return lines.assign(**{name: lines[name] + more[name].to_numpy() for name in DUE})
 
 
 def counted_together(units: pd.DataFrame, contract: Contract) -> pd.DataFrame:

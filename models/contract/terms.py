@@ -189,6 +189,28 @@ class Contract:
         return self.has_steps or self.rounding_level == "invoice" or any(limit is not None for limit in limits)
 
 
+@dataclass(frozen=True)
+class Agreed:
+    """Every contract of a lender with an agency, by its first day."""
+
+    starts: tuple[date, ...]
+    contracts: tuple[Contract, ...]
+
+    def on(self, days: pd.Series) -> npt.NDArray[np.intp]:
+        """Which contract (its number) is in force on each day."""
+        return terms_on(days, self.starts)
+
+    def at(self, day: date) -> Contract:
+        """The contract in force on the day; the first for days before all."""
+        number = sum(start <= day for start in self.starts) - 1
+        return self.contracts[max(number, 0)]
+
+    def term(self, name: str, numbers: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+        """The value of one term, per contract number."""
+        values: npt.NDArray[Any] = np.array([getattr(contract, name) for contract in self.contracts])
+        return np.asarray(values[numbers])
+
+
 @cache
 def clocks_in(text: str) -> Clocks:
     """The clocks of a contract's terms, which were read before. Raises ContractFault."""
