@@ -6,13 +6,22 @@ import hashlib
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.engine import Schedule, step, verb
 from infra import audit
-from infra.store import bankfiles, cash, exchange, recon, waiting
+from infra.indexes import ref_index
+from infra.store import bankfiles, cash, direct, exchange, recon, waiting
 from infra.store.ledger import is_balanced
 from infra.wiring import desk
 from models.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from infra.wiring import Desk
 
 
 @dataclass(frozen=True)
@@ -115,10 +124,22 @@ def _tie_lender(lender: str, as_of: date | None) -> list[dict[str, int]]:
         agencies = cash.agencies_of(connection, lender)
     with at.database.write() as connection:
         cash.assign_receipts(connection, lender, agencies)
+        taken = direct.take_direct(connection, lender, _index_of(at), at.now())
+        if taken:
+            audit.record(
+                connection, at.actor, "reconcile.direct", f"lender:{lender}", {"receipts": taken}, at.now()
+            )
     parts = tie.map(agencies, lender, day)
     with at.database.write() as connection:
         unexplained = waiting.note_unexplained(connection, lender, day, at.now())
     return [*parts, {"agencies": len(agencies), "breaks_opened": unexplained}]
+
+
+def _index_of(at: Desk) -> Callable[[pd.Series], pd.Series] | None:
+    """How account numbers are looked up; None where there is no keyring, and so no account that has an index."""
+    if not at.settings.keyring_path.exists():
+        return None
+    return lambda numbers: ref_index(at.keyring, numbers)
 
 
 @verb

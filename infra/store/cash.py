@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, case, func, or_, select, update
 
 from infra.store.bulk import append, read, reserve, set_columns, staged, table_of
 from infra.store.ledger import post
-from infra.store.recon import Agreed, contracts_of
+from infra.store.contracts import contracts_of
 from infra.store.standing import renew_breaks, settle_breaks
 from infra.store.waiting import UNSETTLED, by_transfer, late_days
 from models.ledger import legs
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Table
+
+    from models.contract import Agreed
 
 BREAK = table_of(Break)
 CONTRACT = table_of(AgencyContract)

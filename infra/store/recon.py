@@ -562,6 +562,6 @@ def _post_lines(
 
 
 def _events(lines: pd.DataFrame, event: str, source: str) -> pd.DataFrame:
-    """The lines with the keys of one journal entry per event, source and value date."""
-    key = f"{event}:{source}:" + lines["value_date"].dt.strftime("%Y-%m-%d")
+    """The lines with the keys of one journal entry per event, source, value date and currency."""
+    key = f"{event}:{source}:" + lines["value_date"].dt.strftime("%Y-%m-%d") + ":" + lines["currency"]
     return lines.assign(entry_key=key.astype("str"), event=pd.Series(event, index=lines.index, dtype="str"))

@@ -8,7 +8,7 @@ import pandas as pd
 from sqlalchemy import Connection, and_, exists, or_, select
 
 from infra.store.bulk import read, set_columns, table_of
-from infra.store.recon import Agreed, contracts_of
+from infra.store.contracts import contracts_of
 from infra.store.standing import CAME, EXPLAINED, close_gone, renew_breaks
 from models.reconcile import breaks as codes
 from models.reconcile.references import NONE, coded
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from sqlalchemy import ColumnElement
+
+    from models.contract import Agreed
 
 BREAK = table_of(Break)
 LINE = table_of(RemittanceLine)

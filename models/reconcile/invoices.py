@@ -47,3 +47,25 @@ def differences(claims: pd.DataFrame) -> pd.DataFrame:
         wrong = claims.assign(amount_minor=claims[name] - due)[off]
         breaks.append(found(wrong, code, "invoice_line_id", expected_minor=due[wrong.index], found_minor=wrong[name]))
     return together(breaks)
+
+
+def is_unentitled(claims: pd.DataFrame) -> pd.Series:
+    """Whether each claim is on a direct payment for which the contract gives the agency nothing (R10).
+
+    claims: as `differences` takes them, with the `kind` of the line that each is for.
+    """
+    nothing = claims["due_commission_minor"].astype("int64") == 0
+    return (claims["kind"] == "direct") & nothing & (claims["commission_minor"] != 0)
+
+
+def unentitled(claims: pd.DataFrame) -> pd.DataFrame:
+    """The breaks of those."""
+    wrong = claims[is_unentitled(claims)]
+    wrong = wrong.assign(amount_minor=wrong["commission_minor"])
+    return found(wrong, "direct_payment_claim", "invoice_line_id", payments=pd.Series(1, index=wrong.index))
+
+
+def unseen(claims: pd.DataFrame) -> pd.DataFrame:
+    """The breaks of claims on payments to the lender that nobody sees, or that another claim has had already."""
+    wrong = claims.assign(amount_minor=claims["commission_minor"])
+    return found(wrong, "direct_payment_claim", "invoice_line_id", payments=pd.Series(0, index=wrong.index))
