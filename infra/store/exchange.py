@@ -16,6 +16,7 @@ from models.lives import TRANSMISSION, moved
 from models.tables import (
     Agency,
     AgencyContract,
+    Correction,
     Disclosure,
     DisclosureAccount,
     Erasure,
@@ -24,7 +25,6 @@ from models.tables import (
     Lender,
     Placement,
     Recall,
-    SubjectCorrection,
     Transmission,
 )
 
@@ -42,7 +42,7 @@ DISCLOSURES = bulk.table_of(Disclosure)
 LEASES = bulk.table_of(Lease)
 LENDERS = bulk.table_of(Lender)
 CONTRACTS = bulk.table_of(AgencyContract)
-CORRECTIONS = bulk.table_of(SubjectCorrection)
+CORRECTIONS = bulk.table_of(Correction)
 
 NO_DROP = "{}"
 TURN = 0x65786368616E6765  # "exchange"

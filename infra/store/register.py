@@ -12,13 +12,13 @@ from models.tables import (
     Account,
     Activity,
     Complaint,
+    Correction,
     InstalmentPlan,
     InvoiceLine,
     RecallObjection,
     RegisterQuestion,
     RemittanceLine,
     Statement,
-    SubjectCorrection,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ACCOUNTS = bulk.table_of(Account)
-CORRECTIONS = bulk.table_of(SubjectCorrection)
+CORRECTIONS = bulk.table_of(Correction)
 QUESTIONS = bulk.table_of(RegisterQuestion)
 LINES = bulk.table_of(RemittanceLine)
 INVOICES = bulk.table_of(InvoiceLine)

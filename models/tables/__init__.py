@@ -53,12 +53,13 @@ from models.tables.placements import (
     RecallObjection,
 )
 from models.tables.plans import Plan, PlanExclusion, PlanLine
+from models.tables.policies import ReleasePolicy
 from models.tables.portfolios import Account, Debtor, Hold, IdCounter, Identity, IntakeReject, Lender, Portfolio
 from models.tables.resolutions import BreakNote, Resolution
 from models.tables.retention import ErasedAccount, ErasedMark, IdentityKey, LegalHold, Shredding
 from models.tables.roles import ActorRole
 from models.tables.scores import Score, ScoreRun
-from models.tables.subjects import RegisterQuestion, SubjectCorrection, SubjectRequest
+from models.tables.subjects import Correction, RegisterQuestion, SubjectRequest
 from models.tables.trust import ClientKeyUse, HostKey, KeyRequest
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "Complaint",
     "ConductRun",
     "ContractProposal",
+    "Correction",
     "Debtor",
     "Disclosure",
     "DisclosureAccount",
@@ -137,13 +139,13 @@ __all__ = [
     "RecallObjection",
     "RegisterQuestion",
     "Reidentification",
+    "ReleasePolicy",
     "RemittanceLine",
     "Resolution",
     "Score",
     "ScoreRun",
     "Shredding",
     "Statement",
-    "SubjectCorrection",
     "SubjectRequest",
     "Transmission",
 ]

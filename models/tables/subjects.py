@@ -41,7 +41,7 @@ class SubjectRequest(SQLModel, table=True):
     ended_at: datetime | None = None
 
 
-class SubjectCorrection(SQLModel, table=True):
+class Correction(SQLModel, table=True):
     """A corrected field that one agency was told for one placement, until it confirms."""
 
     __tablename__ = "correction"
