@@ -50,7 +50,7 @@ def prepare(plan_id: int) -> list[str]:
         exchange.take_turn(connection)
         if plans.plan(connection, plan_id).state != "placed":
             plan = plans.approved(connection, plan_id, at.now())
-            if policies.find(plan.policy).sha256 != plan.policy_sha256:
+            if policies.find(connection, plan.policy).sha256 != plan.policy_sha256:
                 message = f"release policy {plan.policy} changed after plan {plan_id} was approved"
                 raise RefusedByPolicy(
                     message, fix="make the plan again, so that what would leave is approved as it stands"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from models.release import Policy
     from models.tables import Plan
 
 LIVE = frozenset({"live"})
@@ -102,9 +103,11 @@ def draft(spec: PlanSpec, *, certified_too: bool = False) -> PlanDrafted:
     at = desk()
     # the store is free for others while the plan is made: what changes meanwhile makes it stale, and that is looked at
     with at.database.read() as connection:
-        proposal = _proposal(connection, spec, certified_too=certified_too)
+        policy = policies.find(connection, spec.policy)
+        proposal = _proposal(connection, spec, policy, certified_too=certified_too)
     with at.database.write() as connection:
-        plan_id = plans.create(connection, proposal, spec, policies.find(spec.policy), at.actor, at.now())
+        policies.keep(connection, at, spec.policy)
+        plan_id = plans.create(connection, proposal, spec, policy, at.actor, at.now())
         kept = plans.plan(connection, plan_id)
     return PlanDrafted(plan_id, spec.name, kept.state, kept.content_sha256, proposal.summary)
 
@@ -112,7 +115,8 @@ def draft(spec: PlanSpec, *, certified_too: bool = False) -> PlanDrafted:
 def preview(spec: PlanSpec, *, certified_too: bool = False) -> PlanDrafted:
     """What the plan would be; nothing is kept."""
     with desk().database.read() as connection:
-        proposal = _proposal(connection, spec, certified_too=certified_too)
+        policy = policies.find(connection, spec.policy)
+        proposal = _proposal(connection, spec, policy, certified_too=certified_too)
     return PlanDrafted(None, spec.name, "preview", None, proposal.summary)
 
 
@@ -193,12 +197,12 @@ def ready(plan_id: int) -> Plan:
         return plans.approved(connection, plan_id, at.now())
 
 
-def _proposal(connection: Connection, spec: PlanSpec, *, certified_too: bool) -> Proposal:
+def _proposal(connection: Connection, spec: PlanSpec, policy: Policy, *, certified_too: bool) -> Proposal:
     today = plans.lender_today(connection, spec.lender, desk().now())
     return propose(
         plans.inputs(connection, spec, today),
         spec,
-        policies.find(spec.policy),
+        policy,
         today,
         TRIED_OUT if certified_too else LIVE,
     )
@@ -230,7 +234,9 @@ def _same_policy(connection: Connection, plan_id: int) -> None:
     if known.state not in plans.OPEN_STATES:
         return
     try:
-        same = policies.find(known.policy).sha256 == known.policy_sha256
+        same = policies.find(connection, known.policy).sha256 == known.policy_sha256
+    except policies.NotInForce as ended:
+        raise plans.PlanStale(plan_id, str(ended)) from None
     except UsageError:
         same = False
     if not same:

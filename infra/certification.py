@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from infra import audit, certificates, exceptions, hostkeys, inbound, outbox, planting, policies, workers
+from infra import audit, certificates, exceptions, hostkeys, inbound, outbox, packing, planting, policies, workers
 from infra.certificates import RUNS, STEPS
 from infra.store import bulk, exchange, placing, plans, schema
 from infra.workers import AgencyBusy, LeaseLost
@@ -374,7 +374,7 @@ def _place(apart: Desk, connection: Connection, run: Row[Any], group: str, accou
         .offset(first)
         .limit(accounts),
     )  # fmt: skip
-    policy, now, today = policies.find(POLICY), apart.now(), _today(apart)
+    policy, now, today = policies.find(connection, POLICY), apart.now(), _today(apart)
     plan_id = bulk.reserve(connection, "plan", 1)
     connection.execute(
         insert(plans.PLANS).values(
@@ -724,7 +724,7 @@ def _placed_any(apart: Desk, run: Row[Any]) -> bool:
 
 
 def _suffix(connection: Connection, run: Row[Any]) -> str:
-    return outbox.suffix_of(exchange.agency(connection, run.agency).suite)
+    return packing.suffix_of(exchange.agency(connection, run.agency).suite)
 
 
 def _today(apart: Desk) -> Any:

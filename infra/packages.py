@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 SHA256 = re.compile(r"[0-9a-f]{64}")
 RECEIPT_TYPES = {field.column: "Int64" if field.type == "integer" else "str" for field in KINDS["receipt"].fields}
 
+ACCOUNT_ID = "account_id"
 ACCOUNTS = bulk.table_of(Account)
 IDENTITIES = bulk.table_of(Identity)
 PLACEMENTS = bulk.table_of(Placement)
@@ -64,6 +65,7 @@ class Contents:
 
     fields: Sequence[Field]
     frames: Iterator[pd.DataFrame]
+    """where their index is called ACCOUNT_ID, each line is about that account"""
     purpose: str
     basis: str
     policy: str
@@ -71,6 +73,8 @@ class Contents:
     disclosed: Sequence[Disclosed]
     erase_after_days: int = 0
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    release: releases.Release | None = None
+    """what its lines leave under, where a policy speaks of them"""
 
 
 @dataclass(frozen=True)
@@ -118,9 +122,15 @@ _ALWAYS = ("placement_id", "account_id", "debtor_id", "key_generation")
 
 
 def _approved(work: Composing) -> tuple[Row[Any], releases.Release]:
-    """The plan of the transmission's placements, and what was approved with it to leave to this agency."""
+    """The plan of the transmission's placements, and what was approved with it to leave to this agency.
+
+    What is placed now goes under the policy that is in force; a word about what was placed then, under that one's own.
+    """
     plan = work.connection.execute(select(PLANS).where(PLANS.c.plan_id == json.loads(work.row.spec)["plan_id"])).one()
-    policy = policies.find(plan.policy)
+    if work.row.kind == "placement":
+        policy = policies.find(work.connection, plan.policy)
+    else:
+        policy = policies.as_approved(work.connection, plan.policy, plan.policy_version, plan.policy_sha256)
     if policy.sha256 != plan.policy_sha256:
         message = f"release policy {plan.policy} is not the one that plan {plan.plan_id} was approved under"
         raise RefusedByPolicy(message, fix="make the plan again, so that what would leave is approved as it stands")
@@ -135,8 +145,8 @@ def _placement(work: Composing) -> Contents:
         frames=_placement_frames(work, release, mine),
         purpose=plan.purpose,
         basis=release.basis,
-        policy=plan.policy,
-        policy_version=plan.policy_version,
+        policy=release.policy,
+        policy_version=release.version,
         disclosed=[
             Disclosed(name, treatment.how, releases.VALUE_CLASSES[name])
             for name, treatment in release.treatments.items()
@@ -145,6 +155,7 @@ def _placement(work: Composing) -> Contents:
         + [Disclosed(name, "pseudonym", "pseudonym") for name in releases.PSEUDONYMS],
         erase_after_days=plan.term_days + release.erase_after_days,
         manifest={"plan": plan.plan_id, "stage": plan.stage, "purpose": plan.purpose, "basis": release.basis},
+        release=release,
     )
 
 
@@ -176,7 +187,8 @@ def _placement_frames(
             shard = bulk.read(work.connection, rows.where(mine, key.between(first, first + work.shard_rows - 1)))
             if shard.empty:
                 continue
-            shard = releases.minimise(_named(work, _opened(work, shard, sealed)), release, only)
+            opened = _named(work, opened_identities(work, shard, sealed)).set_index(ACCOUNT_ID, drop=False)
+            shard = releases.minimise(opened, release, only)
         yield shard
 
 
@@ -194,7 +206,7 @@ def _named(work: Composing, shard: pd.DataFrame) -> pd.DataFrame:
     return parts[0] if len(parts) == 1 else pd.concat(parts).sort_values("placement_id")
 
 
-def _opened(work: Composing, shard: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def opened_identities(work: Composing, shard: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """The shard with its sealed cells opened; an account without an identity has none."""
     if not columns:
         return shard
@@ -240,7 +252,7 @@ def _member_frames(
             )
             for g, part in shard.groupby("key_generation", sort=False)
         ).sort_values("account_id")
-        yield shape(named)
+        yield shape(named.set_index(ACCOUNT_ID, drop=False))
 
 
 def _plain(work: Composing, frames: Iterator[pd.DataFrame], purpose: str, financial: Sequence[str] = ()) -> Contents:
@@ -310,12 +322,13 @@ def _correction(work: Composing) -> Contents:
         frames=(shard.drop(columns="debtor").assign(effective_on=since) for shard in frames),
         purpose=plan.purpose,
         basis=release.basis,
-        policy=plan.policy,
-        policy_version=plan.policy_version,
+        policy=release.policy,
+        policy_version=release.version,
         disclosed=[Disclosed("account", "pseudonym", "pseudonym"), Disclosed("effective_on", "release", "fact")]
         + [Disclosed(one.name, release.treatments[one.name].how, releases.VALUE_CLASSES[one.name]) for one in fields],
         erase_after_days=max(kept, 0),
         manifest={"plan": plan.plan_id, "stage": plan.stage, "purpose": plan.purpose, "basis": release.basis},
+        release=release,
     )
 
 

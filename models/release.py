@@ -11,7 +11,7 @@ Pseudonyms (`account`, `debtor`) are not a policy's to give: every placement has
 Three promises, whatever the policy and whatever the frame:
 
 1. `minimise` returns the columns of the release and no other; each is made from the field of its own name alone
-   (a band of an amount reads the currency beside it). Neither another column nor the index comes along.
+   (a band of an amount reads the currency beside it). Neither another column nor text in the index comes along.
 2. A masked, banded, coarsened or shortened value never leaves whole.
 3. Whole ID or card numbers, or more of them than six digits before and four after the stars, and anything about third
    parties, need a legal basis written in the entry that releases them; without it the policy does not load.
@@ -391,7 +391,9 @@ def load(name: str) -> Policy:
 
 
 def minimise(frame: pd.DataFrame, release: Release, wanted: Iterable[str] | None = None) -> pd.DataFrame:
-    """The released columns of `frame`, in the order of `release.fields`, treated; rows in their order, numbered anew.
+    """The released columns of `frame`, in the order of `release.fields`, treated; rows in their order.
+
+    An index of whole numbers is kept, so that rows can be told; any other is replaced by one.
 
     frame: one row per account, columns named as `Field.column` says (amounts are `<name>_minor`); further columns are
     ignored. wanted: fields to narrow the release to; pseudonyms come anyway.
@@ -408,8 +410,9 @@ def minimise(frame: pd.DataFrame, release: Release, wanted: Iterable[str] | None
         raise ColumnsMissing(
             f"the accounts to release lack, or have twice: {', '.join(wrong)}", fix="this is a fault in Consign"
         )
-    # an index may hold what a column may not
-    frame = frame[list(release.sources)].reset_index(drop=True)
+    frame = frame[list(release.sources)]
+    if frame.index.nlevels > 1 or frame.index.dtype.kind not in "iu":  # it may hold what a column may not
+        frame = frame.reset_index(drop=True)
     return pd.DataFrame(
         {field.column: treated(frame, field.name, release.treatments.get(field.name, WHOLE)) for field in chosen},
         columns=[field.column for field in chosen],

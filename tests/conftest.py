@@ -25,6 +25,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from infra.wiring import Desk
+    from models.release import Policy
+
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = {"CONSIGN_SHARED_DATA"}
 """The variables of ours that a tester may set; all other CONSIGN_* and PREFECT_* are a person's own settings."""
@@ -155,6 +158,30 @@ def _settings_read_anew() -> None:
     """A test that sets CONSIGN_* sees it, and the next one does not."""
     if module := sys.modules.get("infra.settings"):
         module.settings.cache_clear()
+
+
+class PutInForce(Protocol):
+    """Has one person propose a release policy, and another one approve it."""
+
+    def __call__(self, desk: Desk, text: str) -> Policy:
+        """The policy, in force in the desk's store."""
+
+
+@pytest.fixture
+def policy_in_force(tmp_path: Path) -> PutInForce:
+    """`policy_in_force(desk, toml)` is the policy, which counts from now on."""
+    from infra import policies
+    from infra.wiring import Desk
+
+    def put(desk: Desk, text: str) -> Policy:
+        file = tmp_path / "proposed.toml"
+        file.write_text(text, encoding="utf-8")
+        author, reviewer = (Desk(desk.settings, clock=desk.clock, actor=actor) for actor in ("author", "reviewer"))
+        author.database = reviewer.database = desk.database
+        made = policies.propose(author, file)
+        return policies.approve(reviewer, f"{made.name}@{made.version}")
+
+    return put
 
 
 class Cluster:

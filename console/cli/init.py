@@ -41,7 +41,7 @@ def init(
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Make what Consign needs: its home, the store's tables, a keyring and our own keys. Safe to repeat."""
-    from infra import roles
+    from infra import policies, roles
     from infra.rootkeys import keeper_of
     from infra.store import schema
     from infra.wiring import desk
@@ -58,6 +58,7 @@ def init(
     if not dry_run:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         schema.ensure(at.database)
+        policies.keep_shipped(at)
         keyring = _keyring(at, ask=ask)
         suites = _own_keys(at, keyring)
         made += [f"own {suite} key" for suite in suites]

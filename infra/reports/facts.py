@@ -40,7 +40,7 @@ def policies_in_use(
 ) -> tuple[list[Policy], list[str]]:
     """The release policies that plans are under, or the one that is named; and the names of those changed since."""
     if named:
-        return [policies.find(named)], []
+        return [policies.find(connection, named)], []
     rows = select(PLANS.c.policy, PLANS.c.policy_sha256, func.max(PLANS.c.plan_id)).group_by(
         PLANS.c.policy, PLANS.c.policy_sha256
     )
@@ -49,7 +49,7 @@ def policies_in_use(
     changed: set[str] = set()
     for name, sha256, _ in used:
         try:
-            found[name] = policies.find(name)
+            found[name] = policies.find(connection, name)
         except ConsignError:
             changed.add(name)
             continue

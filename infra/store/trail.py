@@ -69,6 +69,11 @@ def newest_signed(connection: Connection) -> Row[Any] | None:
     return connection.execute(select(HEADS).order_by(HEADS.c.seq.desc()).limit(1)).first()
 
 
+def event(connection: Connection, seq: int) -> Row[Any] | None:
+    """That event; None where nothing happened yet that has the number."""
+    return connection.execute(select(EVENTS).where(EVENTS.c.seq == seq)).one_or_none()
+
+
 def events(
     connection: Connection, rows: int = CHUNK_ROWS, *, after: int = 0, until: int | None = None
 ) -> Iterator[pd.DataFrame]:

@@ -21,7 +21,7 @@ from infra.wiring import Desk, seated
 from models.tables import Account, Agency, AgencyContract, Debtor, Hold, Lender
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 NOW = datetime(2026, 11, 22, 1, 15, tzinfo=UTC)
@@ -138,13 +138,14 @@ def test_a_plan_whose_data_changed_is_not_sent_and_stays_expired(shell: Shell) -
     assert shell.json("plan", "show", plan_id)["state"] == "expired"
 
 
-def test_a_plan_expires_when_its_release_policy_changes(shell: Shell, tmp_path: Path) -> None:
-    own = tmp_path / "policies" / "ours.toml"
-    own.parent.mkdir()
-    own.write_text(OURS)
+def test_a_plan_expires_when_its_release_policy_changes(
+    shell: Shell, policy_in_force: Callable[[Desk, str], Any]
+) -> None:
+    policy_in_force(shell.desk, OURS)
     plan_id = str(shell.json(*CREATE, "--policy", "ours")["plan_id"])
     shell("plan", "submit", plan_id)
-    own.write_text(OURS.replace('dpd = "release"', 'dpd = "release"\nname = "release"'))
+    changed = OURS.replace('"1"', '"2"').replace('dpd = "release"', 'dpd = "release"\nname = "release"')
+    policy_in_force(shell.desk, changed)
     assert "release policy ours is not what it was" in shell("plan", "approve", plan_id, by="li.na", code=6).stderr
     assert shell.json("plan", "show", plan_id)["state"] == "expired"
 
@@ -222,16 +223,17 @@ def test_the_policies_are_listed_and_shown(shell: Shell) -> None:
 def test_a_difference_names_field_and_treatment(shell: Shell) -> None:
     rows = shell.json("policy", "diff", "minimal", "cn-default")["items"]
     assert {
-        "purpose": "collection", "stage": "legal", "channels": "legal", "field": "id_number", "before": "-",
-        "after": "release",
+        "purpose": "collection", "stage": "legal", "channels": "legal", "agencies": "*", "field": "id_number",
+        "before": "-", "after": "release", "change": "leaves newly",
     } in rows  # fmt: skip
     assert shell.json("policy", "diff", "minimal", "minimal")["items"] == []
 
 
 def test_a_simulation_says_what_leaves_and_what_holds_the_rest_back(shell: Shell) -> None:
     told = {each["field"]: each for each in shell.json("policy", "simulate", "7", "--stage", "phone")["items"]}
-    assert told["balance"] | {"rule": ""} == {
-        "field": "balance", "leaves": True, "treatment": "release", "shown": "7000.00", "rule": "",
+    assert told["balance"] == {
+        "field": "balance", "leaves": True, "treatment": "release", "shown": "7000.00",
+        "rule": "release 2 of cn-default 1",
     }  # fmt: skip
     assert told["opened_on"]["shown"] == "2024-03"
     assert told["region"]["shown"] == "310100"
@@ -240,15 +242,46 @@ def test_a_simulation_says_what_leaves_and_what_holds_the_rest_back(shell: Shell
     assert told["address"]["rule"] == "the stage works by phone"
 
 
-def test_an_own_policy_may_be_tried_before_it_is_used(shell: Shell, tmp_path: Path) -> None:
-    folder = tmp_path / "policies"
-    folder.mkdir()
-    (folder / "ours.toml").write_text(OURS)
-    assert "ours" in {each["name"] for each in shell.json("policy", "list")["items"]}
-    told = shell.json("policy", "simulate", "7", "--policy", str(folder / "ours.toml"))["items"]
+def test_an_own_policy_may_be_tried_before_anybody_proposes_it(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "ours.toml"
+    file.write_text(OURS)
+    told = shell.json("policy", "simulate", "7", "--policy", str(file))["items"]
     assert [each["field"] for each in told if each["leaves"]] == ["account", "debtor", "dpd"]
-    (folder / "minimal.toml").write_text(OURS.replace("ours", "minimal"))
-    assert "has the name of a policy that comes with Consign" in shell("policy", "show", "minimal", code=4).stderr
+    assert shell.json("policy", "show", str(file))["version"] == "1"
+    assert "there is no policy 'ours'" in shell(*CREATE, "--policy", "ours", code=2).stderr
+
+
+def test_an_own_policy_counts_when_a_second_person_approved_it(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "ours.toml"
+    file.write_text(OURS)
+    assert shell.json("policy", "propose", str(file), "--dry-run")["name"] == "ours"
+    assert shell.json("policy", "history")["count"] == 0
+    assert "policy approve ours@1" in shell("policy", "propose", str(file)).stderr
+    assert "nobody has approved it" in shell(*CREATE, "--policy", "ours", code=6).stderr
+    assert "cannot approve it" in shell("policy", "approve", "ours@1", code=6).stderr
+    shell("policy", "approve", "ours@1", by="li.na")
+    assert "ours" in {each["name"] for each in shell.json("policy", "list")["items"]}
+    (row,) = shell.json("policy", "history", "ours")["items"]
+    assert (row["state"], row["proposed_by"], row["approved_by"]) == ("in_force", "chen.yu", "li.na")
+    shell("policy", "withdraw", "ours@1", "--reason", "a mistake")
+    assert "withdrawn: a mistake" in shell(*CREATE, "--policy", "ours", code=6).stderr
+    file.write_text(OURS.replace("ours", "minimal"))
+    assert "has the name of a policy that comes with Consign" in shell("policy", "propose", str(file), code=2).stderr
+
+
+def test_a_simulation_for_an_agency_says_which_policy_speaks_and_why(
+    shell: Shell, policy_in_force: Callable[[Desk, str], Any]
+) -> None:
+    quay = OURS.replace('"ours"', '"quay-only"\nover = "cn-default"\nagencies = ["quay"]')
+    policy_in_force(shell.desk, quay)
+    told = shell.json("policy", "simulate", "7", "--agency", "quay")
+    assert (told["policy"], told["speaks"]) == ("quay-only", "policy quay-only stands over cn-default for quay")
+    told = shell.json("policy", "simulate", "7", "--agency", "harbour")
+    assert (told["policy"], told["channels"]) == ("cn-default", ["phone"])
+    assert "none names harbour" in told["speaks"]
+    assert "no agency" in shell("policy", "simulate", "7", "--agency", "nobody", code=2).stderr.lower()
+    changed = shell.json("policy", "diff", "minimal", "quay-only@1")["items"]
+    assert {row["agencies"] for row in changed} == {"*, quay", "*", "quay"}
 
 
 def test_a_plan_too_old_is_not_approved(shell: Shell) -> None:

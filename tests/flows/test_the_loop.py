@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from infra.sandbox.world import World
+    from infra.wiring import Desk
 
 
 @pytest.fixture
@@ -207,15 +208,13 @@ def test_everything_comes_back_at_its_term(world: World, approved_plan: int, cou
 
 
 def test_a_policy_that_changed_after_approval_lets_nothing_leave(
-    world: World, make_plan: Callable[..., int], counts: Any
+    world: World, make_plan: Callable[..., int], counts: Any, policy_in_force: Callable[[Desk, str], Any]
 ) -> None:
     shipped = resources.files("models.policies").joinpath("minimal.toml").read_text(encoding="utf-8")
-    folder = world.desk.folder("policies")
-    (folder / "house.toml").write_text(shipped.replace('name = "minimal"', 'name = "house"'), encoding="utf-8")
+    ours = shipped.replace('name = "minimal"', 'name = "house"')
+    policy_in_force(world.desk, ours)
     plan_id = make_plan(20, policy="house")
-    (folder / "house.toml").write_text(
-        shipped.replace('name = "minimal"', 'name = "house"') + "\n# one more word\n", encoding="utf-8"
-    )
+    policy_in_force(world.desk, ours.replace('version = "1"', 'version = "2"'))
     with pytest.raises(RefusedByPolicy, match="changed"):
         place(plan_id)
     assert counts(Transmission) == {}

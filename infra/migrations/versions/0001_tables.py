@@ -1230,6 +1230,27 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_reidentification_actor"), "reidentification", ["actor"], unique=False)
     op.create_table(
+        "release_policy",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("origin", sa.String(), nullable=False),
+        sa.Column("toml", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("over", sa.String(), nullable=True),
+        sa.Column("audit_seq", sa.BigInteger(), nullable=False),
+        sa.Column("proposed_by", sa.String(), nullable=True),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.String(), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("in_force_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("in_force_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("withdrawn_by", sa.String(), nullable=True),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("name", "version"),
+    )
+    op.create_table(
         "remittance_line",
         sa.Column("line_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("content_id", sa.String(), nullable=False),
@@ -1496,6 +1517,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_remittance_line_content_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_account_id"), table_name="remittance_line")
     op.drop_table("remittance_line")
+    op.drop_table("release_policy")
     op.drop_index(op.f("ix_reidentification_actor"), table_name="reidentification")
     op.drop_table("reidentification")
     op.drop_index(op.f("ix_register_question_actor"), table_name="register_question")

@@ -31,7 +31,8 @@ def world(tmp_path: Path) -> Iterator[World]:
         lenders={"harbour": "Harbour"}, sftp=False, engine="direct",
     ) as opened:  # fmt: skip
         desk = opened.desk
-        policy = policies.find("cn-default")
+        with desk.database.read() as connection:
+            policy = policies.find(connection, "cn-default")
         day, ids = pd.Timestamp(START), np.arange(1, 4, dtype=np.int64)
         with desk.database.session() as session:
             session.add(
