@@ -160,11 +160,11 @@ class _World:
             of, which = ("line", line["label"]) if line["batch_ref"] is None else ("transfer", where)
             self.broken("no_receipt", of, which)
 
-    def transfer(self, agency: str, size: int, **more: Any) -> tuple[str, int, list[dict[str, Any]]]:
+    def transfer(self, agency: str, size: int, day: int | None = None) -> tuple[str, int, list[dict[str, Any]]]:
         """A transfer's reference, its day, and the lines that it is for."""
-        reference, day = f"{agency.upper()}-{self.number('transfer'):05d}", self.day()
+        reference, on = f"{agency.upper()}-{self.number('transfer'):05d}", self.day() if day is None else day
         amounts = [self.amount() for _ in range(size)]
-        return reference, day, [self.line(agency, one, day, batch_ref=reference, **more) for one in amounts]
+        return reference, on, [self.line(agency, one, on, batch_ref=reference) for one in amounts]
 
 
 def fee_of(gross: int) -> tuple[int, int]:
@@ -269,15 +269,11 @@ def deducted(world: _World) -> None:
     """A reversal that a later transfer is short by."""
     reference, day, lines = world.transfer("alpha", 4)
     world.pays([world.receipt("alpha", sum(line["net_minor"] for line in lines), day + 2, reference)], lines)
-    later, then, more = world.transfer("alpha", 3)
-    back = _undo(world, lines[0], lines[0]["gross_minor"], max(then, day + 3), batch_ref=later)
+    later, then, more = world.transfer("alpha", 3, day + 3)
+    more.append(world.line("alpha", 6_000_000, then, batch_ref=later))
+    back = _undo(world, lines[0], lines[0]["gross_minor"], then, batch_ref=later)
     total = sum(line["net_minor"] for line in more) + back["net_minor"]
-    if total > 0:
-        world.pays([world.receipt("alpha", total, max(then, day + 3) + 2, later)], [*more, back])
-    else:
-        more.append(back)
-        grown = world.line("alpha", 6_000_000, then, batch_ref=later)
-        world.pays([world.receipt("alpha", total + 6_000_000, max(then, day + 3) + 2, later)], [*more, grown])
+    world.pays([world.receipt("alpha", total, then + 2, later)], [*more, back])
 
 
 def _undo(world: _World, line: Mapping[str, Any], size: int, day: int, **more: Any) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Both are weak beside a reference. A pool counts only if its total fits no other money, and the money no other pool. A
 sum of a few lines counts only if it is the only one, among at most MACHINE_POOL lines, *and* an accident is unlikely:
-with n lines there are 2^n sums, and at n = 20 one in four random amounts is hit by one of them.
+with n lines there are 2^n sums, and at n = 20 one in four random amounts is hit by one of them. One line of the same
+amount is no sum at all: instalments are equal too. What does not count is suggested.
 """
 
 from __future__ import annotations
@@ -150,16 +151,16 @@ def _of_pool(table: Table, pool: Ints, receipt: Ints) -> list[_Sum]:
         elif hits == 1:
             mask = int(order[at])
             line = pool[[bit for bit in range(len(pool)) if mask >> bit & 1]]
-            found.append(_Sum(row, line, proves=len(pool) <= MACHINE_POOL and _unlikely(table.net[pool])))
+            found.append(_Sum(row, line, proves=len(line) > 1 and _unlikely(table.net[pool], int(table.amount[row]))))
     return found
 
 
-def _unlikely(amounts: Ints) -> bool:
-    """Whether hardly any random amount would be a sum of these; round amounts have fewer sums to miss."""
+def _unlikely(pool: Ints, amount: int) -> bool:
+    """Whether hardly any random amount, as round as this one, would be a sum of the pool."""
     step = 1
-    while (amounts % (step * 10) == 0).all():
+    while amount % (step * 10) == 0:
         step *= 10
-    return (1 << len(amounts)) * ACCIDENTS_PER <= int(np.abs(amounts).sum()) // step
+    return len(pool) <= MACHINE_POOL and (1 << len(pool)) * ACCIDENTS_PER <= int(np.abs(pool).sum()) // step
 
 
 def _tie_sums(table: Table, found: list[_Sum]) -> None:
