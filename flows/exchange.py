@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from flows.engine import Step, step
-from infra import breaker, certification, inbound, outbox
+from infra import breaker, certification, inbound, outbox, packing
 from infra.store import exchange
 from infra.wiring import desk
 from infra.workers import AgencyBusy, LeaseLost
@@ -178,7 +178,7 @@ def exchanged(parts: Iterable[dict[str, int]]) -> Exchanged:
 
 def suffix_for(connection: Connection) -> Callable[[str], str]:
     """The ending of files sealed for an agency, by its code."""
-    return lambda agency: outbox.suffix_of(exchange.agency(connection, agency).suite)
+    return lambda agency: packing.suffix_of(exchange.agency(connection, agency).suite)
 
 
 def days(connection: Connection, lender: str | None) -> list[tuple[str, date]]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from infra import audit
 from infra.indexes import identity_index, ref_index
-from infra.outbox import suffix_of
+from infra.packing import suffix_of
 from infra.roles import require
 from infra.store import bulk, exchange, portfolios, trail
 from infra.store import subjects as store

@@ -26,7 +26,8 @@ from connectors.layouts.judging import head_rejects, in_their_words, judged, sum
 from connectors.layouts.naming import Told, read_name
 from connectors.layouts.package import Package, PackageRefused, read_package
 from infra import acceptance, audit, exceptions, sequence, workers
-from infra.outbox import reached, record_delivered, round_limits, scratch, suffix_of
+from infra.outbox import reached, record_delivered, round_limits, scratch
+from infra.packing import suffix_of
 from infra.store import bulk, exchange, layouts
 from keys.errors import OpenRefused
 from keys.reidentify import Reidentifier

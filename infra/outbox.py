@@ -12,7 +12,7 @@ import json
 import shutil
 import time
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,30 +22,24 @@ import pandas as pd
 from connectors.drops import Drop, FolderSettings, Pushed, SftpSettings, open_drop
 from connectors.drops.errors import ExistsButDifferent
 from connectors.drops.patience import attempts
-from connectors.layouts.naming import Named
-from connectors.layouts.package import PackageWriter
-from connectors.layouts.writing import FlatWriter
-from infra import audit, breaker, credentials, hostkeys, workers
-from infra.packages import Composing, Contents, contents_of
-from infra.store import bulk, exchange, layouts
+from infra import audit, breaker, credentials, gate, hostkeys, packing, workers
+from infra.store import bulk, exchange
+from infra.store import gate as looks
 from keys.files import flush, remove_leftovers, replacing
 from keys.keyring import ssh_private
-from keys.sealing import seal_for, suite_named
-from models.errors import ConfigurationError, ConsignError, RemoteError
-from models.kinds import KINDS
+from models.errors import ConfigurationError, ConsignError, RefusedByPolicy, RemoteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
     from stamina import Attempt
 
-    from connectors.layouts.package import Written
+    from infra.packages import Contents
     from infra.wiring import Desk
     from infra.workers import Held
     from keys.entries import Entry
-    from keys.sealing import SealedBy
 
 
 @dataclass(frozen=True)
@@ -57,11 +51,6 @@ class Sent:
     delivered: int = 0
     presumed: int = 0
     rows: int = 0
-
-
-def suffix_of(suite: str) -> str:
-    """The ending of files sealed by this suite."""
-    return suite_named(suite).suffix
 
 
 def drop_settings(desk: Desk, agency: Row[Any], only: Entry | None = None) -> SftpSettings | FolderSettings:
@@ -230,32 +219,28 @@ def _send_all(desk: Desk, agency: Row[Any], held: Held, waiting: list[int]) -> S
     return total
 
 
-@dataclass(frozen=True)
-class Packed:
-    """A package as it was written and sealed, not recorded yet."""
-
-    contents: Contents
-    written: Written
-    by: SealedBy
-    sealed: Path
-    """where it lies until it is recorded"""
-    previous: str | None
-    head: dict[str, str] | None
-
-
 def seal(desk: Desk, agency: Row[Any], transmission_id: int) -> bool:
     """The transmission's package is written, sealed and recorded; True where this call did it, False where it was.
 
     What was sealed under a key that counts no more is sealed anew, as long as nothing of it can have been published:
-    the agency would refuse it, or somebody else could read it.
+    the agency would refuse it, or somebody else could read it. Raises GateStopped where it may not leave, on record.
     """
+    try:
+        return _seal(desk, agency, transmission_id)
+    except gate.GateStopped as stopped:
+        with desk.database.write() as connection:
+            gate.record(connection, desk, exchange.transmission(connection, transmission_id), stopped.verdict)
+        raise
+
+
+def _seal(desk: Desk, agency: Row[Any], transmission_id: int) -> bool:
     with scratch(desk) as folder:
         with workers.at_work(desk), desk.database.read() as connection:
             row = exchange.transmission(connection, transmission_id)
             unfit = _unfit(desk, connection, row) if row.state == "sealed" and row.intent_at is None else None
             if row.state != "prepared" and unfit is None:
                 return False
-            packed = _pack(desk, connection, agency, row, folder)
+            packed = packing.pack(desk, connection, agency, row, folder)
         with desk.database.write() as connection:
             here = exchange.transmission_to_move(connection, transmission_id)
             if (here.state, here.sealed_sha256, here.intent_at) != (row.state, row.sealed_sha256, row.intent_at):
@@ -268,7 +253,7 @@ def seal(desk: Desk, agency: Row[Any], transmission_id: int) -> bool:
     return True
 
 
-def _keep_sealed(desk: Desk, row: Row[Any], packed: Packed) -> None:
+def _keep_sealed(desk: Desk, row: Row[Any], packed: packing.Packed) -> None:
     """The sealed bytes lie in the outbox, for good; within the transaction that records them."""
     target = desk.folder("outbox") / row.agency / row.name
     target.parent.mkdir(mode=0o700, exist_ok=True)
@@ -299,55 +284,6 @@ def _unfit(desk: Desk, connection: Connection, row: Row[Any]) -> str | None:
     return None if exchange.previous_sha256(connection, row) == row.previous_sha256 else "previous"
 
 
-def _pack(desk: Desk, connection: Connection, agency: Row[Any], row: Row[Any], folder: Path) -> Packed:
-    """The package written shard by shard and sealed into the folder; the plaintext is gone again."""
-    layout = layouts.recorded(connection, row.layout)
-    head = audit.signed_head(connection) if layout is None else None  # a plain file has no manifest to carry it away
-    # the setting bounds what is in memory at once, and so many agencies may be sealed for at once
-    shard_rows = max(1, desk.settings.shard_rows // desk.settings.agencies_at_once)
-    contents = contents_of(Composing(connection, desk.keyring, row, agency, shard_rows))
-    previous = exchange.previous_sha256(connection, row) if layout is None else None
-    if layout is not None:
-        contents = _without(contents, layout.kinds[row.kind].left_out)
-    sealed = folder / row.name
-    plain = folder / "package.zip"
-    control = _control(row.kind, contents)
-    writer: PackageWriter | FlatWriter
-    if layout is None:
-        manifest = {"previous": previous, "audit": head, **_manifest(row, contents)}
-        stem = row.name.removesuffix(suffix_of(agency.suite)).removesuffix(".zip")
-        writer = PackageWriter(plain, stem, KINDS[row.kind].table, contents.fields, manifest, control)
-    else:
-        named = Named(row.lender, row.agency, row.kind, row.prepared_on, row.sequence)
-        writer = FlatWriter(plain, layout, named, contents.fields, control)
-    with writer:
-        for frame in contents.frames:
-            writer.write(frame)
-    written = writer.written
-    assert written is not None  # noqa: S101 - the block above has ended without an error
-    told = json.loads(row.spec)
-    by = seal_for(
-        desk.keyring, agency.agency, agency.suite, plain, sealed, desk.now(),
-        lender=told.get("lender", row.lender), announces=told.get("announces", ""),
-    )  # fmt: skip
-    plain.unlink()
-    return Packed(contents, written, by, sealed, previous, head)
-
-
-def _manifest(row: Row[Any], contents: Contents) -> dict[str, Any]:
-    """What a package says of itself."""
-    return {
-        "kind": row.kind,
-        "lender": row.lender,
-        "agency": row.agency,
-        "sequence": row.sequence,
-        "created_on": row.prepared_on.isoformat(),
-        "policy": contents.policy,
-        "policy_version": contents.policy_version,
-        **contents.manifest,
-    }
-
-
 def _layout_told(recorded: str | None) -> dict[str, str]:
     """The layout that a plain file is written in, for the audit trail."""
     if recorded is None:
@@ -356,13 +292,7 @@ def _layout_told(recorded: str | None) -> dict[str, str]:
     return {"layout": reference, "layout_sha256": sha256}
 
 
-def _without(contents: Contents, left_out: Sequence[str]) -> Contents:
-    """The contents without the fields that the agency's layout leaves out: they do not leave, and nobody says so."""
-    kept = [one for one in contents.disclosed if one.field not in left_out]
-    return replace(contents, fields=[one for one in contents.fields if one.name not in left_out], disclosed=kept)
-
-
-def _record_sealed(connection: Connection, desk: Desk, row: Row[Any], packed: Packed) -> None:
+def _record_sealed(connection: Connection, desk: Desk, row: Row[Any], packed: packing.Packed) -> None:
     """What was sealed, with which keys, and what it discloses."""
     now = desk.now()
     sums = packed.written.control_minor
@@ -384,6 +314,7 @@ def _record_sealed(connection: Connection, desk: Desk, row: Row[Any], packed: Pa
         audit_head=packed.head["head"] if packed.head else None,
         sealed_at=now,
     )
+    gate.record(connection, desk, row, packed.verdict, packed.written.sha256)
     _register(connection, row, packed.contents, packed.written.rows, now)
     audit.record(
         connection,
@@ -405,8 +336,12 @@ def deliver(desk: Desk, drop: Drop, transmission_id: int, held: Held | None = No
     """The sealed file stands in the agency's drop, once; and the state the transmission is in now."""
     with desk.database.read() as connection:
         row = exchange.transmission(connection, transmission_id)
+        passed = looks.passed(connection, transmission_id, row.package_sha256)
     if row.state != "sealed":
         return row, row.state
+    if not passed:
+        message = f"{row.name} did not come through the gate"
+        raise RefusedByPolicy(message, fix="this is a fault in Consign: report it; the file stays")
     file = desk.folder("outbox") / row.sealed_path
 
     def record_intent() -> None:
@@ -474,12 +409,6 @@ def suite_sidecars(name: str, file: Path) -> tuple[Path, ...]:
     """The files that travel with a sealed file: the detached signature, where the suite has one."""
     signature = file.with_name(f"{name}.sig")
     return (signature,) if signature.exists() else ()
-
-
-def _control(kind: str, contents: Contents) -> str | None:
-    """The control field, where the policy lets it leave as an amount."""
-    wanted = KINDS[kind].control
-    return wanted if any(one.name == wanted and one.type == "amount" for one in contents.fields) else None
 
 
 def _register(connection: Connection, row: Row[Any], contents: Contents, rows: int, now: datetime) -> None:

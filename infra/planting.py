@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from connectors.layouts.package import MANIFEST, PackageWriter
-from infra.outbox import scratch, suffix_of
-from infra.packages import Composing, contents_of
+from connectors.layouts.package import MANIFEST
+from infra import gate, packing
+from infra.outbox import scratch
+from infra.packing import suffix_of
 from infra.store import exchange
 from keys.entries import Entry
 from keys.errors import SealRefused
 from keys.sealing import seal_for, suite_named
-from models.kinds import KINDS, file_name
+from models.kinds import file_name
 from models.money import exponent
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from infra.wiring import Desk
+    from models.gate.verdict import Verdict
 
 NO_CURRENCY = "XQZ"
 """ISO 4217 has no such currency."""
@@ -47,6 +49,7 @@ class Planted:
     rows: int
     package_sha256: str
     previous: str | None
+    verdict: Verdict
 
 
 def plant(desk: Desk, transmission_id: int, fault: str, used: int | None = None) -> bool:
@@ -74,6 +77,8 @@ def plant(desk: Desk, transmission_id: int, fault: str, used: int | None = None)
             previous_sha256=planted.previous,
             sealed_at=desk.now(),
         )
+        gate.record(connection, desk, exchange.transmission(connection, transmission_id), planted.verdict,
+                    planted.package_sha256)  # fmt: skip
     return True
 
 
@@ -96,28 +101,11 @@ def _renamed(row: Row[Any], suite: str, used: int) -> _Named:
 
 
 def _sealed(desk: Desk, connection: Connection, agency: Row[Any], row: Any, fault: str) -> Planted:
-    contents = contents_of(Composing(connection, desk.keyring, row, agency, desk.settings.shard_rows))
-    frame = pd.concat(list(contents.frames), ignore_index=True)
-    if fault in _SPOIL_LINES:
-        frame = _SPOIL_LINES[fault](frame)
     target = desk.folder("outbox") / agency.agency / row.name
     target.parent.mkdir(mode=0o700, exist_ok=True)
     with scratch(desk) as folder:
-        plain = folder / "package.zip"
-        writer = PackageWriter(
-            path=plain,
-            name=row.name.removesuffix(suffix_of(agency.suite)).removesuffix(".zip"),
-            table=KINDS[row.kind].table,
-            fields=contents.fields,
-            manifest={
-                "kind": row.kind, "lender": row.lender, "agency": row.agency, "sequence": row.sequence,
-                "created_on": row.prepared_on.isoformat(), "previous": exchange.previous_sha256(connection, row),
-                "policy": contents.policy, "policy_version": contents.policy_version,
-            },
-            control=KINDS[row.kind].control,
-        )  # fmt: skip
-        with writer:
-            writer.write(frame)
+        written = packing.write(desk, connection, agency, row, folder, _SPOIL_LINES.get(fault))
+        plain = written.path
         if fault in _SPOIL_PACKAGE:
             _rewrite(plain, _SPOIL_PACKAGE[fault])
         if fault == "foreign_key":
@@ -128,7 +116,10 @@ def _sealed(desk: Desk, connection: Connection, agency: Row[Any], row: Any, faul
     if fault == "damaged":
         _damage(target)
     previous = exchange.previous_sha256(connection, exchange.transmission(connection, row.transmission_id))
-    return Planted(row.name, _sha256(target), target.stat().st_size, len(frame), package_sha256, previous)
+    return Planted(
+        row.name, _sha256(target), target.stat().st_size, written.written.rows, package_sha256, previous,
+        written.verdict,
+    )  # fmt: skip
 
 
 def _seal_with_a_foreign_key(desk: Desk, agency: Row[Any], plain: Path, target: Path) -> None:

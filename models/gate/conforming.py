@@ -17,7 +17,7 @@ from models.gate.columns import is_text, texts_of, whole
 from models.gate.scanning import LINES_KEPT, Hit
 from models.gate.shapes import PSEUDONYM, masked
 from models.intake.readings import mask
-from models.release import PSEUDONYMS
+from models.release import PSEUDONYMS, VALUE_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,13 +39,16 @@ _CALENDAR: Final = {"month": r"[0-9]{4}-[0-9]{2}", "year": r"[0-9]{4}"}
 
 
 def columns(frame: pd.DataFrame, fields: Sequence[Field], release: Release | None) -> list[Hit]:
-    """What is wrong with the frame's columns: under a release exactly its own, else the kind's own, each once."""
+    """What is wrong with the frame's columns: under a release exactly its own, else the kind's own, each once.
+
+    What no policy speaks of (the day that a correction counts from) is a column of the kind's own.
+    """
     there = [str(name) for name in frame.columns]
     wanted = [one.column for one in fields]
     found = [_beside(name, MISSING) for name in wanted if name not in there]
     found += [_beside(name, NOT_RELEASED) for name in sorted({*there}) if there.count(name) > 1]
     if release is not None:
-        let_out = {one.column for one in release.fields}
+        let_out = {one.column for one in release.fields} | {one.column for one in fields if one.name not in VALUE_CLASSES}
         found += [_beside(name, NOT_RELEASED) for name in sorted({*there, *wanted} - let_out)]
     return found
 

@@ -135,6 +135,7 @@ class Tally:
     def __init__(self, release: Release) -> None:
         self.release = release
         self.columns = [_Column(name) for name in quasi_identifiers(release)]
+        self._called = {one.name: one.column for one in release.fields}
         self.sensitive = _Column(release.risk.sensitive)
         self.lines = 0
         self._codes: list[np.ndarray] = []
@@ -147,8 +148,8 @@ class Tally:
         if not self.columns or frame.empty:
             return
         codes = self._codes_of(frame)
-        name = PLACEMENT_FIELDS[self.sensitive.name].column
-        codes.append(self.sensitive.codes(texts_of(frame[name])) if name in frame else np.zeros(len(frame), np.int64))
+        name = self._called.get(self.sensitive.name)
+        codes.append(self.sensitive.codes(texts_of(frame[name])) if name else np.zeros(len(frame), np.int64))
         _, first, counts = np.unique(_together(codes), return_index=True, return_counts=True)
         self._codes.append(np.column_stack(codes)[first])
         self._counts.append(counts)
@@ -198,7 +199,7 @@ class Tally:
             if alone is not None:
                 mine = np.where(alone, len(column.places), mine)  # noqa: PLW2901 - the same column, with its gaps
             texts = pd.Series(pd.array(values.take(pa.array(mine)), dtype="str"), index=frame.index)
-            changed[PLACEMENT_FIELDS[column.name].column] = texts
+            changed[self._called[column.name]] = texts
         return frame.assign(**changed)
 
     @property
@@ -207,7 +208,7 @@ class Tally:
         return frozenset(column.name for column in self.columns if column.level or len(self._hidden))
 
     def _codes_of(self, frame: pd.DataFrame) -> list[Codes]:
-        return [column.codes(texts_of(frame[PLACEMENT_FIELDS[column.name].column])) for column in self.columns]
+        return [column.codes(texts_of(frame[self._called[column.name]])) for column in self.columns]
 
     def _classes(self) -> _Classes:
         if not self._codes:

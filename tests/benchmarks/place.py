@@ -53,14 +53,14 @@ def _watched() -> Stages:
 
     import flows.place
     from connectors.layouts.package import PackageWriter
-    from infra import outbox, packages
+    from infra import gate, outbox, packages, packing
     from infra.store import bulk, exchange
     from models import release
 
     stages = Stages()
     stages.watch(flows.place, "prepare", "prepare rows")
     stages.watch(outbox, "send", "other")
-    stages.watch(packages, "_opened", "open identity")
+    stages.watch(packages, "opened_identities", "open identity")
     stages.watch(
         bulk,
         "read",
@@ -71,7 +71,8 @@ def _watched() -> Stages:
     stages.watch(release, "minimise", "minimise")
     stages.watch(PackageWriter, "write", "write csv")
     stages.watch(zipfile._ZipWriteFile, "write", "zip")  # type: ignore[attr-defined]
-    stages.watch(outbox, "seal_for", "seal")
+    stages.watch(packing, "seal_for", "seal")
+    stages.watch(gate, "through", "gate")
     stages.watch(outbox, "deliver", "deliver")
     stages.watch(paramiko.Transport, "run", "deliver")
     stages.watch(exchange, "delivered", "commit")

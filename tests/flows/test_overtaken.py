@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from flows.place import place, prepare
-from infra import breaker, outbox, workers
+from infra import breaker, outbox, packing, workers
 from infra.store import bulk, exchange
 from infra.store.database import Database, StoreBusy
 from infra.workers import Held, LeaseLost
@@ -39,15 +39,15 @@ def test_who_seals_second_throws_its_own_bytes_away(
     row = first_of(world)
     with world.desk.database.read() as connection:
         agency = exchange.agency(connection, CODE)
-    pack = outbox._pack
+    pack = packing.pack
 
     def overtaken(*given: Any) -> Any:
         packed = pack(*given)
-        monkeypatch.setattr(outbox, "_pack", pack)
+        monkeypatch.setattr(packing, "pack", pack)
         assert outbox.seal(world.desk, agency, row.transmission_id)
         return packed
 
-    monkeypatch.setattr(outbox, "_pack", overtaken)
+    monkeypatch.setattr(packing, "pack", overtaken)
     assert not outbox.seal(world.desk, agency, row.transmission_id)
     sealed = first_of(world)
     kept = world.desk.folder("outbox") / sealed.sealed_path
