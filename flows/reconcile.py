@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flows.engine import Schedule, step, verb
 from infra import audit
 from infra.indexes import ref_index
-from infra.store import bankfiles, cash, direct, exchange, recon, waiting
+from infra.store import bankfiles, cash, direct, exchange, payments, recon, waiting
 from infra.store.ledger import is_balanced
 from infra.wiring import desk
 from models.errors import UsageError
@@ -123,6 +123,7 @@ def _tie_lender(lender: str, as_of: date | None) -> list[dict[str, int]]:
         day = as_of or at.today(exchange.lender_timezone(connection, lender))
         agencies = cash.agencies_of(connection, lender)
     with at.database.write() as connection:
+        payments.recognise(connection, lender, at.now())  # before anybody wonders what the bank paid out for
         cash.assign_receipts(connection, lender, agencies)
         taken = direct.take_direct(connection, lender, _index_of(at), at.now())
         if taken:

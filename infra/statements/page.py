@@ -18,6 +18,7 @@ from keys.files import replacing
 from models import packaged
 from models.errors import ConfigurationError
 from models.money import exponent
+from models.payments import demand_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -145,7 +146,7 @@ def _blocks(words: Words, heading: Heading, csv_sha256: str, totals: Totals, acc
     ]  # fmt: skip
     blocks: list[_Table | str] = [_Table("", head, (0.36, 0.64), header=False, right=9), _running(words, totals)]
     ends = "to_you" if totals.closing_minor > 0 else "to_us" if totals.closing_minor < 0 else "even"
-    blocks += [words(ends), _rates(words, account.by_rate)]
+    blocks += [words(ends, reference=demand_reference(heading.number)), _rates(words, account.by_rate)]
     if len(account.adjustments):
         blocks.append(_changes(words, account.adjustments))
         if own := int(account.adjustments["own_vat_minor"].sum()):

@@ -78,21 +78,20 @@ class PaymentRun(SQLModel, table=True):
 
 
 class AgencyPayment(SQLModel, table=True):
-    """What one agency is paid in a run; paid when a bank statement shows it."""
+    """What one agency is paid in a run, or (without a run, below zero) has paid; paid when a bank statement shows it."""
 
     __tablename__ = "agency_payment"
     __table_args__ = (UniqueConstraint("run_id", "agency"),)
     payment_id: int = big(primary_key=True)
-    run_id: int = big(index=True)
+    run_id: int | None = big(None, index=True)
     lender: str
     agency: str
     currency: str
     amount_minor: int = big()
     end_to_end_id: str = Field(unique=True, description="what the bank's statement repeats")
-    payee_name: str
-    payee_account: str
-    payee_bank: str | None = None
-    account_kind: str = Field(description="iban | cnaps | bic")
+    payee_name: str = ""
+    payee_account: str = ""
+    payee_bank: str | None = Field(default=None, description="BIC, or CNAPS code of twelve digits")
     up_to_statement_id: int | None = big(None, description="the newest statement that it pays for")
     state: str = Field(default="proposed", description="proposed | withdrawn | sent | paid | returned")
     receipt_id: int | None = big(None, description="the entry of the bank's statement that shows it")

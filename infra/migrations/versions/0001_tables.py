@@ -112,7 +112,7 @@ def upgrade() -> None:
     op.create_table(
         "agency_payment",
         sa.Column("payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("run_id", sa.BigInteger(), nullable=True),
         sa.Column("lender", sa.String(), nullable=False),
         sa.Column("agency", sa.String(), nullable=False),
         sa.Column("currency", sa.String(), nullable=False),
@@ -121,7 +121,6 @@ def upgrade() -> None:
         sa.Column("payee_name", sa.String(), nullable=False),
         sa.Column("payee_account", sa.String(), nullable=False),
         sa.Column("payee_bank", sa.String(), nullable=True),
-        sa.Column("account_kind", sa.String(), nullable=False),
         sa.Column("up_to_statement_id", sa.BigInteger(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("receipt_id", sa.BigInteger(), nullable=True),
