@@ -49,7 +49,9 @@ def explained(connection: Connection, kind: Kind, item_id: int) -> dict[str, Any
         code = why["why"]
         if code == "unknown_reference" and _paid_already(connection, row):
             code = "paid_already"
-        figures = {name.removeprefix("why_"): value for name, value in why.items() if value is not None and name != "why"}
+        figures = {
+            name.removeprefix("why_"): value for name, value in why.items() if value is not None and name != "why"
+        }
         result["why"] = {"code": code or "not_looked_at", "says": REASONS.get(code, NOT_LOOKED_AT)} | figures
     key = PART.c[f"{kind}_id"]
     about = select(PART.c.match_id).where(key == item_id)
@@ -169,7 +171,11 @@ def _open_ones(connection: Connection, kind: Kind, row: Row[Any], own: int) -> p
         texts, table = (LINE.c.txn_ref, LINE.c.batch_ref), LINE
         mine = and_(LINE.c.agency == row.agency, LINE.c.kind != "direct") if row.agency else LINE.c.kind != "direct"
     else:
-        amount, key, content = RECEIPT.c.amount_minor - RECEIPT.c.applied_minor, RECEIPT.c.receipt_id, RECEIPT.c.reference
+        amount, key, content = (
+            RECEIPT.c.amount_minor - RECEIPT.c.applied_minor,
+            RECEIPT.c.receipt_id,
+            RECEIPT.c.reference,
+        )
         texts, table = (RECEIPT.c.reference, RECEIPT.c.reference), RECEIPT
         mine = or_(RECEIPT.c.agency == row.agency, RECEIPT.c.agency.is_(None))
     first, last = (np.datetime64(row.value_date, "D") + step for step in (-DAYS_AROUND, DAYS_AROUND))

@@ -35,9 +35,9 @@ def renew_breaks(connection: Connection, lender: str, found: pd.DataFrame, now: 
     with staged(connection, BREAK, again[["break_key"]]) as stage:
         known = read(
             connection,
-            select(*(BREAK.c[name] for name in ("break_key", "state", "closed_because", "amount_minor", "detail"))).join(
-                stage, stage.c.break_key == BREAK.c.break_key
-            ),
+            select(
+                *(BREAK.c[name] for name in ("break_key", "state", "closed_because", "amount_minor", "detail"))
+            ).join(stage, stage.c.break_key == BREAK.c.break_key),
         )
         back = and_(BREAK.c.break_key.in_(select(stage.c.break_key)), BREAK.c.closed_because.in_(BY_MACHINE))
         reopening = update(BREAK).where(back, BREAK.c.state == "closed")
@@ -52,8 +52,9 @@ def renew_breaks(connection: Connection, lender: str, found: pd.DataFrame, now: 
 def settle_breaks(connection: Connection, lines: pd.DataFrame, receipts: pd.DataFrame, now: datetime) -> None:
     """What was doubted or missed about lines (`line_id`) and receipts (`receipt_id`) that are tied now is closed."""
     with staged(connection, BREAK, lines) as line, staged(connection, BREAK, receipts) as receipt:
-        of_line, of_receipt = BREAK.c.line_id.in_(select(line.c.line_id)), BREAK.c.receipt_id.in_(
-            select(receipt.c.receipt_id)
+        of_line, of_receipt = (
+            BREAK.c.line_id.in_(select(line.c.line_id)),
+            BREAK.c.receipt_id.in_(select(receipt.c.receipt_id)),
         )
         # a blocking break has a line and no receipt: only what is said of the money is settled with it
         money = and_(BREAK.c.code.in_(MONEY), or_(BREAK.c.receipt_id.is_not(None), ~BREAK.c.code.in_(MONEY[4:])))
@@ -62,7 +63,9 @@ def settle_breaks(connection: Connection, lines: pd.DataFrame, receipts: pd.Data
         close_breaks(connection, and_(money, of_receipt), TIED, now)
 
 
-def close_gone(connection: Connection, which: ColumnElement[bool], still: pd.Series, because: str, now: datetime) -> int:
+def close_gone(
+    connection: Connection, which: ColumnElement[bool], still: pd.Series, because: str, now: datetime
+) -> int:
     """Open breaks that `which` holds for and whose key is not in `still` are closed; how many."""
     opened = read(connection, select(BREAK.c.break_key).where(which, BREAK.c.state == "open"))
     gone = opened[~opened["break_key"].isin(still)]
