@@ -54,7 +54,7 @@ def fill(desk: Desk, rows: int, data_key_id: str) -> None:
             "portfolio_id": PORTFOLIO_ID, "lender": LENDER, "profile": "consign", "source": "bench.csv",
             "source_sha256": "0" * 64, "as_of": pd.Timestamp(AS_OF), "received_at": pd.Timestamp(NOW),
             "rows_read": rows, "rows_accepted": rows, "rows_refused": 0, "rows_new": rows, "currency": "CNY",
-            "balance_minor": balance, "data_key_id": data_key_id,
+            "balance_minor": balance,
         }]))  # fmt: skip
     _plan(desk)
 
