@@ -52,6 +52,7 @@ CATALOGUE = (
     Entry("reconcile", "flows.reconcile", "Tie remittances to placements, bank receipts and invoices."),
     Entry("import_statement", "flows.reconcile", "Take a bank statement in.", alone=False),
     Entry("state_period", "flows.statement", "State commission and money per agency and period."),
+    Entry("close_month", "flows.close", "Lock a lender's month, its statements hashed."),
     Entry("score", "flows.score", "Say how well each agency recovers, and how sure that is."),
     Entry("recall", "flows.recall", "Recall what is on hold, paid or at its term."),
     Entry("recall_placements", "flows.recall", "Recall placements by name.", alone=False),
@@ -60,6 +61,9 @@ CATALOGUE = (
     Entry("watch", "flows.watch", "Open and resolve exceptions by the contracts' clocks, and tell people."),
     Entry("erase", "flows.erase", "Ask for the erasure of what has ended, and watch for certificates."),
     Entry("attend", "flows.subjects", "Ask agencies for what debtors' requests need, and follow their answers."),
+    Entry("retain", "flows.retain", "Delete what is due, forget whose time is over; finish what was begun."),
+    Entry("back_up", "flows.safekeeping", "Back the store up, where a folder for it is named."),
+    Entry("witness", "flows.safekeeping", "Sign the audit trail's end, and see that all before it is whole."),
     Entry("conduct", "flows.conduct", "Hold what agencies reported against the rules of conduct; close gates."),
     Entry("watch_keys", "flows.renewal", "Say which keys end soon: ours, the agencies', their servers'."),
 )

@@ -1,4 +1,4 @@
-"""Which chart of accounts is in force: a shipped one, or one's own at home/charts/<name>.toml, by the setting `chart`."""
+"""Which chart of accounts is in force, by the setting `chart`: a shipped one, or one's own in home/charts."""
 
 from __future__ import annotations
 

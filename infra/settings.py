@@ -209,6 +209,9 @@ class Settings(BaseSettings):
     chart: str = Field(
         default="default", description="chart of accounts that new entries are posted under: a shipped one, or charts/"
     )
+    close_break_days: int = Field(
+        default=30, ge=0, description="breaks that are older at a month's end stand in the way of closing it"
+    )
     two_people: bool = Field(
         default=True, description="a second person approves the keys that are pinned of an agency that is live"
     )

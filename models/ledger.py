@@ -95,8 +95,7 @@ def booked(value_date: pd.Series, closed: str | None, today: date) -> pd.DataFra
     """
     days = value_date.to_numpy(dtype="datetime64[D]")
     own = days.astype("datetime64[M]")
-    first_open = np.datetime64(closed, "M") + 1 if closed else own.min(initial=np.datetime64("9999-01", "M"))
-    month = np.maximum(own, first_open)
+    month = np.maximum(own, np.datetime64(closed, "M") + 1) if closed else own
     first = month.astype("datetime64[D]")
     last = (month + 1).astype("datetime64[D]") - 1
     day = np.where(own < month, np.clip(np.datetime64(today, "D"), first, last), days)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from models.ledger import legs
@@ -17,6 +16,7 @@ from models.ledger import legs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     import numpy.typing as npt
 
     Minor = pd.Series | npt.NDArray[np.int64]

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from console.cli import recon_work
+from console.cli import ledger, recon_work
 from console.cli.output import DryRun, Json, emit, say
 
 app = typer.Typer(no_args_is_help=True)
@@ -154,14 +154,7 @@ def candidates(
     emit(found, title="Candidates", columns=["by", "ids", "beside", "off_minor", "off_days", "likeness"])
 
 
-@app.command("trial-balance")
-def trial_balance(lender: Lender = None, json: Json = False) -> None:  # noqa: ARG001 - read by emit
-    """Debits and credits per ledger and agency; they sum to nothing."""
-    from infra.store.balances import trial_balance as balance
-    from infra.wiring import desk
-
-    with desk().database.read() as connection:
-        emit(balance(connection, lender), title="Trial balance")
+app.command("trial-balance", help="The same as `consign ledger trial-balance`.", hidden=True)(ledger.trial_balance)
 
 
 def _preview(lender: str | None, as_of: date | None) -> None:

@@ -122,22 +122,29 @@ def _booked(connection: Connection, entries: pd.DataFrame, now: datetime) -> pd.
     return pd.concat(parts)
 
 
+def check_chart(connection: Connection, chart: Chart) -> None:
+    """Nothing. Raises ChartInvalid where a code of the chart has meant something else in the books."""
+    known = {row.code: row for row in connection.execute(select(LEDGER))}
+    for account in chart.accounts:
+        before = known.get(account.code)
+        if before is not None and before.ledger != account.ledger:
+            raise ChartInvalid(
+                f"code {account.code} of the chart {chart.name} is {account.name}, and entries were posted under it"
+                f" as {before.name}",
+                fix="give the account a code that was never used",
+            )
+
+
 def _register(connection: Connection, chart: Chart, now: datetime) -> None:
     """The books know the chart's accounts. Raises ChartInvalid where a code has meant something else."""
-    rows = connection.execute(select(LEDGER)).all()
-    known = {row.code: row for row in rows}
+    check_chart(connection, chart)
+    known = {row.code: row for row in connection.execute(select(LEDGER))}
     for account in chart.accounts:
         before = known.get(account.code)
         told = {"name": account.name, "zh": account.zh, "kind": account.kind, "chart": chart.name}
         if before is None:
             values = {"code": account.code, "ledger": account.ledger, "since": now}
             connection.execute(insert(LEDGER).values(**values, **told))
-        elif before.ledger != account.ledger:
-            raise ChartInvalid(
-                f"code {account.code} of the chart {chart.name} is {account.name}, and entries were posted under it"
-                f" as {before.name}",
-                fix="give the account a code that was never used",
-            )
         elif any(getattr(before, name) != value for name, value in told.items()):
             connection.execute(update(LEDGER).where(LEDGER.c.code == account.code).values(**told))
 

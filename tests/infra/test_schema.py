@@ -19,10 +19,9 @@ from models.tables import AuditEvent
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 POSTED = (
     "INSERT INTO ledger_account VALUES ('1010', '1010', 'bank', 'bank', 'asset', 'default', '2026-01-01 00:00:00')",
-    "INSERT INTO journal_entry (entry_id, entry_key, event, lender, value_date, period, posted_on, posted_at, batch_id)"
-    " VALUES (1, 'k', 'e', 'l', '2026-01-01', '2026-01', '2026-01-01', '2026-01-01 00:00:00', 1)",
-    "INSERT INTO journal_line (journal_line_id, entry_id, ledger, code, currency, amount_minor)"
-    " VALUES (1, 1, '1010', '1010', 'CNY', 0)",
+    """INSERT INTO journal_entry VALUES
+       (1, 'k', 'e', 'l', NULL, '2026-01-01', '2026-01', '2026-01-01', '2026-01-01 00:00:00', 1, NULL)""",
+    "INSERT INTO journal_line VALUES (1, 1, '1010', '1010', NULL, NULL, 'CNY', 0)",
     "INSERT INTO journal_batch VALUES (1, 1, 1, '2026-01-01 00:00:00')",
 )
 """An entry that balances, and the seal on it."""
