@@ -48,8 +48,9 @@ def columns(frame: pd.DataFrame, fields: Sequence[Field], release: Release | Non
     found = [_beside(name, MISSING) for name in wanted if name not in there]
     found += [_beside(name, NOT_RELEASED) for name in sorted({*there}) if there.count(name) > 1]
     if release is not None:
-        let_out = {one.column for one in release.fields} | {one.column for one in fields if one.name not in VALUE_CLASSES}
-        found += [_beside(name, NOT_RELEASED) for name in sorted({*there, *wanted} - let_out)]
+        let_out = {one.column for one in release.fields}
+        kinds_own = {one.column for one in fields if one.name not in VALUE_CLASSES}
+        found += [_beside(name, NOT_RELEASED) for name in sorted({*there, *wanted} - let_out - kinds_own)]
     return found
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from models.kinds import HOLD_REASONS
 from models.treatments import ALL_STARS, DATES, PSEUDONYMS, STARS
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ _FREE: Final = Shape(free=True)
 _FREE_BUT_FEW: Final = Shape(free=True, few=True)
 _ECHO: Final = Shape(echo=True)
 
+_RECALLED_FOR: Final = ("paid", "term", "request", "performance", "settled", "closed", "withdrawn")
+
 _IN_PLACEMENTS: Final[Mapping[str, Shape]] = MappingProxyType(
     {
         **dict.fromkeys(PSEUDONYMS, Shape(PSEUDONYM)),
@@ -85,7 +88,7 @@ _ELSEWHERE: Final[Mapping[str, Shape]] = MappingProxyType(
         "sha256": Shape("[0-9a-f]{64}"),
         **dict.fromkeys(("file", "table", "column", "agency_txn_id"), _ECHO),
         **dict.fromkeys(("code", "outcome", "type", "state", "level", "step", "by", "scope", "suite"), _CODED),
-        "reason": Shape(free=True, few=True),
+        "reason": Shape("|".join((*HOLD_REASONS, *_RECALLED_FOR)), free=True, few=True),
         "period": _DATED,
         **dict.fromkeys(("encrypt", "verify"), Shape(r"age1[0-9a-z]{58}|[A-Za-z0-9+/=@. -]{40,16000}")),
         **dict.fromkeys(
@@ -106,6 +109,8 @@ def shapes(fields: Sequence[Field], release: Release | None) -> dict[str, Shape]
             found[one.column] = Shape(masked(how, one.name))
         elif how is not None and how.how == "band":
             found[one.column] = Shape("|".join(map(re.escape, how.labels)), few=True)
+        elif one.one_of:
+            found[one.column] = Shape("|".join(map(re.escape, one.one_of)), few=True)
         else:
             found[one.column] = known.get(one.name, _DATED if one.type in {"date", "yearmonth"} else _FREE)
     return found
