@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def keyed(rows: pd.DataFrame, event: str, source: str) -> pd.DataFrame:
-    """The rows with the keys of one journal entry per event, source and value date."""
-    key = f"{event}:{source}:" + rows["value_date"].dt.strftime("%Y-%m-%d")
+    """The rows with the keys of one journal entry per event, source, value date and currency."""
+    key = f"{event}:{source}:" + rows["value_date"].dt.strftime("%Y-%m-%d") + ":" + rows["currency"]
     return rows.assign(entry_key=key.astype("str"), event=pd.Series(event, index=rows.index, dtype="str"))
 
 

@@ -13,7 +13,7 @@ from infra.store.bulk import append, reserve, table_of
 from infra.store.cash import agencies_of
 from infra.store.ledger import post
 from infra.store.recon import contracts_of
-from models.ledger import legs
+from models import postings
 from models.tables import BankReceipt, BankStatement
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def store_statement(
         value_date=receipts["booked_on"],
         agency=pd.Series(None, index=receipts.index, dtype="str"),
     )
-    post(connection, legs(events, l1010=receipts["amount_minor"], l1250=-receipts["amount_minor"]), now)
+    post(connection, postings.receipt(events, receipts["amount_minor"]), now)
     return Imported(statement_id, len(receipts), int(owner.notna().sum()), gap)
 
 

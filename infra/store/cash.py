@@ -11,14 +11,15 @@ import pandas as pd
 from sqlalchemy import Connection, and_, case, func, or_, select, update
 
 from infra.store.bulk import append, read, reserve, set_columns, staged, table_of
-from infra.store.ledger import post
 from infra.store.contracts import contracts_of
+from infra.store.ledger import post
 from infra.store.standing import renew_breaks, settle_breaks
 from infra.store.waiting import UNSETTLED, by_transfer, late_days
-from models.ledger import legs
+from models import postings
 from models.reconcile import breaks as codes
 from models.reconcile.cash import Outcome, Terms, matched
 from models.reconcile.outcome import WHY
+from models.reconcile.posting import moved, paid_on
 from models.reconcile.references import NONE, coded
 from models.tables import AgencyContract, BankReceipt, Break, Match, MatchPart, MatchRival, RemittanceLine
 
@@ -247,10 +248,11 @@ def _settle(
     set_columns(connection, RECEIPT, _without_why(moved[["receipt_id", "applied_minor", "state"]]), ["receipt_id"])
     _resolve(connection, changed[["line_id"]], moved[["receipt_id"]], first, now)
 
-    day = _match_days(outcome, receipts)
+    day = paid_on(outcome, receipts)
     late = _late(outcome, lines, agreed, day, subject["lender"])
     opened = renew_breaks(connection, subject["lender"], codes.together([outcome.breaks, late]), now)
-    _post_cash(connection, outcome, changed, day, first, now, **subject)
+    booked = changed.loc[changed["posted_at"].notna(), "line_id"]
+    _post_cash(connection, outcome, booked, day, first, now, **subject)
     statuses = matches["status"].value_counts()
     return Tied(
         confirmed=int(statuses.get("confirmed", 0)),
@@ -300,17 +302,6 @@ def _resolve(connection: Connection, lines: pd.DataFrame, receipts: pd.DataFrame
     settle_breaks(connection, lines, receipts, now)
 
 
-def _match_days(outcome: Outcome, receipts: pd.DataFrame) -> np.ndarray:
-    """Per match the value date of its last receipt, as days since 1970; 0 where it has none."""
-    day = np.zeros(len(outcome.matches), dtype=np.int64)
-    part = outcome.parts[outcome.parts["receipt_id"].notna()]
-    of = pd.Series(
-        receipts["value_date"].to_numpy(dtype="datetime64[D]").astype(np.int64), index=receipts["receipt_id"]
-    )
-    np.maximum.at(day, part["match"].to_numpy(), of.loc[part["receipt_id"].astype("int64")].to_numpy())
-    return day
-
-
 def _late(outcome: Outcome, lines: pd.DataFrame, agreed: Agreed, day: np.ndarray, lender: str) -> pd.DataFrame:
     """Transfers, and lines that name none, whose money came later than agreed."""
     confirmed = outcome.matches.loc[outcome.matches["status"] == "confirmed", "match"]
@@ -327,7 +318,7 @@ def _late(outcome: Outcome, lines: pd.DataFrame, agreed: Agreed, day: np.ndarray
 def _post_cash(
     connection: Connection,
     outcome: Outcome,
-    changed: pd.DataFrame,
+    booked: pd.Series,
     day: np.ndarray,
     first: int,
     now: datetime,
@@ -337,16 +328,7 @@ def _post_cash(
 
     Lines that are not in the books take nothing out of `unapplied`.
     """
-    counting = changed.loc[changed["posted_at"].notna()].set_index("line_id")
-    status = outcome.matches["status"].to_numpy() == "confirmed"
-    parts = outcome.parts[status[outcome.parts["match"]] & (day[outcome.parts["match"]] > 0)]
-    paid = parts[parts["line_id"].isin(counting.index)]
-    used = parts[parts["receipt_id"].notna()]
-    line_off = paid["line_id"].map(counting["written_off_minor"]).fillna(0).astype("int64")
-    off = outcome.receipts.set_index("receipt_id")["written_off_minor"]
-    receipt_off = used["receipt_id"].map(off).fillna(0).astype("int64")
-    days = np.concatenate([day[paid["match"]], day[used["match"]]])
-    events = pd.DataFrame({"value_date": days.astype("datetime64[D]").astype("datetime64[us]")})
+    events = moved(outcome, booked, day)
     key = "cash:" + ":".join((subject["lender"], subject["agency"], subject["currency"], str(first))) + ":"
     events = events.assign(
         entry_key=(key + events["value_date"].dt.strftime("%Y-%m-%d")).astype("str"),
@@ -354,10 +336,8 @@ def _post_cash(
         account_id=pd.array([pd.NA] * len(events), dtype="Int64"),
         **{name: _same(value, events) for name, value in subject.items()},
     )
-    cash = np.concatenate([paid["amount_minor"], np.zeros(len(used), dtype=np.int64)])
-    short = np.concatenate([line_off, np.zeros(len(used), dtype=np.int64)])
-    over = np.concatenate([np.zeros(len(paid), dtype=np.int64), receipt_off])
-    post(connection, legs(events, l1250=cash + over, l1200=-cash - short, l5950=short - over), now)
+    amounts = (events[name] for name in ("paid_minor", "short_minor", "over_minor"))
+    post(connection, postings.cash(events, *amounts), now)
 
 
 def _same(text: str, frame: pd.DataFrame) -> pd.Series:

@@ -17,9 +17,9 @@ from infra.store.bulk import append, read, reserve, set_columns, staged, table_o
 from infra.store.contracts import contracts_of
 from infra.store.ledger import post
 from infra.store.statements import statement_lines
+from models import postings
 from models.contract import commission, portion
 from models.errors import UsageError
-from models.ledger import legs
 from models.reconcile import breaks as codes
 from models.reconcile.identity import content_ids
 from models.reconcile.invoices import claimed, differences, is_unentitled, unentitled, unseen
@@ -138,7 +138,8 @@ def _let_in(
     _overpayments(connection, lender, excess, now)
     _post_lines(connection, lines, source, agreed, excess, now)
     cash = lines["cash_minor"]
-    post(connection, legs(_events(lines, "cash", source), l1250=cash, l1200=-cash), now)
+    nothing = np.zeros(len(lines), dtype=np.int64)
+    post(connection, postings.cash(postings.keyed(lines, "cash", source), cash, nothing, nothing), now)
 
 
 def count_by_hand(connection: Connection, line_id: int, source: str, now: datetime) -> None:
@@ -553,15 +554,9 @@ def _post_lines(
     fee, vat = (posted[name].astype("int64") for name in ("due_commission_minor", "due_vat_minor"))
     retains = agreed.term("remits", agreed.on(posted["value_date"])) == "net"
     kept = np.where(retains, posted["commission_minor"] + posted["vat_minor"], 0)
-    journal = [legs(_events(posted, "line_accepted", source), l1200=gross, l1100=over - gross, l2200=-over)]
+    journal = [postings.line_accepted(postings.keyed(posted, "line_accepted", source), gross, over)]
     if (fee != 0).any() or (vat != 0).any():
-        journal.append(legs(_events(posted, "commission", source), l5100=fee, l1300=vat, l2100=-fee - vat))
+        journal.append(postings.commission(postings.keyed(posted, "commission", source), fee, vat))
     if kept.any():
-        journal.append(legs(_events(posted, "net_retention", source), l2100=kept, l1200=-kept))
+        journal.append(postings.net_retention(postings.keyed(posted, "net_retention", source), kept))
     post(connection, pd.concat(journal, ignore_index=True), now)
-
-
-def _events(lines: pd.DataFrame, event: str, source: str) -> pd.DataFrame:
-    """The lines with the keys of one journal entry per event, source, value date and currency."""
-    key = f"{event}:{source}:" + lines["value_date"].dt.strftime("%Y-%m-%d") + ":" + lines["currency"]
-    return lines.assign(entry_key=key.astype("str"), event=pd.Series(event, index=lines.index, dtype="str"))
