@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from flows.engine import step, verb
 from flows.exchange import suffix_for
 from infra import audit, statements
-from infra.store import exchange
+from infra.store import exchange, periods
 from infra.store import statements as store
 from infra.store.contracts import contracts_of
 from infra.wiring import Desk, desk
@@ -50,6 +50,8 @@ def make(one: tuple[str, str], lender: str, period: str) -> tuple[bool, int, tup
                 totals = store.Totals(**{name: getattr(before, name) for name in store.Totals.__dataclass_fields__})
                 _write(at, connection, before.statement_id, one, lender, period, totals, before.made_at)
             return False, before.lines, paths
+        if periods.is_closed(connection, lender, period):
+            return False, 0, ()  # what came since then stands on the next month's statement
         now = at.now()
         gathered = store.gather(connection, lender, agency, period, currency, now)
         if gathered is None:
