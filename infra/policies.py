@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infra import audit, roles
@@ -21,7 +22,6 @@ from models.release import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from sqlalchemy import Connection, Row
 
@@ -61,6 +61,11 @@ def version(connection: Connection, reference: str) -> Policy:
     if not at:
         return find(connection, name)
     return _kept(connection, name, number)[0]
+
+
+def named(connection: Connection, name: str) -> Policy:
+    """What a person means: a policy in force, one `name@number`, or a file that somebody is still writing."""
+    return from_file(Path(name))[1] if name.endswith(".toml") else version(connection, name)
 
 
 def as_approved(connection: Connection, name: str, whole: str, sha256: str) -> Policy:

@@ -99,8 +99,8 @@ def _release(policy: Policy, purpose: str, stage: str, channel: str, agency: str
 
 
 def _agencies(policy: Policy) -> set[str]:
-    return {agency for one in (policy, *policy.overlays) for entry in one.entries for agency in entry.agencies}
+    return {agency for one in policy.parts for entry in one.entries for agency in entry.agencies}
 
 
 def _purposes(policy: Policy) -> list[str]:
-    return [purpose for one in (policy, *policy.overlays) for purpose in one.purposes]
+    return [purpose for one in policy.parts for purpose in one.purposes]

@@ -320,6 +320,11 @@ class Policy:
             sha256=hashlib.sha256(whole.encode()).hexdigest(),
         )
 
+    @property
+    def parts(self) -> list[Policy]:
+        """This one alone, then those that stand over it."""
+        return [self.alone or self, *self.overlays]
+
     def speaking(self, agency: str) -> list[tuple[Policy, Entry]]:
         """The entries that may speak of this agency, each with its policy, in the order in which they are asked."""
         asked = [

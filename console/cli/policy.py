@@ -50,7 +50,7 @@ def _listed(connection: Any, name: str) -> dict[str, object]:
 def show(name: Name, json: Json = False) -> None:
     """Show a policy: what leaves by purpose, stage, channel and agency; whatever is not named stays."""
     policy = _policy(name)
-    parts = [policy.alone or policy, *policy.overlays]
+    parts = policy.parts
     if json:
         whole = {"sha256": policy.sha256, "version": policy.version}
         emit(_head(parts[0]) | whole | {"releases": _releases(parts[0]), "over_it": [
@@ -216,5 +216,5 @@ def _policy(name: str, *, in_place: bool = False) -> Policy:
     from infra.wiring import desk
 
     with desk().database.read() as connection:
-        found = policies.from_file(Path(name))[1] if name.endswith(".toml") else policies.version(connection, name)
+        found = policies.named(connection, name)
         return policies.in_place(connection, found) if in_place and found.over else found

@@ -29,7 +29,9 @@ Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
 @app.command()
 def impact(
     lender: Lender = None,
-    policy: Annotated[str | None, typer.Option(help="Assess this policy, and not those in use.")] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="Assess this policy (a name, NAME@VERSION or a TOML file), not those in use.")
+    ] = None,
     language: Tongue = "en",
     out: Out = None,
     json: Json = False,  # noqa: ARG001 - read by emit

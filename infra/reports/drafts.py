@@ -13,7 +13,7 @@ from infra import audit, roles
 from infra.packages import debtor_pseudonyms
 from infra.reports import facts
 from infra.reports.report import Point, Report, Row, Section
-from infra.store import bulk, exchange
+from infra.store import bulk, exchange, gate
 from infra.store.exchange import MEMBERS
 from models.errors import UsageError
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NOTIFY_HOURS: Final = 72
 """GDPR art. 33(1)."""
 PURPOSES = ("policy", "version", "purpose", "basis", "verified", "erase_after_days")
-RELEASED = ("policy", "stage", "channels", "field", "value_class", "treatment", "legal_basis")
+RELEASED = ("policy", "stage", "channels", "agencies", "field", "value_class", "treatment", "legal_basis")
 WITHHELD = ("policy", "stage", "field", "value_class", "because")
 DISCLOSED = (
     "agency", "purpose", "field", "value_class", "treatment", "policy", "policy_version", "files", "lines", "last_at",
@@ -37,6 +37,9 @@ DISCLOSED = (
 RECIPIENTS = (
     "agency", "name", "state", "channels", "timezone", "suite", "certificate", "certified_until", "accounts_held",
     "debtors_held",
+)  # fmt: skip
+TELLING_APART = (
+    "agency", "files", "lines", "k_before", "k_after", "l_after", "unique_before", "unique_after", "suppressed",
 )  # fmt: skip
 PUBLISHED = ("name", "agency", "state", "channels", "since", "certified_until")
 WORKING = ("certified", "live")
@@ -52,6 +55,7 @@ def impact(desk: Desk, lender: str | None = None, policy: str | None = None) -> 
         erased = facts.erasures(connection, desk.today())
         purposes, released = facts.purposes(used), facts.released(used)
         disclosed = facts.disclosed(connection, lender)
+        figures = gate.risk_figures(connection, lender)
         return Report(
             **about,
             scope={"lender": lender, "policies": [one.name for one in used]},
@@ -62,6 +66,7 @@ def impact(desk: Desk, lender: str | None = None, policy: str | None = None) -> 
                 Section("withheld", WITHHELD, facts.withheld(used)),
                 Section("disclosed", DISCLOSED, disclosed),
                 Section("recipients", RECIPIENTS, recipients),
+                Section("telling_apart", TELLING_APART, figures),
                 Section("risks", ("risk", "against"), [{"risk": name, "against": name} for name in RISKS]),
                 Section("measures", ("measure", "value"), facts.measures(desk)),
                 Section("retention", ("measure", "value"), facts.retention(desk)),
@@ -72,7 +77,7 @@ def impact(desk: Desk, lender: str | None = None, policy: str | None = None) -> 
                 *_of_agencies(recipients),
                 *_of_erasures(erased),
                 *_of_settings(desk),
-                Point("no_risk_figures"),
+                *_of_figures(figures),
                 Point("judge_risks"),
                 Point("keep_three_years"),
             ),
@@ -260,8 +265,16 @@ def _of_erasures(erased: Iterable[Row]) -> Iterator[Point]:
             yield Point("erasure_overdue", {"agency": str(one["agency"]), "count": int(str(one["overdue"]))})
 
 
+def _of_figures(figures: Iterable[Row]) -> Iterator[Point]:
+    if not figures:
+        yield Point("no_risk_figures")
+    for one in figures:
+        if one["unique_after"]:
+            yield Point("told_apart", {"agency": str(one["agency"]), "count": int(str(one["unique_after"]))})
+
+
 def _of_settings(desk: Desk) -> Iterator[Point]:
     settings = desk.settings
-    for name in ("two_people", "require_certificate", "require_diligence"):
-        if not getattr(settings, name):
+    for name in ("two_people", "require_certificate", "require_diligence", "roles"):
+        if getattr(settings, name) in {False, "off"}:
             yield Point("switched_off", {"setting": name})

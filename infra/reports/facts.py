@@ -38,9 +38,12 @@ def lenders(connection: Connection, lender: str | None) -> Sequence[Row]:
 def policies_in_use(
     connection: Connection, lender: str | None, named: str | None = None
 ) -> tuple[list[Policy], list[str]]:
-    """The release policies that plans are under, or the one that is named; and the names of those changed since."""
+    """The release policies that plans are under, or the one that is named; and the names of those changed since.
+
+    Each stands for itself: what stands over another one for some agencies follows it.
+    """
     if named:
-        return [policies.find(connection, named)], []
+        return policies.named(connection, named).parts, []
     rows = select(PLANS.c.policy, PLANS.c.policy_sha256, func.max(PLANS.c.plan_id)).group_by(
         PLANS.c.policy, PLANS.c.policy_sha256
     )
@@ -55,7 +58,7 @@ def policies_in_use(
             continue
         if found[name].sha256 != sha256:
             changed.add(name)
-    return [found[name] for name in sorted(found)], sorted(changed)
+    return [part for name in sorted(found) for part in found[name].parts], sorted(changed)
 
 
 def purposes(used: Iterable[Policy]) -> list[Row]:
@@ -75,7 +78,7 @@ def released(used: Iterable[Policy]) -> list[Row]:
     return [
         {
             "policy": policy.name, "purpose": entry.purpose, "stage": entry.stages, "channels": entry.channels,
-            "field": name, "value_class": VALUE_CLASSES[name], "treatment": how.words,
+            "agencies": entry.agencies, "field": name, "value_class": VALUE_CLASSES[name], "treatment": how.words,
             "legal_basis": entry.legal_basis or policy.purposes[entry.purpose].basis,
         }
         for policy in used
@@ -165,6 +168,7 @@ def measures(desk: Desk) -> list[Row]:
     settings = desk.settings
     return [
         {"measure": "two_people", "value": settings.two_people},
+        {"measure": "roles", "value": settings.roles},
         {"measure": "require_certificate", "value": settings.require_certificate},
         {"measure": "require_diligence", "value": settings.require_diligence},
         {"measure": "durable", "value": settings.durable},

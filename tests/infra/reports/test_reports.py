@@ -56,20 +56,19 @@ def test_an_impact_assessment_says_what_policies_release_and_what_the_register_h
 
 
 def test_an_impact_assessment_changes_with_the_policy_that_is_named(world: World) -> None:
-    own = world.desk.settings.home / "policies" / "own.toml"
-    own.parent.mkdir()
+    own = world.desk.settings.home / "own.toml"
     own.write_text(
         'name = "own"\nversion = "1"\njurisdiction = "CN"\n[purposes.collection]\nbasis = "contract"\n'
         'verified = "unverified"\nerase_after_days = 7\n[[release]]\npurpose = "collection"\nstages = ["phone"]\n'
         'channels = ["phone"]\n[release.fields]\nphone = "release"\nname = { how = "drop", because = "not needed" }\n'
     )
-    report = drafts.impact(world.desk, policy="own")
+    report = drafts.impact(world.desk, policy=str(own))
     assert [(row["field"], row["treatment"]) for row in rows(report, "released")] == [("phone", "release")]
     assert [(row["field"], row["because"]) for row in rows(report, "withheld")] == [("name", "not needed")]
     assert rows(report, "purposes")[0]["erase_after_days"] == 7
     assert "basis_unverified" in codes(report)
     own.write_text(own.read_text().replace('phone = "release"', 'email = "release"'))
-    assert [row["field"] for row in rows(drafts.impact(world.desk, policy="own"), "released")] == ["email"]
+    assert [row["field"] for row in rows(drafts.impact(world.desk, policy=str(own)), "released")] == ["email"]
 
 
 def test_a_policy_that_changed_since_its_plans_is_an_open_point(world: World) -> None:
