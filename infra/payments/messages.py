@@ -77,7 +77,7 @@ def pain001(run: Run) -> bytes:
     schema = _schema()
     if not schema.validate(document):
         # its words quote what was written: only where and which rule
-        rule = getattr(schema.error_log.last_error, "type_name", "")
+        rule = getattr(getattr(schema.error_log, "last_error", None), "type_name", "of unknown rule")
         raise MessageInvalid(
             f"the message of run {run.message_id} is no pain.001.001.09: {rule}",
             fix="look at the names and accounts of the run's payees; report it if they are right",

@@ -21,8 +21,10 @@ from infra.store.bulk import append, read, table_of
 from infra.store.database import Database
 from infra.store.recon import accept_invoice, accept_remittance
 from infra.wiring import Desk, seated
+from keys.keyring import Keyring
 from models.tables import (
     Account,
+    Agency,
     AgencyContract,
     BankReceipt,
     Break,
@@ -54,7 +56,9 @@ dpd_from = 91
 rate = "0.25"
 """
 
-LINE_STATES = {"duplicate", "matched", "part_matched", "awaiting_cash", "in_break", "reversed"}
+LINE_STATES = {
+    "duplicate", "matched", "part_matched", "awaiting_cash", "in_break", "reversed", "written_off", "rejected",
+}  # fmt: skip
 RECEIPT_STATES = {"matched", "part_matched", "unapplied", "not_ours", "returned"}
 
 
@@ -244,3 +248,15 @@ def _opened(url: str, folder: Path) -> Iterator[Books]:
     books.place("alpha", range(1, 6))
     yield books
     books.database.close()
+
+
+@pytest.fixture
+def stating(quick_books: Books) -> Books:
+    """Agency alpha can be written to: it has a row, and a pseudonym key."""
+    settings = quick_books.desk.settings
+    settings.keyring_path.parent.mkdir(parents=True)
+    keyring = Keyring.create(settings.keyring_path, key_file=settings.key_file_path)
+    keyring.new_pseudonym_key("alpha", quick_books.desk.now())
+    with quick_books.database.session() as session:
+        session.add(Agency(agency="alpha", name="Alpha", drop="{}", created_at=quick_books.desk.now()))
+    return quick_books

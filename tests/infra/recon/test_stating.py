@@ -10,24 +10,11 @@ from python_calamine import load_workbook
 
 from flows.statement import StatementReport, state_period
 from infra.wiring import seated
-from keys.keyring import Keyring
 from models.errors import UsageError
-from models.tables import Agency, Statement, Transmission
+from models.tables import Statement, Transmission
 
 if TYPE_CHECKING:
     from tests.infra.recon.conftest import Books
-
-
-@pytest.fixture
-def stating(quick_books: Books) -> Books:
-    """Agency alpha can be written to: it has a row, and a pseudonym key."""
-    settings = quick_books.desk.settings
-    settings.keyring_path.parent.mkdir(parents=True)
-    keyring = Keyring.create(settings.keyring_path, key_file=settings.key_file_path)
-    keyring.new_pseudonym_key("alpha", quick_books.desk.now())
-    with quick_books.database.session() as session:
-        session.add(Agency(agency="alpha", name="Alpha", drop="{}", created_at=quick_books.desk.now()))
-    return quick_books
 
 
 def stated(books: Books, period: str = "2026-04") -> StatementReport:
