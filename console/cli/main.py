@@ -58,6 +58,7 @@ PARTS = (
     Part("close", "Close a month, and see what stands in the way.", MONEY),
     Part("score", "How well each agency collects, and how sure that is.", MONEY),
     Part("policy", "What may be told to whom: show, compare, simulate.", RULES),
+    Part("gate", "What may not leave, and why it stays; false alarms.", RULES),
     Part("conduct", "Agencies against the rules: packs, breaches, gates.", RULES),
     Part("complaint", "Complaints about agencies: take in, answer, rate.", RULES),
     Part("diligence", "Evidence about agencies: licence, evaluation, insurance.", RULES),

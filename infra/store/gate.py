@@ -80,6 +80,14 @@ def check(connection: Connection, file: str) -> Row[Any]:
     return row
 
 
+def told(row: Row[Any]) -> dict[str, Any]:
+    """A look as people are told of it: lists and tables instead of their JSON."""
+    found = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row's columns
+    for name in ("hits", "quasi", "limits", "coarser", "steps", "sizes_before", "sizes_after"):
+        found[name] = json.loads(found[name])
+    return found
+
+
 def checks(connection: Connection, *, agency: str | None, stopped: bool, limit: int) -> pd.DataFrame:
     """The last looks, the newest first."""
     rows = (
