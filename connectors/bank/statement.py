@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -60,8 +60,8 @@ class BankStatementFile:
     form: str = "camt.053"
     pending: int = 0
     """entries that were not booked, and are left out"""
-    notes: tuple[str, ...] = field(default=())
-    """what a person should know of how it was read"""
+    faults: tuple[str, ...] = ()
+    """where it contradicts itself, as sentences"""
 
     @property
     def is_advance(self) -> bool:
@@ -89,7 +89,9 @@ class BankStatementFile:
         )
 
     def balanced(self) -> BankStatementFile:
-        """The same statement. Raises StatementRefused unless opening + entries = closing."""
+        """The same statement. Raises StatementRefused where it contradicts itself: opening + entries is not closing."""
+        if self.faults:
+            raise StatementRefused(self.faults[0])
         if self.opening_minor is None or self.closing_minor is None:
             return self
         moved = int(self.entries["amount_minor"].sum())
