@@ -19,6 +19,7 @@ needs=(
     "zip|zip|packages as an agency makes them by hand"
     "unzip|unzip|packages as an agency opens them by hand"
     "initdb|postgresql|the store on PostgreSQL"
+    "hledger|hledger|the books checked by hledger"
     "wqy-microhei.ttc|fonts-wqy-microhei|statements in Chinese with their font inside"
     "pdftotext|poppler-utils|statements read back from their PDF"
 )

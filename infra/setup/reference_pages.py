@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final
 from connectors.layouts.profiles import load_layout, shipped_layouts
 from infra.layouts import told as layout_told
 from infra.settings import Settings
-from models import exceptions, lives, release
+from models import chart, closing, exceptions, lives, release
 from models.certification import FAULTS, LEVELS, LEVELS_ABOUT, PLANTS, STEPS
 from models.checking import CODES
 from models.conduct import packs
 from models.intake.fields import ACCOUNT_FIELDS
 from models.kinds import INBOUND, KINDS, OUTBOUND, PLACEMENT_FIELDS, Field, Kind
+from models.ledger import BY_ACCOUNT, OF_NO_AGENCY
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -236,6 +237,28 @@ def layouts() -> str:
     return table(("layout", "what it is", "amounts", "days", "times", "a name"), rows)
 
 
+def chart_of_accounts() -> str:
+    """Every account of the default chart, and what it is kept per."""
+    rows = (
+        (one.code, one.name, one.zh, f"`{one.role}`", one.kind, kept_per(one.ledger))
+        for one in chart.load("default").accounts
+    )
+    return table(("ledger", "name", "中文", "role", "kind", "kept per"), rows)
+
+
+def kept_per(ledger: str) -> str:
+    """The finest thing that the books answer for on this ledger."""
+    if ledger in BY_ACCOUNT:
+        return "debtor's account"
+    return "lender" if ledger in OF_NO_AGENCY else "agency"
+
+
+def checklist() -> str:
+    """Every finding of a month's closing."""
+    rows = ((f"`{name}`", kind.weight, kind.about, kind.fix) for name, kind in closing.FINDINGS.items())
+    return table(("finding", "weight", "means", "what to do"), rows)
+
+
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "outbound": lambda: kinds_of(OUTBOUND),
     "inbound": lambda: kinds_of(INBOUND),
@@ -248,6 +271,8 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "layouts": layouts,
     "certification": certification,
     "rule_packs": rule_packs,
+    "chart": chart_of_accounts,
+    "closing": checklist,
 }
 
 
