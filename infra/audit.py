@@ -54,7 +54,8 @@ WORDS: Final = """
     accepted refused new updated unchanged matched placed excluded skipped recalled erased closed opened posted approved
     rejected certified breaks rejects treatment treatments field fields source model method engine step verb tables
     certificate level layout receipts recovered commission vat matches suggested ambiguous remits dry_run finding
-    size waiting found withdrawn contacts breaches rules packs gates outcome role column columns identifier
+    size waiting found withdrawn contacts breaches rules packs gates outcome role backup column columns identifier
+    others
 """
 KEYS: Final = frozenset(WORDS.split())
 """What a detail may be called: a key is one of these words, or ends in `_` and one of them."""

@@ -12,6 +12,7 @@ from keys.errors import KeyDestroyed
 from keys.identity import canonical_phones
 from keys.pseudonyms import blind_index, canonical_identity
 from keys.vault import open_cells
+from models.errors import UsageError
 from models.tables import Account, Debtor, Identity
 
 if TYPE_CHECKING:
@@ -68,6 +69,22 @@ def accounts_of(connection: Connection, keyring: Keyring, lender: str, who: str)
     return _of_debtors(connection, lender, found) or _of_debtors(
         connection, lender, _by_telephone(connection, keyring, lender, who)
     )
+
+
+def debtor_known_by(connection: Connection, keyring: Keyring, lender: str, who: str) -> int:
+    """The debtor whose account number, ID number or telephone this is. Raises UsageError, which does not repeat it."""
+    found = accounts_of(connection, keyring, lender, who)
+    if not found:
+        raise UsageError(
+            "nobody is known by that account, ID or telephone number",
+            fix="give it exactly as the lender's file has it; who was erased is found by nothing",
+        )
+    accounts = bulk.table_of(Account)
+    whose = select(accounts.c.debtor_id).where(accounts.c.account_id.in_(found)).distinct()
+    debtors = list(connection.execute(whose).scalars())
+    if len(debtors) > 1:
+        raise UsageError("several debtors have that telephone number", fix="give an account number or an ID number")
+    return int(debtors[0])
 
 
 def _of_debtors(connection: Connection, lender: str, debtor_ids: Any) -> list[int]:

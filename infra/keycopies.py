@@ -70,9 +70,12 @@ def replace_private(path: Path, content: bytes) -> None:
 def write_list(desk: Desk, folder: Path) -> None:
     """The folder's list names every key that is destroyed and every account whose identity was erased."""
     with desk.database.read() as connection:
-        told = {"keys": store.tombstones(connection), "accounts": store.erased_accounts(connection)}
+        told: dict[str, list[Any]] = {
+            "keys": store.tombstones(connection),
+            "accounts": store.erased_accounts(connection),
+        }
     known = read_list(folder, desk.keyring.audit_publics().values())
-    told = {name: sorted({*told[name], *known.get(name, ())}) for name in told}
+    told = {name: sorted({*ones, *known.get(name, [])}) for name, ones in told.items()}
     text = json.dumps(told, separators=(",", ":"))
     signature = desk.keyring.audit_signer(desk.now()).sign(_SIGNED_AS + text.encode())
     written = {"erased": text, "signature": base64.b64encode(signature).decode()}

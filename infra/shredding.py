@@ -86,6 +86,7 @@ def erase_debtor(desk: Desk, debtor_id: int, why: str) -> Erased:
     Raises Blocked while an agency has an account of theirs or a legal hold counts, UsageError where there is nobody.
     """
     check_text(why)
+    number = None
     with desk.database.write() as connection:
         lender, already, accounts = store.debtor(connection, debtor_id)
         if not already:
@@ -95,7 +96,7 @@ def erase_debtor(desk: Desk, debtor_id: int, why: str) -> Erased:
             _forget(connection, desk, lender, accounts, number)
             store.erase_debtor(connection, debtor_id, desk.now())
             _recorded(connection, desk, "debtor.erased", f"debtor:{debtor_id}", number)
-    if already:
+    if number is None:
         finish(desk)
         return Erased(0, 0, 0, 0, 0, 0, 0, swept=True, already=True)
     return _finished(desk, number)
@@ -201,6 +202,24 @@ def erase_accounts(desk: Desk, lender: str, next_due: Callable[[Connection, int]
     return _finished(desk, number) if number else Erased(0, 0, 0, 0, 0, 0, 0, swept=True)
 
 
+def forget_again(desk: Desk, keys: set[str], accounts: set[int]) -> tuple[int, int]:
+    """In a store that was restored, who was erased since is erased again; cells under destroyed keys are gone.
+
+    Returns how many accounts were forgotten, and how many others have lost their identity with a key that they shared:
+    the lender's next snapshot brings it again.
+    """
+    with desk.database.write() as connection:
+        dead = store.dead_identities(connection, keys)
+        lenders = store.to_forget_again(connection, accounts)
+        for lender, mine in lenders.items():
+            number = _begun(connection, desk, "retention", lender, None, "erased before this store was restored")
+            _forget(connection, desk, lender, mine, number)
+            _recorded(connection, desk, "identities.erased", f"lender:{lender}", number)
+    finish(desk)
+    forgotten = {int(one) for mine in lenders.values() for one in mine}
+    return len(forgotten), len(dead - accounts)
+
+
 # -- what all three do -------------------------------------------------------------------------------------------------
 
 
@@ -276,9 +295,15 @@ def resealed(desk: Desk, rows: pd.DataFrame, fresh: DataKey) -> pd.DataFrame:
 
 
 def finish(desk: Desk, *, thorough: bool = False) -> int:
-    """Whatever killed runs left is done: shards, keys, files, the sweep. Returns how many shreddings were open."""
+    """Whatever killed runs left is done: shards, keys, files, the sweep. Returns how many shreddings were open.
+
+    A key that was destroyed and stands in the keyring again (an older keyring was put back) is destroyed again.
+    """
     with desk.database.read() as connection:
         waiting = store.unfinished(connection)
+        tombstones = set(store.destroyed_keys(connection))
+    if any(one.owner in tombstones and not one.destroyed for one in desk.keyring.entries() if one.purpose == "data"):
+        desk.keyring.bury_data_keys(tombstones, desk.now())
     for row in waiting:
         if row.state == "begun":
             if row.kind == "portfolio":

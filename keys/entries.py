@@ -11,7 +11,7 @@ from keys.errors import OpenRefused, SealRefused
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Purpose = Literal["pseudonym", "own", "trusted", "data", "secret", "audit", "ssh_client"]
+Purpose = Literal["pseudonym", "own", "trusted", "data", "secret", "audit", "ssh_client", "backup"]
 State = Literal["pending", "valid", "expired", "revoked", "destroyed"]
 
 _INSTANTS: Final = ("created_at", "valid_from", "valid_until", "revoked_at", "destroyed_at")

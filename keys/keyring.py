@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import pandas as pd
+import pyrage
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -41,6 +42,7 @@ DEFAULT_VALID_DAYS: Final = 365
 
 _ALGORITHMS: Final = {
     "data": "AES-256-GCM",
+    "backup": "X25519",
     "pseudonym": "AES-256",
     "secret": "HMAC-SHA-256",
     "audit": "Ed25519",
@@ -517,6 +519,36 @@ class Keyring:
             for at in places:
                 if not entries[at].destroyed:
                     entries[at] = replace(entries[at], destroyed=True, destroyed_at=now, secret={})
+
+    # -- backups ----------------------------------------------------------------------------------------------
+
+    def new_backup_key(self, name: str, now: datetime) -> str:
+        """Return the age recipient that this one backup is sealed to."""
+        identity = pyrage.x25519.Identity.generate()
+        recipient = str(identity.to_public())
+        with self._changing() as entries:
+            entries.append(
+                Entry(
+                    purpose="backup", owner=name, generation="1", created_at=_aware(now), valid_from=now,
+                    public={"recipient": recipient}, secret={"identity": str(identity)},
+                )
+            )  # fmt: skip
+        return recipient
+
+    def backup_identity(self, name: str) -> str:
+        """Return what opens this backup; raises KeyDestroyed for one that was removed, KeyUnknown for a stranger's."""
+        for entry in self._of("backup", name):
+            if entry.destroyed:
+                raise KeyDestroyed(f"backup {name} was removed: no copy of it opens any more")
+            return entry.secret["identity"]
+        raise KeyUnknown(f"the keyring has no key of backup {name}", fix="open the keyring that it was made with")
+
+    def destroy_backup_key(self, name: str, now: datetime) -> None:
+        """No copy of the backup opens any more, wherever it is. Twice changes nothing."""
+        with self._changing() as entries:
+            for at, entry in enumerate(entries):
+                if (entry.purpose, entry.owner, entry.destroyed) == ("backup", name, False):
+                    entries[at] = replace(entry, destroyed=True, destroyed_at=now, secret={})
 
     # -- secrets, the audit signer, SSH clients ---------------------------------------------------------------
 

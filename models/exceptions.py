@@ -184,6 +184,13 @@ CODES: Final[Mapping[str, Kind]] = MappingProxyType({
         "ask the agency; its `fingerprint` file resolves this; `consign keys announce` writes the files to hand over",
         recurs=True,
     ),
+    "trail_broken": Kind(
+        "the audit trail is not what it was: an event was changed, taken away or put in another order",
+        "compliance", "critical", "4 hours",
+        "`consign audit verify` names the first event that shows it; keep the store as it is, restore a backup beside it"
+        " and compare",
+        recurs=True,
+    ),
     "calendar_unknown": Kind(
         "the holidays of a year are not known yet: its business days are weekdays that are no fixed holiday",
         "operations", "normal", "10 business days",

@@ -77,6 +77,43 @@ def tombstones(connection: Connection) -> list[str]:
     )
 
 
+def destroyed_keys(connection: Connection) -> list[str]:
+    """Keys that the keyring has no more, or should not have."""
+    return list(connection.execute(select(KEYS.c.key_id).where(KEYS.c.destroyed_at.is_not(None))).scalars())
+
+
+def identities_under(connection: Connection, key_ids: set[str]) -> tuple[int, int]:
+    """How many identities there are, and how many of them are sealed under one of these keys."""
+    per_key = connection.execute(
+        select(IDENTITIES.c.data_key_id, func.count()).group_by(IDENTITIES.c.data_key_id)
+    ).all()
+    return sum(int(n) for _, n in per_key), sum(int(n) for key_id, n in per_key if key_id in key_ids)
+
+
+def dead_identities(connection: Connection, key_ids: set[str]) -> set[int]:
+    """Accounts whose cells no key opens any more: their rows are gone."""
+    with bulk.staged(
+        connection, IDENTITIES, pd.DataFrame({"data_key_id": pd.Series(sorted(key_ids), dtype="str")})
+    ) as gone:
+        mine = IDENTITIES.c.data_key_id.in_(select(gone.c.data_key_id))
+        accounts = bulk.read(connection, select(IDENTITIES.c.account_id).where(mine))["account_id"]
+        connection.execute(delete(IDENTITIES).where(mine))
+    return set(accounts.tolist())
+
+
+def to_forget_again(connection: Connection, accounts: set[int]) -> dict[str, np.ndarray]:
+    """Those of the accounts that this store knows, and does not know as erased, by lender."""
+    with bulk.staged(connection, ACCOUNTS, pd.DataFrame({"account_id": sorted(accounts)}, dtype="int64")) as stage:
+        found = bulk.read(
+            connection,
+            select(ACCOUNTS.c.account_id, ACCOUNTS.c.lender)
+            .join(stage, stage.c.account_id == ACCOUNTS.c.account_id)
+            .where(ACCOUNTS.c.status != "erased")
+            .order_by(ACCOUNTS.c.account_id),
+        )
+    return {str(lender): part["account_id"].to_numpy() for lender, part in found.groupby("lender")}
+
+
 def unused_keys(connection: Connection, before: datetime) -> list[tuple[str, str]]:
     """Keys (and their lenders) made before then that seal no row any more: newer snapshots have replaced every one."""
     rows = connection.execute(
