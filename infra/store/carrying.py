@@ -189,12 +189,14 @@ def _undo(connection: Connection, row: Row[Any], body: Mapping[str, Any], by: st
     """What the other resolution did is taken back: states as before, the books by a mirror of its postings."""
     other = one(connection, int(body["resolution"]))
     told, before = json.loads(other.body), json.loads(other.before)
+    done = Done()
     if other.kind == "match":
         done = _untie(connection, row, int(other.match_id), by, now)
+    elif other.kind == "count":
+        _take_out(connection, other, row, int(told["line"]), before["state"], now)
     else:
-        done = Done()
         _as_before(connection, other, told, before)
-        _mirror(connection, other.resolution_id, row.resolution_id, now)
+        _mirror(connection, ENTRY.c.entry_key.like(f"%:resolution:{other.resolution_id}:%"), row, now)
     _reopen(connection, BREAK.c.break_id.in_(before.get("breaks", [])))
     connection.execute(
         update(RESOLUTION)
@@ -207,33 +209,47 @@ def _undo(connection: Connection, row: Row[Any], body: Mapping[str, Any], by: st
 def _as_before(connection: Connection, other: Row[Any], told: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     """The line or receipt is as the other resolution found it. Raises Stale where more was done with it since."""
     after = {"write_off": {"line": "written_off", "receipt": "matched"}, "reject": {"line": "rejected"},
-             "not_ours": {"receipt": "not_ours"}, "count": {"line": "awaiting_cash"}}.get(other.kind, {})  # fmt: skip
+             "not_ours": {"receipt": "not_ours"}}.get(other.kind, {})  # fmt: skip
     for name, table, key in (("line", LINE, LINE.c.line_id), ("receipt", RECEIPT, RECEIPT.c.receipt_id)):
         if name not in after or told.get(name) is None:
             continue
-        columns: dict[str, Any] = {"state": before.get("state", "unapplied")}
-        if other.kind == "count":
-            columns |= {"posted_at": None, "due_commission_minor": None, "due_vat_minor": None, "rate": None}
         same = and_(key == told[name], table.c.state == after[name])
-        if not connection.execute(update(table).where(same).values(**columns)).rowcount:
-            raise Stale(
-                f"{name} {told[name]} has moved on since resolution {other.resolution_id}",
-                fix="undo what came after it first",
-            )
+        moving = update(table).where(same).values(state=before.get("state", "unapplied"))
+        if not connection.execute(moving).rowcount:
+            raise _moved_on(f"{name} {told[name]}", other)
 
 
-def _mirror(connection: Connection, undone: int, by: int, now: datetime) -> None:
-    """Everything that resolution `undone` posted stands in the books with the signs turned."""
-    key = ENTRY.c.entry_key.like(f"%:resolution:{undone}:%")
+def _take_out(connection: Connection, other: Row[Any], row: Row[Any], line_id: int, state: str, now: datetime) -> None:
+    """A line that was let in is out of the books again; money tied to it stays tied, and goes back to `unapplied`."""
+    line = lines_of(connection, [line_id])
+    found = line.iloc[0]
+    given_up = found["state"] == "written_off" or (found["state"] == "matched" and found["open_minor"])
+    if given_up or found["state"] == "reversed" or pd.notna(found["statement_id"]):
+        raise _moved_on(f"line {line_id}", other)
+    out = {"state": state, "posted_at": None, "due_commission_minor": None, "due_vat_minor": None, "rate": None}
+    connection.execute(update(LINE).where(LINE.c.line_id == line_id).values(**out))
+    of_count = ENTRY.c.entry_key.like(f"%:resolution:{other.resolution_id}:%")
+    _mirror(connection, and_(of_count, ENTRY.c.event != "cash"), row, now)
+    nothing = np.zeros(1, dtype=np.int64)
+    events = _events(line, "cash", row, found["value_date"])
+    ledger.post(connection, postings.cash(events, -line["cash_minor"], nothing, nothing), now)
+
+
+def _moved_on(what: str, other: Row[Any]) -> Stale:
+    return Stale(f"{what} has moved on since resolution {other.resolution_id}", fix="undo what came after it first")
+
+
+def _mirror(connection: Connection, which: ColumnElement[bool], row: Row[Any], now: datetime) -> None:
+    """Those entries stand in the books once more, with the signs turned."""
     columns = [ENTRY.c[name] for name in ("entry_key", "event", "lender", "agency", "value_date")]
     legs = bulk.read(
         connection,
         select(*columns, LEG.c.ledger, LEG.c.account_id, LEG.c.currency, LEG.c.amount_minor)
         .join(LEG, LEG.c.entry_id == ENTRY.c.entry_id)
-        .where(key),
+        .where(which),
     )
-    turned = legs.assign(amount_minor=-legs["amount_minor"], entry_key=f"undo:resolution:{by}:" + legs["entry_key"])
-    ledger.post(connection, turned, now)
+    key = f"undo:resolution:{row.resolution_id}:" + legs["entry_key"]
+    ledger.post(connection, legs.assign(amount_minor=-legs["amount_minor"], entry_key=key), now)
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------

@@ -142,7 +142,7 @@ def prepare_line(connection: Connection, kind: str, line: int) -> Prepared:
         raise UsageError(
             f"line {line} has money tied to it", fix="unmatch that first: `consign recon show` names the match"
         )
-    body = {"line": line, "code": out.code, "was": found_as(ours, ours.iloc[:0])}
+    body = {"line": line, "code": out.code, "was": found_as(ours, receipts_of(connection, []))}
     return Prepared(
         str(row["lender"]), str(row["agency"]), str(row["currency"]), abs(int(row["gross_minor"])), body, out.break_id
     )
@@ -153,7 +153,7 @@ def prepare_not_ours(connection: Connection, receipt: int) -> Prepared:
     theirs = receipts_of(connection, [receipt])
     _refuse(theirs[theirs["state"] != "unapplied"], "receipt_id", "receipt", "wait for a line")
     row = theirs.iloc[0]
-    body = {"receipt": receipt, "was": found_as(theirs.iloc[:0], theirs)}
+    body = {"receipt": receipt, "was": found_as(lines_of(connection, []), theirs)}
     return Prepared(str(row["lender"]), _text(row["agency"]), str(row["currency"]), abs(int(row["amount_minor"])), body)
 
 
