@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from infra import audit, clocks, exceptions, rulepacks
+from infra import audit, clocks, exceptions, rulepacks, shredding
 from infra.complaints import check_text
 from infra.evidence import files
 from infra.indexes import accounts_of
@@ -146,8 +146,8 @@ def deadline(desk: Desk, of: Audited, received: date) -> tuple[date, str, str]:
     return min(found)
 
 
-def verify(desk: Desk, request_id: int, proof: str) -> str:
-    """It is proved that the debtor asks; what the kind of request wants begins. Returns the state.
+def verify(desk: Desk, request_id: int, proof: str) -> tuple[str, str]:
+    """It is proved that the debtor asks; what the kind of request wants begins. Returns its kind and state.
 
     proof: how, in words, without numbers of documents. An erasure puts the debtor on hold now. Raises IllegalMove,
     RoleMissing, UsageError.
@@ -166,7 +166,7 @@ def verify(desk: Desk, request_id: int, proof: str) -> str:
             verified_at=desk.now(), hold_id=hold_id,
         )  # fmt: skip
         _record(connection, desk, "verified", request_id, {"kind": row.kind, "state": state})
-    return state
+    return str(row.kind), state
 
 
 def follow(connection: Connection, desk: Desk, lender: str | None = None) -> int:
@@ -221,8 +221,6 @@ def answer(desk: Desk, request_id: int, *, keep: str | None = None, forget: bool
             raise UsageError(f"request {request_id} is one for access", fix="name with --out where the answer goes")
         _may_end(connection, row, keep=keep, forget=forget, reason=reason)
     if forget:
-        from infra import shredding
-
         shredding.erase_debtor(desk, row.debtor_id, f"erasure asked for: request {request_id}")
     with desk.database.write() as connection:
         ended = Ended(request_id, row.kind, "answered", "partly" if keep else "whole", keep, forgotten=forget)
@@ -232,12 +230,16 @@ def answer(desk: Desk, request_id: int, *, keep: str | None = None, forget: bool
 def refuse(desk: Desk, request_id: int, basis: str, reason: str) -> Ended:
     """The request is refused by a legal reason (BASES); the hold that it put on the debtor is lifted.
 
-    Raises UsageError for a basis that does not fit the kind, IllegalMove, RoleMissing.
+    Raises UsageError for a basis that does not fit the kind, RefusedByPolicy for a correction that agencies were told
+    already, IllegalMove, RoleMissing.
     """
     check_text(reason)
     with desk.database.write() as connection:
         row = _to_move(connection, desk, request_id)
         _fitting(row.kind, basis)
+        if len(store.corrections(connection, request_id)):
+            message = f"request {request_id} was done in part: agencies were told the corrected value"
+            raise RefusedByPolicy(message, fix="correct it again, to what is right, or answer it")
         if row.hold_id is not None and portfolios.lift_hold(connection, row.hold_id, desk.now()):
             audit.record(connection, desk.actor, "hold.lifted", f"hold:{row.hold_id}", {}, desk.now())
         return _end(connection, desk, Ended(request_id, row.kind, "refused", "refused", basis), reason)
@@ -333,7 +335,7 @@ def _may_end(connection: Connection, row: Row[Any], *, keep: str | None, forget:
     if len(owed):
         raise RefusedByPolicy(
             f"request {row.request_id} waits for {_owing(owed)}",
-            fix="`consign subject show` says for what; ask the agencies, or have the answer say that it follows",
+            fix="`consign subject show` says for what; ask the agencies, then `consign subject run`",
         )
 
 

@@ -13,6 +13,7 @@ from console.cli.output import Json, emit, progress, say
 from models.errors import UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from typer._click.core import Context  # Typer carries its own Click
 
     from infra.register import Question
@@ -77,6 +78,8 @@ def show(
         }  # fmt: skip
         _new(out, pages.csv(told.told) if out.suffix == ".csv" else pages.html(told.told, about))
         emit({"rows": len(told.told), "out": out}, title="Written")
+    for line in _summed(told.told):
+        say(line)
     say(f"on record: question {told.asked_today} of yours to the register in 24 hours")
 
 
@@ -160,6 +163,16 @@ def _new(out: Path, text: str) -> None:
         raise UsageError(f"{out} is there already", fix="name another file") from None
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
         file.write(text)
+
+
+def _summed(rows: pd.DataFrame) -> list[str]:
+    """Agency by agency in a sentence: how much, what for, on which basis, and when it will be gone."""
+    return [
+        f"{agency}: {part['field'].nunique()} fields in {part['file'].nunique()} files, for "
+        f"{', '.join(sorted(set(part['purpose'])))} ({'; '.join(part['basis'].drop_duplicates())}); "
+        f"{'gone since' if set(part['erasure']) == {'erased'} else 'to be gone by'} {part['gone_by'].max():%Y-%m-%d}"
+        for agency, part in rows.groupby("agency", sort=True)
+    ]
 
 
 def _question(lender: str, who: str, why: str, agency: str | None, as_of: datetime | None) -> Question:

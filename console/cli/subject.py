@@ -12,6 +12,7 @@ from console.cli.disclosures import absent, read_who, write_json
 from console.cli.exchanging import told
 from console.cli.output import DryRun, Json, emit, progress, say
 from models.errors import UsageError
+from models.subject import RECALLED_FOR
 
 app = typer.Typer(no_args_is_help=True)
 FINDINGS = 3
@@ -96,11 +97,14 @@ def verify(
     from infra import subjects
     from infra.wiring import desk
 
-    state = subjects.verify(desk(), request, proof)
-    say(f"request {request} is {state.replace('_', ' ')}")
-    if state == "verified":
-        say(f"now the right value: `consign subject correct {request} FIELD`, which reads it unseen")
-    told(attend, "Attended to")
+    kind, state = subjects.verify(desk(), request, proof)
+    if kind in RECALLED_FOR:
+        told(attend, "Attended to")
+    else:
+        emit({"request_id": request, "kind": kind, "state": state}, title="Verified")
+    say({"access": f"now `consign subject answer {request} --out FILE.json`",
+         "correction": f"now the right value: `consign subject correct {request} FIELD`, which reads it unseen"}
+        .get(kind, f"`consign subject show {request}` says what agencies owe"))  # fmt: skip
 
 
 @app.command()
@@ -130,7 +134,7 @@ def correct(
     if done.doubtful:
         say(f"that {field} does not look like one (length, check digit): see that it is right", style="yellow")
     emit(done, title="Corrected" if not dry_run else "Would be corrected")
-    if not dry_run:
+    if done.files and not dry_run:
         told(attend, "Attended to")
 
 

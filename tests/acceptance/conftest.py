@@ -7,10 +7,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -53,9 +55,15 @@ class Consign:
         return self.folder / "var"
 
     def __call__(
-        self, *words: object, exits: int = 0, actor: str = "chen.yu", timeout: float = 300, **env: str
+        self,
+        *words: object,
+        exits: int = 0,
+        actor: str = "chen.yu",
+        timeout: float = 300,
+        stdin: str | None = None,
+        **env: str,
     ) -> Said:
-        """Run `consign WORDS` and return what it said."""
+        """Run `consign WORDS` and return what it said; `stdin` is what it is given to read."""
         done = subprocess.run(
             [sys.executable, "-m", "console.cli.main", *map(str, words)],
             cwd=self.folder,
@@ -69,6 +77,7 @@ class Consign:
             | self.env
             | env,
             capture_output=True,
+            input=stdin,
             text=True,
             timeout=timeout,
             check=False,
@@ -142,3 +151,71 @@ def page() -> Callable[..., Followed]:
         return Followed(folder, {block: (folder / f"{block}.said").read_text(encoding="utf-8") for block in written})
 
     return follow
+
+
+@dataclass
+class Lived:
+    """A lender and its agencies three weeks into a plan: commands act as people, `agencies` as the other side."""
+
+    consign: Consign
+    world: Any
+    raw: Any
+
+    def agencies(self, *acts: str) -> None:
+        """Each agency opens what came, and does these things today."""
+        now = datetime.now(UTC)
+        for agency in self.world.agencies.values():
+            agency.open_mail(now)
+            for act in acts:
+                getattr(agency, act)(now.date(), now)
+
+
+@pytest.fixture
+def lived(consign: Consign) -> Iterator[Lived]:
+    """Thirty accounts of a lender's file, placed with two agencies three weeks ago; some returned and certified since.
+
+    What happened before today was done in this process with a clock of its own; the commands come after it.
+    """
+    from flows.collect import collect
+    from flows.erase import erase
+    from flows.intake import intake
+    from flows.place import place
+    from flows.plan import draft
+    from flows.recall import recall_placements
+    from infra.sandbox import debtors
+    from infra.sandbox.world import Cast, open_world
+    from infra.store import plans
+    from models.planning.spec import PlanSpec
+
+    today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    start = today - timedelta(days=21)
+    cast = (Cast("quayside", "Quayside Recoveries", share=0.5), Cast("lantern", "Lantern Credit", share=0.5))
+    with open_world(
+        consign.home, seed=5, start=start, cast=cast, lenders={"harbour": "Harbour"}, sftp=False, engine="direct"
+    ) as world:
+        raw = debtors.portfolio(5, 30, "harbour", start)
+        source = consign.folder / "accounts.csv"
+        raw.to_csv(source, index=False)
+        intake(source=str(source), profile="consign", lender="harbour", as_of=start, threshold="0")
+        plan_id = draft(PlanSpec(lender="harbour", name="first", seed=1)).plan_id
+        assert plan_id is not None
+        with world.desk.database.write() as connection:
+            plans.submit(connection, plan_id, "chen.yu", world.desk.now())
+            plans.approve(connection, plan_id, "li.wei", world.desk.now())
+        place(plan_id)
+        told = Lived(consign, world, raw)
+        for days, acts in ((1, ("acknowledge",)), (8, ("give_back",)), (9, ("erase",))):
+            world.clock.turn(start + timedelta(days=days))
+            if acts == ("give_back",):
+                recall_placements("1,2,3", "performance")
+            for agency in world.agencies.values():
+                agency.open_mail(world.clock.now)
+                for act in acts:
+                    getattr(agency, act)(world.clock.now.date(), world.clock.now)
+            collect()
+            erase()
+        consign.env |= {
+            "CONSIGN_DURABLE": "false", "CONSIGN_TWO_PEOPLE": "false", "CONSIGN_REQUIRE_CERTIFICATE": "false",
+            "CONSIGN_REQUIRE_DILIGENCE": "false", "CONSIGN_SETTLE_SECONDS": "0",
+        }  # fmt: skip
+        yield told

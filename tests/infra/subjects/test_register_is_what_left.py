@@ -23,7 +23,7 @@ def test_the_register_names_exactly_what_every_package_told_of_every_account(hou
     with house.desk.database.read() as connection:
         told = register.told(connection, accounts)
     said = {
-        (str(file), int(account)): set(part["field"]) for (file, account), part in told.groupby(["file", "account_id"])
+        (str(file), int(str(account))): set(part["field"]) for (file, account), part in told.groupby(["file", "account_id"])
     }
     held: dict[tuple[str, int], set[str]] = {}
     kinds = set()
@@ -61,9 +61,10 @@ def live(house: House, someone: pd.Series) -> None:
         table = bulk.table_of(Account)
         connection.execute(table.update().where(table.c.account_id <= 10).values(balance_minor=12_345))
     update()
-    opened = subjects.open_request(desk, "harbour", someone["id_number"], "correction", fields=("phone",))
-    subjects.verify(desk, opened.request_id, "passport shown at the counter")
-    corrections.correct(desk, opened.request_id, "phone", "13912345678")
+    number = subjects.open_request(desk, "harbour", someone["id_number"], "correction", fields=("phone",)).request_id
+    assert number is not None
+    subjects.verify(desk, number, "passport shown at the counter")
+    corrections.correct(desk, number, "phone", "13912345678")
     house.answer("acknowledge", "confirm")
     for agency in house.world.agencies.values():
         agency.work(1, house.world.clock.now.date(), house.world.clock.now)
