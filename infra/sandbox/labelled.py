@@ -24,6 +24,7 @@ AS_OF = date(2026, 9, 30)
 LATE_DAYS = 20
 TAIL_DAYS = 10
 TOLERANCE_MINOR = 5
+INSTALMENTS = 0.2
 RATE, VAT = 10, 6
 """Commission and VAT on it, in percent."""
 NET = ("beta",)
@@ -100,7 +101,7 @@ class _World:
 
     def amount(self) -> int:
         """Between 50 and 50,000, one in five of them an instalment that many pay."""
-        if self.rng.random() < 0.2:
+        if self.rng.random() < INSTALMENTS:
             return int(self.rng.choice([50_000, 100_000, 88_800]))
         return int(self.rng.integers(5_000, 5_000_000))
 
@@ -212,7 +213,7 @@ def _labelled(world: _World) -> Labelled:
 
 
 def lump(world: _World) -> None:
-    """A transfer that is its lines' total; one in six paid in two, two of them on the day when another has its amount."""
+    """A transfer that is its lines' total; one in six paid in two."""
     agency = str(world.rng.choice(BY_TRANSFER))
     reference, day, lines = world.transfer(agency, int(world.rng.integers(2, 40)))
     total = sum(line["net_minor"] for line in lines)
@@ -503,7 +504,7 @@ def whole_days(world: _World, days: int) -> None:
     """An agency that pays each day's lines in one sum without a reference; some days in two, some with a stranger."""
     world.plant = "whole_day"
     for number in range(days):
-        day = number % 90 if number < 90 else number
+        day = number
         lines = [world.line("delta", world.amount(), day) for _ in range(int(world.rng.integers(3, 12)))]
         total = sum(line["net_minor"] for line in lines)
         paid_on = day + int(world.rng.integers(1, 4))

@@ -110,9 +110,8 @@ def _statements(desk: Desk, entries: pd.DataFrame, files: int) -> pd.DataFrame:
             last = max([date(2026, 4, 1), *some["value_date"].dt.date])
             statement = statement_of(f"{LENDER}-{currency}", str(currency), str(number), last, some)
             with desk.database.write() as connection:
-                stored = store_statement(
-                    connection, statement, lender=LENDER, source=f"{number}.xml", sha256=f"{number:064d}", now=desk.now()
-                )  # fmt: skip
+                mark = {"source": f"{number}.xml", "sha256": f"{number:064d}"}
+                stored = store_statement(connection, statement, lender=LENDER, now=desk.now(), **mark)
             went.append(some.assign(statement_id=stored.statement_id)[["statement_id", "entry", "label"]])
     return pd.concat(went)
 

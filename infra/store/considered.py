@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 from sqlalchemy import Connection, and_, func, or_, select
 
 from infra.store.bulk import read, table_of
@@ -17,6 +16,7 @@ from models.reconcile.outcome import REASONS
 from models.tables import BankReceipt, Break, Match, MatchPart, MatchRival, RemittanceLine
 
 if TYPE_CHECKING:
+    import pandas as pd
     from sqlalchemy import Row
 
 BREAK = table_of(Break)

@@ -7,7 +7,6 @@ earns on it, its contract says; and an invoice can claim that line once.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +16,9 @@ from sqlalchemy import Connection, select
 from infra.store.bulk import append, read, reserve, set_columns, staged, table_of
 from infra.store.recon import accept_direct
 from infra.store.standing import settle_breaks
+from models.reconcile.identity import content_ids
 from models.reconcile.outcome import VERSIONS, WHY
-from models.tables import Account, BankReceipt, BankStatement, Match, MatchPart, Placement
+from models.tables import Account, BankReceipt, Match, MatchPart, Placement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,6 @@ MATCH = table_of(Match)
 PART = table_of(MatchPart)
 PLACEMENT = table_of(Placement)
 RECEIPT = table_of(BankReceipt)
-STATEMENT = table_of(BankStatement)
 SHORTEST = 4
 """A word of fewer characters is no account number."""
 
@@ -43,12 +42,10 @@ def take_direct(
     """
     if index_of is None:
         return 0
-    names = ["receipt_id", "statement_id", "entry", "reference", "currency", "value_date", "amount_minor"]
+    names = ["receipt_id", "bank_ref", "reference", "currency", "value_date", "amount_minor"]
     unknown = read(
         connection,
-        select(*(RECEIPT.c[name] for name in names), STATEMENT.c.sha256)
-        .join(STATEMENT, STATEMENT.c.statement_id == RECEIPT.c.statement_id)
-        .where(
+        select(*(RECEIPT.c[name] for name in names)).where(
             RECEIPT.c.lender == lender,
             RECEIPT.c.agency.is_(None),
             RECEIPT.c.state == "unapplied",
@@ -110,15 +107,16 @@ def _placed(connection: Connection, lender: str, known: pd.DataFrame) -> pd.Data
 
 def _take(connection: Connection, lender: str, agency: str, paid: pd.DataFrame, now: datetime) -> int:
     paid = paid.reset_index(drop=True)
-    said = "direct:" + paid["sha256"] + ":" + paid["entry"].astype("str")
     nothing = pd.Series(None, index=paid.index, dtype="str")
     frame = pd.DataFrame({
         "line": paid.index + 1, "agency_txn_id": nothing, "account_id": paid["account_id"].astype("Int64"),
         "type": "direct", "currency": paid["currency"], "gross_minor": paid["amount_minor"], "commission_minor": 0,
         "vat_minor": 0, "net_minor": paid["amount_minor"], "value_date": paid["value_date"], "batch_ref": nothing,
         "original_txn_id": nothing,
-        "content_id": [hashlib.blake2b(text.encode(), digest_size=16).hexdigest() for text in said],
     })  # fmt: skip
+    # the bank's own name of the entry says which payment it is; no agency has one for it
+    said = frame.assign(agency_txn_id=paid["bank_ref"].fillna(paid["reference"]))
+    frame["content_id"] = content_ids(said, f"direct:{agency}")
     source = f"direct:{int(paid['receipt_id'].iloc[0])}"
     made = accept_direct(connection, lender=lender, agency=agency, frame=frame, source=source, now=now)
     if made.empty:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
 from sqlalchemy import Connection, and_, or_, select, update
 
 from infra.store.bulk import read, set_columns, staged, table_of
@@ -14,6 +13,7 @@ from models.tables import Break
 if TYPE_CHECKING:
     from datetime import datetime
 
+    import pandas as pd
     from sqlalchemy import ColumnElement
 
 BREAK = table_of(Break)

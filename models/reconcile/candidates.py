@@ -7,11 +7,14 @@ some of them. Each proposal is exact to the minor unit, and a person takes it or
 from __future__ import annotations
 
 from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from models.reconcile.outcome import Ints
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from models.reconcile.outcome import Ints
 
 SUMMED = 200
 """Among so many of the nearest in time sums of two and three are looked for."""
@@ -33,7 +36,9 @@ def ranked(amount_minor: int, day: int, references: tuple[str, ...], others: pd.
     texts = near["reference"].fillna("") + "\x1f" + near["reference_2"].fillna("")
     exact = np.zeros(len(near), dtype=bool)
     for reference in references:
-        same = (near["reference"].str.upper() == reference.upper()) | (near["reference_2"].str.upper() == reference.upper())
+        same = (near["reference"].str.upper() == reference.upper()) | (
+            near["reference_2"].str.upper() == reference.upper()
+        )
         exact |= same.fillna(value=False).to_numpy(dtype=bool)
     near["far"] = ~exact
     near = near.sort_values(["far", "size", "apart", "content"]).head(max(limit * 5, SUMMED))
@@ -60,7 +65,7 @@ def sums(target: int, amounts: Ints, limit: int) -> list[tuple[int, ...]]:
     """Places of two or three of `amounts` that sum to `target` exactly; the first `limit`, twos before threes."""
     amounts = amounts[:SUMMED]
     found = _pairs(target, amounts)
-    if len(found) < limit and len(amounts) > 2:
+    if len(found) < limit:
         for first in range(len(amounts) - 2):
             found += [
                 (first, first + 1 + one, first + 1 + other)

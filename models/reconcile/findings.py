@@ -86,7 +86,7 @@ def _line_why(table: Table) -> pd.DataFrame:
     count = np.append(table.counts(table.refs.receipt[known]), 0)
     code = np.where(count[txn] > 0, txn, np.where(count[batch] > 0, batch, NONE))
     _by_reference(table, found, code, count[code], table.line_day[rows], of_line=True)
-    missing = (table.net + table.line_off)[rows] - table.paid[rows]
+    missing = (table.awaited - table.paid)[rows]
     found.say(table.line_state[rows] == "part_matched", "part", minor=missing)
     for status, why in ASKED.items():
         found.say(table.line_asked[rows] == status, why)
@@ -111,7 +111,9 @@ def _receipt_why(table: Table) -> pd.DataFrame:
     lines = np.zeros(table.refs.count + 1, dtype=np.int64)
     for reference in (table.refs.transaction, table.refs.batch):
         lines[:-1] += table.counts(reference[reference != NONE])
-    _by_reference(table, found, np.where(lines[code] > 0, code, NONE), lines[code], table.receipt_day[rows], of_line=False)
+    _by_reference(
+        table, found, np.where(lines[code] > 0, code, NONE), lines[code], table.receipt_day[rows], of_line=False
+    )
     found.say(table.receipt_state[rows] == "part_matched", "part", minor=table.amount[rows] - table.used[rows])
     for status, why in ASKED.items():
         found.say(table.receipt_asked[rows] == status, why)
@@ -171,7 +173,7 @@ def _beside(code: Ints, count: int, amount: Ints, day: Ints, of: Ints) -> pd.Dat
 
     `match`, `row`, `off_minor`, `off_days`; the nearest stand within RIVALS_KEPT places when sorted by amount.
     """
-    several = np.append(np.bincount(code[code != NONE], minlength=count) > 1, False)  # noqa: FBT003 - NONE's place
+    several = np.append(np.bincount(code[code != NONE], minlength=count) > 1, False)
     rows = np.flatnonzero(several[code])
     rows = rows[np.lexsort((day[rows], amount[rows], code[rows]))]
     found = []

@@ -176,4 +176,3 @@ def _propose_sums(table: Table, found: list[_Sum]) -> None:
     line = np.concatenate([one.line for one in found])
     of_line = np.repeat(np.arange(len(found)), [len(one.line) for one in found])
     table.propose("subset", "suggested", 1, (of_line, line), (np.arange(len(found)), receipt))
-

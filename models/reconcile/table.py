@@ -61,6 +61,8 @@ class Table:
         self.lines, self.receipts, self.terms = lines, receipts, terms
         self.refs: References = coded(lines["txn_ref"], lines["batch_ref"], receipts["reference"])
         self.net: Ints = lines["net_minor"].to_numpy(dtype=np.int64, copy=True)
+        self.awaited: Ints = self.net.copy()
+        """what of each line was open before any rule"""
         self.gross: Ints = lines["gross_minor"].to_numpy(dtype=np.int64, copy=True)
         self.netted: Ints = lines["netted_minor"].to_numpy(dtype=np.int64, copy=True)
         self.amount: Ints = receipts["amount_minor"].to_numpy(dtype=np.int64)
@@ -100,7 +102,9 @@ class Table:
         """The rows' places by value date, amount, text; what is equal in all of them is interchangeable."""
         text = self.receipts["reference"].iloc[rows]
         rank = pd.factorize(text.to_numpy(dtype=object, na_value=""), sort=True)[0]
-        return np.lexsort((self.receipts["receipt_id"].to_numpy()[rows], rank, self.amount[rows], self.receipt_day[rows]))
+        return np.lexsort(
+            (self.receipts["receipt_id"].to_numpy()[rows], rank, self.amount[rows], self.receipt_day[rows])
+        )
 
     def first_of(self, receipt: Ints) -> Ints:
         """The first receipt of each reference, in the order of the references' codes."""
@@ -205,4 +209,3 @@ class Table:
 def days(dates: pd.Series) -> Ints:
     """Days since 1970."""
     return dates.to_numpy(dtype="datetime64[D]").astype(np.int64)
-

@@ -42,6 +42,8 @@ class Reconciled:
     parts: pd.DataFrame
     breaks: pd.DataFrame
     ledger: dict[str, int]
+    contents: dict[str, dict[int, str]]
+    """of lines and claims, by label"""
 
     def pairs(self, *statuses: str) -> set[tuple[int, int]]:
         """Labels of line and receipt that stand in one match of such a status."""
@@ -56,20 +58,19 @@ class Reconciled:
         both = both[both["amount_minor_x"] > both["amount_minor_y"]]
         return set(zip(both["line_x"].astype(int), both["line_y"].astype(int), strict=True))
 
-    def named(self) -> Counter[tuple[str, Any]]:
-        """The breaks that are open, by code and content; lines of equal content are one another."""
-        content = self.lines.set_index("label")["content_id"]
-        return Counter((code, self._content(content, of)) for code, of in self.found())
+    def named(self) -> Counter[tuple[str, str]]:
+        """The breaks that are open, by code and content: what has one content is one another."""
+        return Counter((code, self._content(of)) for code, of in self.found())
 
-    def wanted(self) -> Counter[tuple[str, Any]]:
+    def wanted(self) -> Counter[tuple[str, str]]:
         """The breaks that are right, likewise."""
-        content = self.lines.set_index("label")["content_id"]
-        return Counter((code, self._content(content, of)) for code, of in self.month.breaks)
+        return Counter((code, self._content(of)) for code, of in self.month.breaks)
 
-    @staticmethod
-    def _content(content: pd.Series, of: str) -> str:
+    def _content(self, of: str) -> str:
         kind, _, which = of.partition(":")
-        return str(content[int(which)]) if kind == "line" else of
+        if kind not in self.contents:
+            return of
+        return f"{kind}:{self.contents[kind][int(which)]}"
 
     def found(self) -> Iterator[tuple[str, str]]:
         """Code, and what it is about as the truth writes it."""
@@ -129,7 +130,14 @@ def read_back(desk: Desk, month: Labelled, report: ReconcileReport, went: Brough
     breaks["line"], breaks["receipt"] = breaks["line_id"].map(label["line"]), breaks["receipt_id"].map(label["receipt"])
     breaks["claim"] = breaks["invoice_line_id"].map(label["claim"])
     sums = legs.groupby("ledger")["amount_minor"].sum()
-    return Reconciled(month, report, lines, receipts, parts, breaks, {str(name): int(sum_) for name, sum_ in sums.items()})
+    ledger = {str(name): int(amount) for name, amount in sums.items()}
+    own = lines.dropna(subset=["label"])
+    claim = claims["account_id"].astype("str") + ":" + claims["base_minor"].astype("str")
+    contents = {
+        "line": dict(zip(own["label"].astype("int64"), own["content_id"], strict=True)),
+        "claim": dict(zip(claims["label"], claim, strict=True)),
+    }
+    return Reconciled(month, report, lines, receipts, parts, breaks, ledger, contents)
 
 
 def told(done: Reconciled) -> tuple[Any, ...]:
@@ -137,8 +145,8 @@ def told(done: Reconciled) -> tuple[Any, ...]:
     lines = done.lines[["content_id", "state", "cash_minor", "why", "why_minor", "why_days", "why_count"]]
     receipts = done.receipts[["label", "state", "applied_minor", "why", "why_minor", "why_days", "why_count"]]
     return (
-        sorted(lines.fillna("").astype(str).itertuples(index=False, name=None)),
-        sorted(receipts.fillna("").astype(str).itertuples(index=False, name=None)),
+        sorted(lines.astype("object").astype("str").itertuples(index=False, name=None)),
+        sorted(receipts.astype("object").astype("str").itertuples(index=False, name=None)),
         sorted(done.named().items()),
         done.ledger,
     )
@@ -161,7 +169,7 @@ def test_the_month_has_ten_thousand_lines_and_every_break_that_a_program_can_fin
 
 def test_what_the_rules_tie_belongs_together_without_exception(done: Reconciled) -> None:
     true = set(zip(done.month.pairs["line"], done.month.pairs["receipt"], strict=True))
-    content = done.lines.dropna(subset=["label"]).set_index("label")["content_id"]
+    content = done.contents["line"]
     # lines of one content are interchangeable
     same = {(content[line], receipt) for line, receipt in true}
     wrong = [pair for pair in done.pairs("confirmed") if (content[pair[0]], pair[1]) not in same]
@@ -178,7 +186,7 @@ def test_hardly_a_line_whose_money_is_here_is_left(done: Reconciled) -> None:
 
 def test_every_break_stands_under_its_right_code_and_no_other_does(done: Reconciled) -> None:
     found, wanted = done.named(), done.wanted()
-    assert {code: count for code, count in Counter(code for code, _ in found.elements()).items()} == dict(
+    assert dict(Counter(code for code, _ in found.elements()).items()) == dict(
         Counter(code for code, _ in wanted.elements())
     )
     assert found == wanted

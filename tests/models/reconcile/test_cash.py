@@ -16,22 +16,32 @@ World = tuple[pd.DataFrame, pd.DataFrame]
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    """Up to a dozen lines and receipts of one agency; reversals undo an earlier line in full."""
+    """Up to a dozen lines and receipts of one agency; reversals undo an earlier line in full or by half."""
     amounts = st.sampled_from([100, 100, 200, 300, 301, 600])
     refs = st.sampled_from([None, "T1", "T2", "T3"])
     batches = st.sampled_from([None, None, "B1", "B2"])
     days, accounts = st.integers(1, 28), st.integers(1, 3)
     lines: list[dict[str, Any]] = [
-        {"net": draw(amounts), "txn": draw(refs), "batch": draw(batches), "account": draw(accounts), "day": draw(days)}
+        {
+            "net": draw(amounts),
+            "txn": draw(refs),
+            "batch": draw(batches),
+            "account": draw(accounts),
+            "day": draw(days),
+            "fee": draw(st.sampled_from([0, 0, 10])),
+        }
         for _ in range(draw(st.integers(0, 8)))
     ]
     undone = draw(st.sets(st.integers(0, len(lines) - 1), max_size=2)) if lines else set()
     back = [
-        lines[at] | {"net": -lines[at]["net"], "txn": f"R{at}", "of": at, "batch": draw(batches)}
+        lines[at]
+        | {"net": -lines[at]["net"] // draw(st.sampled_from([1, 1, 2])), "txn": f"R{at}", "of": at, "fee": 0,
+           "batch": draw(batches)}
         for at in sorted(undone)
-    ]
+    ]  # fmt: skip
+    sums = st.sampled_from([100, 200, 300, 90, 290, 500, 800, 900])
     receipts = [
-        {"amount": draw(amounts) * draw(st.sampled_from([1, 1, 1, -1])), "reference": draw(st.sampled_from(
+        {"amount": draw(amounts | sums) * draw(st.sampled_from([1, 1, 1, -1])), "reference": draw(st.sampled_from(
             [None, "T1", "T2", "T3", "B1", "B2", "b1", "pay B2 now", "R0"])), "day": draw(days)}
         for _ in range(draw(st.integers(0, 8)))
     ]  # fmt: skip

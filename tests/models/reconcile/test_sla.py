@@ -42,7 +42,7 @@ def test_a_larger_break_is_never_due_later(code: str, one: int, other: int) -> N
 
 
 @pytest.mark.parametrize("text", [
-    "days = -1", "days = true", 'days = 1\n[code]\nno_such = 1', 'days = 1\n[[large]]\ndays = 1',
+    "days = -1", "days = true", "days = 1\n[code]\nno_such = 1", "days = 1\n[[large]]\ndays = 1",
     'days = 1\n[[large]]\nfrom = "5"\ndays = 1\n[[large]]\nfrom = "4"\ndays = 1',
 ])  # fmt: skip
 def test_days_that_cannot_be_meant_are_refused(text: str) -> None:
