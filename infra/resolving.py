@@ -184,10 +184,11 @@ def listed(
 def whole(connection: Connection, resolution_id: int) -> dict[str, Any]:
     """The resolution with what it is about, who agreed, and what it made."""
     row = store.one(connection, resolution_id)
-    told = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    told: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
     body = json.loads(told.pop("body"))
     body.pop("was", None)
-    return told | body | {
+    told |= body
+    return told | {
         "agreed_by": json.loads(row.agreed_by), "before": json.loads(row.before), "about": ABOUT[row.kind][0],
         "reason_says": REASONS[row.reason][0],
     }  # fmt: skip
