@@ -81,6 +81,8 @@ def init(
         ),
         title="Would be made" if dry_run else "Ready",
     )
+    if not dry_run and f"administrator {at.actor}" in made:
+        say(f"{at.actor} is administrator, and gives the others their roles: `consign role grant WHO ROLE`")
     if not dry_run and "keyring" in made:
         _say_what_to_keep(settings.key_file_path, keeper)
 

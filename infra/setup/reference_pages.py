@@ -22,6 +22,7 @@ from models.conduct import packs
 from models.intake.fields import ACCOUNT_FIELDS
 from models.kinds import INBOUND, KINDS, OUTBOUND, PLACEMENT_FIELDS, Field, Kind
 from models.ledger import BY_ACCOUNT, OF_NO_AGENCY
+from models.roles import ABOUT, ROLES
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -259,6 +260,11 @@ def checklist() -> str:
     return table(("finding", "weight", "means", "what to do"), rows)
 
 
+def all_roles() -> str:
+    """Every role, in both languages."""
+    return table(("role", "what it answers for", "职责"), ((f"`{role}`", *ABOUT[role]) for role in ROLES))
+
+
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "outbound": lambda: kinds_of(OUTBOUND),
     "inbound": lambda: kinds_of(INBOUND),
@@ -267,6 +273,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "lives": all_lives,
     "settings": settings,
     "policies": policies,
+    "roles": all_roles,
     "account_fields": account_fields,
     "layouts": layouts,
     "certification": certification,

@@ -102,6 +102,7 @@ def placed(
     raw = debtors.portfolio(11, ROWS, "harbour", today)
     source = debtors.write(raw, tmp_path / "portfolio.csv")
     consign("init")
+    consign("role", "grant", "li.wei", "portfolio_manager")
     consign("portfolio", "lender", "add", "harbour", "--name", "Harbour Consumer Finance")
     added = consign("agency", "add", "quayside", "--name", "Quayside Recoveries", "--suite", suite, "--json").json
     host.authorize("quayside", added["ssh_client_key"])

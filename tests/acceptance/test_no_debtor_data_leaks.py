@@ -254,6 +254,8 @@ def test_no_withheld_value_is_anywhere_but_in_the_vault(
     raw["contact_phone"] = raw["contact_phone"].fillna("15400000001")
     source = debtors.write(spoilt(raw), tmp_path / "portfolio.csv")
     consign("init")
+    for role in ("portfolio_manager", "operations"):
+        consign("role", "grant", "li.wei", role)
     with serving.server(Settings(home=home, engine="prefect")), sandbox_host(tmp_path / "server", ["quayside"]) as host:
         taken_in(consign, source, today)
         theirs = onboarded(consign, host, suite, contract("QUAYSIDE-"), today)
