@@ -72,6 +72,11 @@ late_days = 10
 payer_accounts = ["{payer}"]
 bank_references = ["{reference}"]
 
+[payee]
+name = "{name}"
+account = "{payer}"
+cnaps = "102100099996"
+
 [[tier]]
 dpd_to = 90
 rate = {rate}
@@ -242,6 +247,7 @@ def _onboard(
             older=f"{rate + 0.05:.2f}", oldest=f"{rate + 0.12:.2f}", payer=_payer(cast.code, number),
             reference=f"{cast.code.upper()}-{lender.upper()}-",
         )  # fmt: skip
+        terms = terms if cast.name.isascii() else f'language = "zh"\n{terms}'
         onboarding.contract(desk, cast.code, lender, terms, desk.today(), cast.share)
         contracts[lender] = Contract.parse(terms)
     if not desk.settings.require_certificate:
