@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from infra import complaints as register
 from infra import exceptions, rotation
-from infra.store import bulk, exchange, placing, recon, subjects
+from infra.store import bulk, erasures, exchange, placing, recon, subjects
 from keys.entries import opens
 from models.certification import same_fingerprint
 from models.checking import no_rejects, rejects_at, rest_of_plans
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     from infra.wiring import Desk
     from models.kinds import Kind
+
+
+NO_METHOD: Final = frozenset({"none", "n/a", "na", "-", "--", "?", "unknown", "无", "不详"})
+"""What an agency writes where it does not say how it erased."""
 
 
 @dataclass(frozen=True)
@@ -203,9 +207,10 @@ def _invoice(arrival: Arrival) -> Outcome:
 
 
 def _erasure_certificate(arrival: Arrival) -> Outcome:
-    """A certificate satisfies where we asked for it, it covers everything, and its date can be true.
+    """A certificate satisfies where we asked for it, it covers everything that was told, and its date can be true.
 
-    It speaks of an account: it answers every request that is open for a placement of it at this agency.
+    It speaks of an account: it answers every request that is open for a placement of it at this agency. What it does
+    not name stays open.
     """
     lines, rejects = _placed(arrival)
     asked = exchange.erasures_of(arrival.connection, arrival.agency.agency, lines["account_id"])
@@ -214,14 +219,18 @@ def _erasure_certificate(arrival: Arrival) -> Outcome:
         [rejects, rejects_at(lines.loc[unasked, "line"].to_numpy(), "account", "not_recalled")], ignore_index=True
     )
     told = asked[asked["verified_at"].isna()][["account_id", "placement_id", "requested_on"]].merge(
-        lines[["account_id", "erased_at", "scope", "retained", "certified_by"]], on="account_id", validate="many_to_one"
+        lines[["account_id", "erased_at", "scope", "retained", "method", "certified_by"]],
+        on="account_id",
+        validate="many_to_one",
     )
+    disclosed = erasures.last_told(arrival.connection, arrival.agency.agency, told["account_id"])
+    told = told.merge(disclosed, on="account_id", how="left", validate="many_to_one")
     erased_at = pd.to_datetime(told["erased_at"], format="ISO8601", utc=True)
     finding = _wanting(arrival, told, erased_at)
     bulk.set_columns(
         arrival.connection,
         exchange.ERASURES,
-        told[["placement_id", "certified_by"]].assign(
+        told[["placement_id", "method", "certified_by"]].assign(
             certificate_file_id=arrival.file_id,
             erased_at=erased_at,
             finding=finding,
@@ -239,6 +248,8 @@ def _wanting(arrival: Arrival, told: pd.DataFrame, erased_at: pd.Series) -> pd.S
     finding = pd.Series(None, index=told.index, dtype="str")
     finding[told["scope"] != "all"] = "partial"
     finding[told["retained"].notna()] = "something was retained"
+    finding[told["method"].str.strip().str.lower().isin(NO_METHOD)] = "it does not say how"
+    finding[erased_at + day < told["told_at"]] = "dated before the last file that told of it"
     finding[erased_at.dt.tz_localize(None) < told["requested_on"] - day] = "dated before it was asked for"
     finding[erased_at > pd.Timestamp(arrival.now) + day] = "dated in the future"
     return finding

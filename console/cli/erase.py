@@ -8,6 +8,7 @@ import typer
 
 from console.cli.exchanging import told
 from console.cli.output import Json, emit
+from models.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -24,13 +25,26 @@ def run(
 
 
 @app.command()
-def status(json: Json = False) -> None:  # noqa: ARG001 - read by emit
-    """Show, per agency, what was asked for, certified, found wanting and overdue."""
+def status(
+    placements: Annotated[bool, typer.Option("--placements", help="Each placement, and how it stands.")] = False,
+    agency: Annotated[str | None, typer.Option(help="Of the placements only this agency's.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="waiting, requested, overdue, unsatisfied, certified or certified_late.")
+    ] = None,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Show, per agency or per placement, what was asked for, certified, found wanting and overdue."""
     from sqlalchemy import case, func, select
 
-    from infra.store import bulk, exchange
+    from infra.store import bulk, erasures, exchange
     from infra.wiring import desk
 
+    if placements or agency or state:
+        if state is not None and state not in erasures.STATES:
+            raise UsageError(f"no erasure is ever {state!r}", fix=f"one of {', '.join(erasures.STATES)}")
+        with desk().database.read() as connection:
+            emit(erasures.by_placement(connection, desk().today(), agency=agency, state=state), title="Erasures")
+        return
     table = exchange.ERASURES
     late = case((table.c.verified_at.is_(None) & (table.c.due_on < desk().today()), 1), else_=0)
     with desk().database.read() as connection:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, or_, select, update
 
-from infra.store import bulk
+from infra.store import bulk, erasures
 from infra.store.conduct import ACTIVITY, BREACHES, FILES, PLACEMENTS, STANDING
 from models.conduct.gates import Figures
 from models.errors import UsageError
@@ -55,13 +55,15 @@ def figures(
         connection, BREACHES.c.agency, BREACHES.c.rule_id, BREACHES.c.lender == lender, BREACHES.c.state == "upheld",
         BREACHES.c.severity == "serious", BREACHES.c.decided_at >= begin,
     )  # fmt: skip
-    agencies = {*accounts, *contacts, *broken, *complaints, *overdue, *upheld, *serious, *missing}
+    unerased = erasures.long_overdue(connection, lender, today - timedelta(days=window_days))
+    agencies = {*accounts, *contacts, *broken, *complaints, *overdue, *upheld, *serious, *missing, *unerased}
     return {
         agency: Figures(
             accounts=accounts.get(agency, 0), contacts=contacts.get(agency, 0),
             contacts_in_breach=broken.get(agency, 0), breaches_upheld=serious.get(agency, {}),
             complaints=complaints.get(agency, 0), complaints_upheld=upheld.get(agency, {}),
             complaints_overdue=overdue.get(agency, 0), diligence_missing=tuple(missing.get(agency, ())),
+            erasures_overdue=unerased.get(agency, 0),
         )
         for agency in sorted(agencies)
     }  # fmt: skip

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from models.conduct.packs import Gate
 
-OPENS_BY_ITSELF: Final = frozenset({"diligence_missing", "complaints_overdue"})
+OPENS_BY_ITSELF: Final = frozenset({"diligence_missing", "complaints_overdue", "erasures_overdue"})
 """What is done makes these open again; any other gate that closed is lifted by a second person alone."""
 THOUSAND: Final = 1000
 
@@ -32,6 +32,8 @@ class Figures:
     """by category"""
     complaints_overdue: int = 0
     diligence_missing: Sequence[str] = ()
+    erasures_overdue: int = 0
+    """placements whose certificate of erasure is overdue by more than the window"""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def _measured(gate: Gate, figures: Figures) -> tuple[Decimal, int, str]:
         )  # fmt: skip
     if gate.measure == "diligence_missing":
         return Decimal(len(figures.diligence_missing)), gate.least, ", ".join(figures.diligence_missing)
+    if gate.measure == "erasures_overdue":
+        return Decimal(figures.erasures_overdue), gate.least, f"{figures.erasures_overdue} placements"
     if gate.measure == "complaints_overdue":
         return Decimal(figures.complaints_overdue), gate.least, ""
     counts, wanted = (

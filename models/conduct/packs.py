@@ -26,7 +26,7 @@ Counter = Literal[
 ]  # fmt: skip
 Measure = Literal[
     "complaints_per_1000", "breaches_per_1000", "breaches_upheld", "complaints_upheld", "complaints_overdue",
-    "diligence_missing",
+    "diligence_missing", "erasures_overdue",
 ]  # fmt: skip
 Zone = Literal["debtor", "lender", ""]
 

@@ -69,6 +69,7 @@ class Erasure(SQLModel, table=True):
     transmission_id: int | None = big(None, index=True)
     certificate_file_id: int | None = big(None)
     erased_at: datetime | None = None
+    method: str | None = Field(default=None, description="how, as the agency says")
     certified_by: str | None = None
     verified_at: datetime | None = None
     finding: str | None = Field(default=None, description="why the certificate does not satisfy")

@@ -170,6 +170,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("file_id"),
     )
     op.create_table(
+        "bank_account",
+        sa.Column("bank_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("ledger", sa.String(), nullable=False),
+        sa.Column("layout", sa.String(), nullable=True),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("added_by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("bank_account_id"),
+        sa.UniqueConstraint("account", "currency"),
+    )
+    op.create_table(
         "bank_receipt",
         sa.Column("receipt_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("statement_id", sa.BigInteger(), nullable=False),
@@ -183,6 +196,13 @@ def upgrade() -> None:
         sa.Column("reference", sa.String(), nullable=True),
         sa.Column("counterparty", sa.String(), nullable=True),
         sa.Column("is_reversal", sa.Boolean(), nullable=False),
+        sa.Column("of_entry", sa.Integer(), nullable=False),
+        sa.Column("bank_ref", sa.String(), nullable=True),
+        sa.Column("return_reason", sa.String(), nullable=True),
+        sa.Column("charges_minor", sa.BigInteger(), nullable=True),
+        sa.Column("instructed_minor", sa.BigInteger(), nullable=True),
+        sa.Column("instructed_currency", sa.String(), nullable=True),
+        sa.Column("confirmed_by", sa.BigInteger(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("applied_minor", sa.BigInteger(), nullable=False),
         sa.Column("account_id", sa.BigInteger(), nullable=True),
@@ -202,7 +222,10 @@ def upgrade() -> None:
         sa.Column("lender", sa.String(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("bank_account", sa.String(), nullable=False),
+        sa.Column("form", sa.String(), nullable=False),
+        sa.Column("is_advance", sa.Boolean(), nullable=False),
         sa.Column("number", sa.String(), nullable=True),
+        sa.Column("sequence", sa.Integer(), nullable=True),
         sa.Column("currency", sa.String(), nullable=False),
         sa.Column("opening_minor", sa.BigInteger(), nullable=True),
         sa.Column("closing_minor", sa.BigInteger(), nullable=True),
@@ -213,6 +236,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("statement_id"),
         sa.UniqueConstraint("sha256"),
     )
+    op.create_index(op.f("ix_bank_statement_bank_account"), "bank_statement", ["bank_account"], unique=False)
     op.create_table(
         "breach",
         sa.Column("breach_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -537,6 +561,7 @@ def upgrade() -> None:
         sa.Column("transmission_id", sa.BigInteger(), nullable=True),
         sa.Column("certificate_file_id", sa.BigInteger(), nullable=True),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("method", sa.String(), nullable=True),
         sa.Column("certified_by", sa.String(), nullable=True),
         sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finding", sa.String(), nullable=True),
@@ -1643,9 +1668,11 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_breach_file_id"), table_name="breach")
     op.drop_index(op.f("ix_breach_agency"), table_name="breach")
     op.drop_table("breach")
+    op.drop_index(op.f("ix_bank_statement_bank_account"), table_name="bank_statement")
     op.drop_table("bank_statement")
     op.drop_index(op.f("ix_bank_receipt_statement_id"), table_name="bank_receipt")
     op.drop_table("bank_receipt")
+    op.drop_table("bank_account")
     op.drop_table("audited_file")
     op.drop_table("audit_node")
     op.drop_table("audit_head")

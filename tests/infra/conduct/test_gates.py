@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from infra import complaints, conduct, diligence, gates, rulepacks
 from infra.store import bulk, plans
@@ -16,11 +16,12 @@ from models.errors import RefusedByPolicy, UsageError
 from models.lives import IllegalMove
 from models.planning.agencies import _why_not
 from models.planning.spec import PlanSpec
-from models.tables import AgencyContract, AuditEvent, ExchangeException
+from models.tables import AgencyContract, AuditEvent, Erasure, ExchangeException, Placement
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+ERASURES, PLACEMENTS = bulk.table_of(Erasure), bulk.table_of(Placement)
 SPEC = PlanSpec.of({"lender": "harbour", "name": "n", "seed": 1})
 KINDS = ("licence", "whitelist", "evaluation", "contract", "training", "insurance")
 
@@ -71,6 +72,29 @@ def test_a_gate_that_closed_stays_closed_when_nothing_new_happens(house: Any) ->
     house.turn(house.desk.today() + timedelta(days=400))
     assert conduct.audit_conduct(house.desk).gates_opened == 0
     assert stopped(house) == {"quayside": "third-party-or-threat"}
+
+
+def test_an_overdue_certificate_of_erasure_stops_new_placements_until_it_comes(house: Any) -> None:
+    today = house.desk.today()
+    with house.desk.database.write() as connection:
+        placement = connection.execute(
+            select(PLACEMENTS.c.placement_id).where(PLACEMENTS.c.agency == "quayside").limit(1)
+        ).scalar_one()
+        connection.execute(
+            insert(ERASURES).values(
+                erasure_id=1, placement_id=placement, agency="quayside", requested_on=today - timedelta(days=50),
+                due_on=today - timedelta(days=10),
+            )
+        )  # fmt: skip
+    conduct.audit_conduct(house.desk)
+    assert "quayside" not in stopped(house), "ten days are not more than ten"
+    house.turn(today + timedelta(days=1))
+    conduct.audit_conduct(house.desk)
+    assert "erasure-overdue" in stopped(house)["quayside"]
+    with house.desk.database.write() as connection:
+        connection.execute(update(ERASURES).values(verified_at=house.desk.now()))
+    conduct.audit_conduct(house.desk)
+    assert "erasure-overdue" not in stopped(house).get("quayside", "")
 
 
 def test_two_people_lift_a_gate_until_a_day_and_every_step_is_on_record(house: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from infra import outbox
 from infra.packages import account_pseudonyms
-from infra.store import bulk, exchange, placing
+from infra.store import bulk, erasures, exchange, placing
 from models.errors import RefusedByPolicy
 from models.kinds import INBOUND
 from models.tables import (
@@ -262,6 +262,7 @@ def ended(gateway: Gateway) -> pd.DataFrame:
         ({"retained": "call recordings"}, "something was retained"),
         ({"erased_at": "2026-01-13T09:00:00+08:00"}, "dated in the future"),
         ({"erased_at": "2026-01-01T09:00:00+08:00"}, "dated before it was asked for"),
+        ({"method": "N/A"}, "it does not say how"),
     ],
 )
 def test_a_certificate_that_is_wanting_leaves_the_erasure_open(
@@ -288,6 +289,31 @@ def test_a_certificate_that_is_wanting_leaves_the_erasure_open(
         assert placing.overdue_erasures(connection, late).empty
     requests = gateway.rows(Transmission, "kind", "state").query("kind == 'erasure_request'")
     assert requests["state"].tolist() == ["acknowledged"]
+
+
+def test_a_certificate_from_before_the_last_file_that_told_of_the_account_does_not_satisfy(gateway: Gateway) -> None:
+    accounts = ended(gateway)["account"]
+    desk = gateway.world.desk
+    with desk.database.write() as connection:  # an update of a balance went out since
+        work = exchange.Work("update:1", "harbour", "quayside", "update", TODAY, ".age", {"reason": "balance"})
+        transmission_id, _ = exchange.prepare(connection, work)
+        row = {"transmission_id": transmission_id, "placement_id": 101, "account_id": 1}
+        connection.execute(exchange.MEMBERS.insert().values(**row))
+        exchange.note(connection, transmission_id, state="delivered", delivered_at=desk.now() + timedelta(days=2))
+    take(gateway, "erasure_certificate", line("erasure_certificate", accounts[0]))
+    rows = gateway.rows(Erasure, "placement_id", "finding").set_index("placement_id")["finding"]
+    assert rows[101] == "dated before the last file that told of it"
+
+
+def test_each_erasure_says_how_it_stands(gateway: Gateway) -> None:
+    accounts = ended(gateway)["account"]
+    take(gateway, "erasure_certificate", line("erasure_certificate", accounts[0]))
+    with gateway.world.desk.database.read() as connection:
+        now = erasures.by_placement(connection, TODAY).set_index("placement_id")
+        late = erasures.by_placement(connection, date(2026, 3, 1), state="overdue")
+    assert now["state"].to_dict() == {101: "certified", 102: "waiting"}
+    assert now["method"].dropna().to_dict() == {101: "shredded"}
+    assert late["placement_id"].tolist() == [102]
 
 
 def test_one_certificate_answers_every_request_for_the_account(gateway: Gateway) -> None:
