@@ -93,10 +93,14 @@ _PROVINCES: Final = re.compile(r"1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[
 _RUN: Final = re.compile(rf"[0-9](?:{_S}[0-9])*")
 _EIGHTEEN: Final = re.compile(rf"{_AHEAD}(?=((?:[0-9]{_S}){{17}}[0-9Xx])(?![0-9A-Za-z]))")
 _FIFTEEN: Final = re.compile(rf"{_AHEAD}(?=((?:[0-9]{_S}){{14}}[0-9]){_AFTER})")
-_CARD: Final = re.compile(rf"{_AHEAD}(?=((?:[0-9]{_S}){{12,18}}[0-9]){_AFTER})")
+_CARD: Final = re.compile(rf"(?<![0-9A-Za-z])(?=((?:[0-9]{_S}){{12,18}}[0-9]){_AFTER})")
 _ISSUERS: Final = re.compile(r"3[47]|30[0-5]|3[689]|35|4|5[1-5]|2[2-7]|6[025]|64[4-9]|81|9[0-9]|50|5[6-8]")
-_MOBILE: Final = re.compile(rf"{_AHEAD}(?:(?:\+|00)?86{_S})?(?=(1{_S}[3-9](?:{_S}[0-9]){{9}}){_AFTER})")
-_WITH_ZERO: Final = re.compile(rf"{_AHEAD}\(?(?=(0{_S}[1-9](?:{_S}[0-9]){{7,9}}){_AFTER})")
+_PIECES_OF_CARDS: Final = frozenset(
+    {(4, 6, 5), (4, 6, 4), (6, 10), (6, 13), *((1,) * count for count in range(13, 20))}
+)
+"""How cards are written, but for groups of four."""
+_MOBILE: Final = re.compile(rf"(?<![0-9A-Za-z])(?:(?:\+|00)?86{_S})?(?=(1{_S}[3-9](?:{_S}[0-9]){{9}}){_AFTER})")
+_WITH_ZERO: Final = re.compile(rf"(?<![0-9A-Za-z])\(?(?=(0{_S}[1-9](?:{_S}[0-9]){{7,10}}){_AFTER}(?!-[0-9]{{6}}))")
 _ABROAD: Final = re.compile(
     rf"{_AHEAD}(?:\+|00(?=[ ().-]|[1-9][0-9]{{0,2}}[ ().-]|[1-9][0-9]{{10}}))"
     rf"(?=({_S}[1-9](?:{_S}[0-9]){{6,14}}){_AFTER})"
@@ -168,8 +172,11 @@ def _resident_ids(text: str) -> Iterator[Found]:
         checked = ric.calc_check_digit(digits) == digits[17]
         if _PROVINCES.match(digits) and born and checked:
             yield Found("resident_id", "proved")
-        elif number.in_one_piece or (_PROVINCES.match(digits) and born):
+        elif _PROVINCES.match(digits) and born:
             yield Found("resident_id", "likely")
+        elif number.in_one_piece:
+            called = _nearest(text, number)
+            yield Found("resident_id", "suspected" if called is not None and not called["phone"] else "likely")
     for number in _numbers(_FIFTEEN, text):
         if _PROVINCES.match(number.digits) and _is_day(_CENTURY + number.digits[6:12]):
             yield Found("resident_id", "likely")
@@ -177,6 +184,8 @@ def _resident_ids(text: str) -> Iterator[Found]:
 
 def _cards(text: str) -> Iterator[Found]:
     for number in _numbers(_CARD, text):
+        if number.groups not in _PIECES_OF_CARDS and {*number.groups[:-1]} - {4}:
+            continue
         known = _ISSUERS.match(number.digits) is not None
         holds = luhn.is_valid(number.digits) and len(set(number.digits)) > _FEW
         if holds and known:
@@ -186,16 +195,14 @@ def _cards(text: str) -> Iterator[Found]:
 
 
 def _phones(text: str) -> Iterator[Found]:
-    text = _WHEN.sub(lambda when: " " * len(when[0]), text)
+    text = _WHEN.sub(lambda when: " " * len(when[0]), text).replace("(0)", "")
     if any(True for _ in _numbers(_MOBILE, text)):
         yield Found("phone", "likely")
     if any(True for pattern in (_WITH_ZERO, _ABROAD, _NORTH_AMERICA) for _ in _numbers(pattern, text)):
         yield Found("phone", "likely")
     for number in _numbers(_BY_THE_WORD, text):
-        ends = number.begins + len(number.written)
-        before = list(_WORDS.finditer(text, max(0, number.begins - _WORDS_BEFORE), number.begins))
-        near = before[-1] if before else _WORDS.search(text, ends, ends + _WORDS_AFTER)
-        if near is not None and near["phone"]:
+        called = _nearest(text, number)
+        if called is not None and called["phone"]:
             yield Found("phone", "likely")
             return
 
@@ -244,6 +251,11 @@ class _Number:
     begins: int
 
     @property
+    def groups(self) -> tuple[int, ...]:
+        """How many digits stand together, group by group."""
+        return tuple(len(part) for part in re.split(r"[^0-9Xx]+", self.written) if part)
+
+    @property
     def in_one_piece(self) -> bool:
         return self.digits == self.written
 
@@ -253,11 +265,10 @@ def _numbers(pattern: re.Pattern[str], text: str, digits: str = "0123456789") ->
     for one in pattern.finditer(text):
         written = one[1]
         number = "".join(letter for letter in written if letter in digits)
-        if number != written:
-            lengths = {len(part) for part in re.split(r"[^0-9Xx]+", written) if part}
-            if 1 in lengths and len(lengths) > 1 and written[-1:].upper() != "X":
-                continue
-        yield _Number(number, written, one.start(1))
+        read = _Number(number, written, one.start(1))
+        if 1 in read.groups and len({*read.groups}) > 1 and written[-1:].upper() != "X":
+            continue
+        yield read
 
 
 @cache
@@ -268,3 +279,10 @@ def _is_day(digits: str) -> bool:
     except ValueError:
         return False
     return _FIRST_YEAR <= born.year <= _LAST_YEAR
+
+
+def _nearest(text: str, number: _Number) -> re.Match[str] | None:
+    """The word beside the number that says what it is: the last before it, else the first behind it."""
+    ends = number.begins + len(number.written)
+    before = list(_WORDS.finditer(text, max(0, number.begins - _WORDS_BEFORE), number.begins))
+    return before[-1] if before else _WORDS.search(text, ends, ends + _WORDS_AFTER)
