@@ -93,8 +93,8 @@ def listing(run: Run) -> bytes:
          _amount(one.amount_minor, run.currency), run.currency, run.pay_on.isoformat(), one.about)
         for one in run.transfers
     ]  # fmt: skip
-    told = defused(pd.DataFrame(rows, columns=list(COLUMNS)))
-    return told.to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig")
+    told = pd.DataFrame(rows, columns=list(COLUMNS))
+    return defused(told).to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig")
 
 
 def _header(header: etree._Element, run: Run) -> None:

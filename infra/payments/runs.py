@@ -81,7 +81,7 @@ def propose(
             }
         ).astype({"payee_bank": "str"})  # fmt: skip
         total, now = int(payments["amount_minor"].sum()), desk.now()
-        told = payments[["end_to_end_id", "payee_account", "amount_minor"]].to_csv(index=False) + now.isoformat()
+        told = f"{now.isoformat()} {payments[['end_to_end_id', 'payee_account', 'amount_minor']].to_json()}"
         store.keep_run(
             connection, payments, run_id=run_id, lender=lender, currency=currency, payer_name=payer.name,
             payer_account=payer.account, payer_bank=payer.bank, pay_on=pay_on, payments=len(payments),
