@@ -21,6 +21,7 @@ BENCHMARKS = {
     "intake": (1_000_000,),
     "drops": (500,),
     "conduct": (1_000_000,),
+    "contracts": (1_000_000,),
 }
 """Modules of this folder with `run(rows)`, and the sizes that each is run at: accounts or lines; drops, megabytes."""
 REQUIRED = ("name", "rows", "cpu_s", "wall_s", "peak_mb", "floor_cpu_s", "ratio")
