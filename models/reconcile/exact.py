@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.reconcile.references import NONE
+from models.reconcile.table import PART
 
 if TYPE_CHECKING:
     from models.reconcile.outcome import Flags, Ints
@@ -99,7 +100,7 @@ def _tie(table: Table, line: Ints, receipt: Ints, rest: Ints, candidates: Ints |
     if not other.any():
         return
     if rest is table.netted:
-        table.line_state[line[other]] = "part_matched"
+        table.line_state[line[other]] = PART
         table.fee_kept(receipt[other], line[other], net[other], paid[other])
     else:
         table.differ(table.receipts.iloc[receipt[other]], "receipt_id", net[other], paid[other])

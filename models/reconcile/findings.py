@@ -6,46 +6,73 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from models.reconcile import breaks as codes
-from models.reconcile.outcome import RIVALS_KEPT, WHY, Flags, Ints, Outcome
+from models.reconcile.outcome import REASONS, RIVALS_KEPT, RULES, STATUSES, VERSIONS, WHY, Outcome
 from models.reconcile.references import NONE
+from models.reconcile.table import PART, STATES
 
 if TYPE_CHECKING:
-    from models.reconcile.table import Table
+    from collections.abc import Sequence
 
-ASKED = {"suggested": "suggested", "ambiguous": "several_equal"}
+    from models.reconcile.outcome import Flags, Ints
+    from models.reconcile.table import Codes8, Table
+
+ASKED = {STATUSES.index("suggested"): "suggested", STATUSES.index("ambiguous"): "several_equal"}
+REASON = tuple(REASONS)
 
 
 def outcome(table: Table) -> Outcome:
     """Everything found, and for what is left why."""
     match, line, receipt, amount = table.ties.all_parts()
-    changed, moved = table.line_state != "", table.receipt_state != ""
+    changed, moved = np.flatnonzero(table.line_state), np.flatnonzero(table.receipt_state)
     return Outcome(
-        matches=pd.concat(table.ties.heads or [_no_matches()], ignore_index=True),
+        matches=_matches(table),
         parts=pd.DataFrame({
             "match": match,
             "line_id": _id_of(table.lines["line_id"], line),
             "receipt_id": _id_of(table.receipts["receipt_id"], receipt),
             "amount_minor": amount,
-        }),
+        }, copy=False),
         rivals=_rivals(table, match, line, receipt),
         lines=pd.DataFrame({
             "line_id": table.lines["line_id"].to_numpy()[changed],
             "paid_minor": table.paid[changed],
             "written_off_minor": table.line_off[changed],
-            "state": pd.Series(table.line_state[changed], dtype="str"),
-        }),
+            "state": _worded(table.line_state[changed], STATES),
+        }, copy=False),
         receipts=pd.DataFrame({
             "receipt_id": table.receipts["receipt_id"].to_numpy()[moved],
             "used_minor": table.used[moved],
             "written_off_minor": table.receipt_off[moved],
-            "state": pd.Series(table.receipt_state[moved], dtype="str"),
-        }),
+            "state": _worded(table.receipt_state[moved], STATES),
+        }, copy=False),
         line_why=_line_why(table),
         receipt_why=_receipt_why(table),
         breaks=codes.together(table.breaks),
     )  # fmt: skip
+
+
+def _matches(table: Table) -> pd.DataFrame:
+    heads = table.ties.heads
+    sizes = [len(amount) for _, _, amount, _ in heads]
+    rule, status = (np.repeat(np.array([head[at] for head in heads], dtype=np.int8), sizes) for at in (0, 1))
+    amount, counted = (np.concatenate([NO_INTS, *(head[at] for head in heads)]) for at in (2, 3))
+    versions = np.array([VERSIONS[name] for name in RULES], dtype=np.int64)
+    return pd.DataFrame({
+        "match": np.arange(len(rule)), "rule": _worded(rule, RULES), "rule_version": versions[rule],
+        "status": _worded(status, STATUSES), "amount_minor": amount, "candidates": counted,
+    }, copy=False)  # fmt: skip
+
+
+NO_INTS = np.zeros(0, dtype=np.int64)
+
+
+def _worded(which: Codes8, words: Sequence[str]) -> pd.Series:
+    """The word of each code; a million of them in a few milliseconds."""
+    coded = pa.DictionaryArray.from_arrays(pa.array(which), pa.array(words, pa.large_string()))
+    return pd.Series(pd.array(coded.dictionary_decode(), dtype="str"))
 
 
 # --- why the rest is open -----------------------------------------------------------------------------------------
@@ -56,19 +83,19 @@ class _Reasons:
 
     def __init__(self, rows: Ints) -> None:
         self.rows = rows
-        self.code = np.full(len(rows), "", dtype=object)
+        self.code = np.zeros(len(rows), dtype=np.int8)
         self.figures = {name: np.full(len(rows), NOTHING, dtype=np.int64) for name in WHY[1:]}
 
     def say(self, which: Flags, code: str, **figures: Ints | int) -> None:
         """These rows are open because of `code`; figures: `minor`, `days`, `count`, one per row of all."""
-        self.code[which] = code
+        self.code[which] = REASON.index(code)
         for name in WHY[1:]:
             said = figures.get(name.removeprefix("why_"))
             self.figures[name][which] = NOTHING if said is None else np.broadcast_to(said, which.shape)[which]
 
     def frame(self, key: str, ids: pd.Series) -> pd.DataFrame:
         """The reasons under the rows' ids."""
-        columns = {key: ids.to_numpy()[self.rows], "why": pd.Series(self.code, dtype="str")}
+        columns = {key: ids.to_numpy()[self.rows], "why": _worded(self.code, REASON)}
         return pd.DataFrame(columns | {name: _nullable(values) for name, values in self.figures.items()})
 
 
@@ -76,7 +103,7 @@ NOTHING = np.iinfo(np.int64).min
 
 
 def _line_why(table: Table) -> pd.DataFrame:
-    rows = np.flatnonzero((table.line_state != "matched") & (table.line_state != "reversed"))
+    rows = np.flatnonzero((table.line_state == 0) | (table.line_state == PART))
     found = _Reasons(rows)
     every = np.ones(len(rows), dtype=bool)
     txn, batch = table.refs.transaction[rows], table.refs.batch[rows]
@@ -87,34 +114,29 @@ def _line_why(table: Table) -> pd.DataFrame:
     code = np.where(count[txn] > 0, txn, np.where(count[batch] > 0, batch, NONE))
     _by_reference(table, found, code, count[code], table.line_day[rows], of_line=True)
     missing = (table.awaited - table.paid)[rows]
-    found.say(table.line_state[rows] == "part_matched", "part", minor=missing)
+    found.say(table.line_state[rows] == PART, "part", minor=missing)
     for status, why in ASKED.items():
         found.say(table.line_asked[rows] == status, why)
     return found.frame("line_id", table.lines["line_id"])
 
 
 def _receipt_why(table: Table) -> pd.DataFrame:
-    rows = np.flatnonzero((table.receipt_state != "matched") & (table.receipt_state != "returned"))
+    rows = np.flatnonzero((table.receipt_state == 0) | (table.receipt_state == PART))
     found = _Reasons(rows)
     code = table.refs.receipt[rows]
     named = table.receipts["reference"].notna().to_numpy()[rows]
-    around = np.full(len(rows), NOTHING, dtype=np.int64)
-    several = np.zeros(len(rows), dtype=bool)
-    if table.sums_seen:
-        place = pd.Index(rows).get_indexer(list(table.sums_seen))
-        for at, (why, figure) in zip(place.tolist(), table.sums_seen.values(), strict=True):
-            if at >= 0:
-                around[at], several[at] = figure, why == "several_sums"
+    around, several = table.lines_around[rows], table.sums_that_fit[rows]
+    around = np.where(around > 0, around, NOTHING)
     found.say(~named, "no_reference", count=around)
     found.say(named, "unknown_reference", count=around)
-    found.say(several, "several_sums", count=around)
+    found.say(several > 0, "several_sums", count=several)
     lines = np.zeros(table.refs.count + 1, dtype=np.int64)
     for reference in (table.refs.transaction, table.refs.batch):
         lines[:-1] += table.counts(reference[reference != NONE])
     _by_reference(
         table, found, np.where(lines[code] > 0, code, NONE), lines[code], table.receipt_day[rows], of_line=False
     )
-    found.say(table.receipt_state[rows] == "part_matched", "part", minor=table.amount[rows] - table.used[rows])
+    found.say(table.receipt_state[rows] == PART, "part", minor=table.amount[rows] - table.used[rows])
     for status, why in ASKED.items():
         found.say(table.receipt_asked[rows] == status, why)
     return found.frame("receipt_id", table.receipts["receipt_id"])
@@ -190,11 +212,6 @@ def _beside(code: Ints, count: int, amount: Ints, day: Ints, of: Ints) -> pd.Dat
     order = np.lexsort((frame["row"], np.abs(frame["off_days"]), np.abs(frame["off_minor"]), frame["match"]))
     frame = frame.iloc[order].drop_duplicates(["match", "row"])
     return frame[frame.groupby("match").cumcount() < RIVALS_KEPT].reset_index(drop=True)
-
-
-def _no_matches() -> pd.DataFrame:
-    whole = {name: pd.Series(dtype="int64") for name in ("match", "rule_version", "amount_minor", "candidates")}
-    return pd.DataFrame(whole | {name: pd.Series(dtype="str") for name in ("rule", "status")})
 
 
 def _id_of(ids: pd.Series, rows: Ints) -> pd.Series:

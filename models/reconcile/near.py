@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from models.reconcile.outcome import lesser
+from models.reconcile.table import PART
 
 if TYPE_CHECKING:
     from models.reconcile.outcome import Flags, Ints
@@ -73,7 +74,7 @@ def tie_near_batches(table: Table) -> None:
     rest = receipt[over[code_r]]
     table.receipt_off[rest] = 0
     left = rest[table.used[rest] != table.amount[rest]]
-    table.receipt_state[left] = "part_matched"
+    table.receipt_state[left] = PART
     at = table.refs.receipt[left]
     table.differ(table.receipts.iloc[left], "receipt_id", total[at], received[at])
     _suggest(table, timely & ~near & ~over, line, receipt, total, received)
@@ -197,12 +198,12 @@ def _in_part(table: Table, pairs: pd.DataFrame) -> None:
     added = table.ties.add("near", "confirmed", agreed, count.loc[head.index].to_numpy())
     numbers = pd.Series(added, index=head["code"])
     table.settle(added, line, agreed)
-    table.line_state[line[np.abs(agreed) < np.abs(expected_minor)]] = "part_matched"
+    table.line_state[line[np.abs(agreed) < np.abs(expected_minor)]] = PART
     used = table.amount[receipt].copy()
     beyond = pd.Series(received_minor - agreed, index=head["code"]).loc[pairs["code"]].to_numpy()
     used -= beyond  # there is one receipt where anything is beyond
     table.apply(numbers.loc[pairs["code"]].to_numpy(), receipt, used)
-    table.receipt_state[receipt[beyond != 0]] = "part_matched"
+    table.receipt_state[receipt[beyond != 0]] = PART
     short = np.abs(received_minor) < np.abs(expected_minor)
     over = np.abs(received_minor) > np.abs(expected_minor)
     table.differ(table.lines.iloc[line[short]], "line_id", expected_minor[short], received_minor[short])

@@ -22,6 +22,8 @@ VERSIONS: Mapping[str, int] = MappingProxyType(
     {"reversal": 2, "batch": 2, "exact": 2, "near": 2, "pool": 1, "subset": 1, "direct": 1}
 )
 """The rules that a program applies, in their order, and the version of each; a match keeps both."""
+RULES = tuple(VERSIONS)
+STATUSES: tuple[Status | Literal[""], ...] = ("", "confirmed", "suggested", "ambiguous")
 RIVALS_KEPT = 3
 """So many of the candidates that a match was preferred to are kept beside it, the best of them."""
 

@@ -118,7 +118,7 @@ class _Sum:
 
 
 def _sums(table: Table) -> list[_Sum]:
-    """The receipts that are exactly one sum of their pool; why the others are not goes to `table.sums_seen`."""
+    """The receipts that are exactly one sum of their pool; why the others are not, the table keeps."""
     line, receipt = unspoken(table)
     if not len(line) or not len(receipt):
         return []
@@ -127,8 +127,7 @@ def _sums(table: Table) -> list[_Sum]:
     first = np.searchsorted(day, table.receipt_day[receipt] - table.terms.pool_days, side="left")
     last = np.searchsorted(day, table.receipt_day[receipt] + table.terms.days_before, side="right")
     large = last - first > SEARCHED_POOL
-    for row, size in zip(receipt[large].tolist(), (last - first)[large].tolist(), strict=True):
-        table.sums_seen[row] = ("pool_too_large", size)
+    table.lines_around[receipt[large]] = (last - first)[large]
     found: list[_Sum] = []
     some = ~large & (last > first)
     for low, high in np.unique(np.column_stack([first[some], last[some]]), axis=0):
@@ -147,7 +146,7 @@ def _of_pool(table: Table, pool: Ints, receipt: Ints) -> list[_Sum]:
     found = []
     for row, at, hits in zip(receipt.tolist(), low.tolist(), (high - low).tolist(), strict=True):
         if hits > 1:
-            table.sums_seen[row] = ("several_sums", hits)
+            table.sums_that_fit[row] = hits
         elif hits == 1:
             mask = int(order[at])
             line = pool[[bit for bit in range(len(pool)) if mask >> bit & 1]]

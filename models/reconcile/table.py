@@ -10,21 +10,29 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from models.reconcile import breaks as codes
-from models.reconcile.outcome import VERSIONS, Flags, Ints, Status
+from models.reconcile.outcome import RULES, STATUSES, Flags, Ints, Status
 from models.reconcile.references import NONE, References, coded
 
 if TYPE_CHECKING:
     from models.reconcile.outcome import Terms
 
 
+Codes8 = npt.NDArray[np.int8]
+STATES = ("", "matched", "part_matched", "reversed", "returned")
+"""What the rules make of a line or a receipt; nothing where they leave it as it is."""
+MATCHED, PART, REVERSED, RETURNED = 1, 2, 3, 4
+
+
 @dataclass
 class Ties:
     """Matches as they are found: one row per match, and one per part."""
 
-    heads: list[pd.DataFrame] = field(default_factory=list)
+    heads: list[tuple[int, int, Ints, Ints]] = field(default_factory=list)
+    """rule and status, of RULES and STATUSES; amounts, candidates"""
     parts: list[tuple[Ints, Ints, Ints, Ints]] = field(default_factory=list)
     count: int = 0
 
@@ -34,8 +42,8 @@ class Ties:
         if not len(amount):
             return numbers
         self.count += len(amount)
-        head = {"match": numbers, "rule": rule, "rule_version": VERSIONS[rule], "status": status}
-        self.heads.append(pd.DataFrame(head | {"amount_minor": amount, "candidates": candidates}))
+        counted = np.broadcast_to(np.asarray(candidates, dtype=np.int64), amount.shape)
+        self.heads.append((RULES.index(rule), STATUSES.index(status), amount, counted))
         return numbers
 
     def take(self, numbers: Ints, amount: Ints, line: Ints | None = None, receipt: Ints | None = None) -> None:
@@ -70,19 +78,22 @@ class Table:
         self.receipt_day: Ints = days(receipts["value_date"])
         self.line_free: Flags = np.ones(len(lines), dtype=bool)
         self.receipt_free: Flags = np.ones(len(receipts), dtype=bool)
-        self.line_state = np.full(len(lines), "", dtype=object)
-        self.receipt_state = np.full(len(receipts), "", dtype=object)
+        self.line_state: Codes8 = np.zeros(len(lines), dtype=np.int8)
+        """of STATES: what the rules made of it"""
+        self.receipt_state: Codes8 = np.zeros(len(receipts), dtype=np.int8)
         self.paid: Ints = np.zeros(len(lines), dtype=np.int64)
         self.used: Ints = np.zeros(len(receipts), dtype=np.int64)
         self.line_off: Ints = np.zeros(len(lines), dtype=np.int64)
         self.receipt_off: Ints = np.zeros(len(receipts), dtype=np.int64)
         self.ties = Ties()
         self.breaks: list[pd.DataFrame] = []
-        self.line_asked = np.full(len(lines), "", dtype=object)
-        """the status of the match that put it before a person"""
-        self.receipt_asked = np.full(len(receipts), "", dtype=object)
-        self.sums_seen: dict[int, tuple[str, int]] = {}
-        """per receipt that the search for sums left open: why, and how many sums or lines there are"""
+        self.line_asked: Codes8 = np.zeros(len(lines), dtype=np.int8)
+        """of STATUSES: that of the match which put it before a person; 0 where none did"""
+        self.receipt_asked: Codes8 = np.zeros(len(receipts), dtype=np.int8)
+        self.lines_around: Ints = np.zeros(len(receipts), dtype=np.int64)
+        """per receipt in whose pool sums were not even looked for: how many lines lie there"""
+        self.sums_that_fit: Ints = np.zeros(len(receipts), dtype=np.int64)
+        """per receipt that more than one sum fits: how many do"""
 
     # --- who is open, in which order ------------------------------------------------------------------------------
 
@@ -156,14 +167,14 @@ class Table:
         self.ties.take(numbers, amount, line=line)
         self.paid[line] += amount
         self.line_free[line] = False
-        self.line_state[line] = "matched"
+        self.line_state[line] = MATCHED
 
     def apply(self, numbers: Ints, receipt: Ints, amount: Ints) -> None:
         """The receipts are used this much by these matches, and are no longer open."""
         self.ties.take(numbers, amount, receipt=receipt)
         self.used[receipt] += amount
         self.receipt_free[receipt] = False
-        self.receipt_state[receipt] = "matched"
+        self.receipt_state[receipt] = MATCHED
 
     def propose(
         self, rule: str, status: Status, candidates: Ints | int, line: tuple[Ints, Ints], receipt: tuple[Ints, Ints]
@@ -180,7 +191,7 @@ class Table:
         self.ties.take(numbers[of_line], self.net[line_row], line=line_row)
         self.ties.take(numbers[of_receipt], self.amount[receipt_row], receipt=receipt_row)
         self.line_free[line_row] = self.receipt_free[receipt_row] = False
-        self.line_asked[line_row] = self.receipt_asked[receipt_row] = status
+        self.line_asked[line_row] = self.receipt_asked[receipt_row] = STATUSES.index(status)
 
     def doubt(self, receipt: Ints, candidates: Ints) -> None:
         """A break: several candidates are equally good for these receipts."""

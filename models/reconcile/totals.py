@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.reconcile.table import PART
+
 if TYPE_CHECKING:
     from models.reconcile.outcome import Flags, Ints
     from models.reconcile.table import Table
@@ -60,7 +62,7 @@ def _tie(table: Table, which: Flags, at_line: Ints, at_receipt: Ints, rest: Ints
         return
     first, expected = table.first_of(receipt)[other], net[other]
     if rest is table.netted:
-        table.line_state[line[rest[line] != table.net[line]]] = "part_matched"
+        table.line_state[line[rest[line] != table.net[line]]] = PART
         ordered = line[table.line_order(line)]
         head = ordered[np.unique(table.refs.batch[ordered], return_index=True)[1]]
         table.fee_kept(first, head[other], expected, total[other])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from models.reconcile.references import NONE
+from models.reconcile.table import PART, RETURNED, REVERSED
 
 if TYPE_CHECKING:
     from models.reconcile.outcome import Flags, Ints
@@ -35,7 +36,7 @@ def undo_lines(table: Table) -> None:
     numbers = table.ties.add("reversal", "confirmed", np.abs(table.net[undone]), 1)
     table.settle(numbers, undone, table.net[undone])
     table.settle(numbers, whole, table.net[whole])
-    table.line_state[undone] = "reversed"
+    table.line_state[undone] = REVERSED
     # in a transfer the total says it; without one, what is left of the original is what it still awaits
     loose = ~full & in_none & (table.refs.batch[original] == NONE)
     _undo_in_part(table, undoing[loose], original[loose])
@@ -64,9 +65,9 @@ def _undo_in_part(table: Table, undoing: Ints, original: Ints) -> None:
     table.settle(number_of[original[number_of[original] != NONE]], parts, table.net[parts])
     table.settle(number_of[at], at, -off[at])
     gone = table.net[at] + off[at] == 0
-    table.line_state[at[gone]] = "reversed"
+    table.line_state[at[gone]] = REVERSED
     left = at[~gone]
-    table.line_state[left], table.line_free[left] = "part_matched", True
+    table.line_state[left], table.line_free[left] = PART, True
     table.netted[left] = table.net[left] = table.net[left] + off[left]
     table.gross[left] += gross_off[left]
 
@@ -88,4 +89,4 @@ def undo_receipts(table: Table) -> None:
     numbers = table.ties.add("reversal", "confirmed", table.amount[came], 1)
     for side in (came, went):
         table.apply(numbers, side, table.amount[side])
-        table.receipt_state[side] = "returned"
+        table.receipt_state[side] = RETURNED
