@@ -192,10 +192,7 @@ def verified(desk: Desk, lender: str | None = None) -> list[dict[str, Any]]:
     found = []
     with desk.database.read() as connection:
         for one in [lender] if lender else [code for code, _ in exchange.lenders(connection)]:
-            months = balances.months(connection, one)
-            if not months:
-                continue
-            wrong = checklist.crooked(connection, one, months[-1])
+            wrong = checklist.crooked(connection, one)
             found.append(_law(one, "entries sum to 0 and are sealed", wrong[: checklist.SHOWN]))
             found.append(_law(one, "the bank ledger moves as the statements do", _bank(connection, one)))
             for row in reversed(periods.closings(connection, one)):
@@ -253,13 +250,14 @@ def _stated(connection: Connection, desk: Desk, lender: str, period: str) -> lis
 
 def _checked(connection: Connection, desk: Desk, lender: str, period: str) -> list[Finding]:
     today = desk.today(exchange.lender_timezone(connection, lender))
+    closed = periods.closed_through(connection, lender)
     old, young = checklist.breaks(connection, lender, period, desk.settings.close_break_days)
     loose = checklist.unapplied(connection, lender, period)
     waiting = checklist.invoices_waiting(connection, lender, period)
     found: dict[str, tuple[int, list[str]]] = {
         "month_not_over": _of([f"today is {today}"] if today <= last_day(period) else []),
         "earlier_month_open": _of(checklist.earlier_open(connection, lender, period)),
-        "entries_crooked": _of(checklist.crooked(connection, lender, period)),
+        "entries_crooked": _of(checklist.crooked(connection, lender, closed, period)),
         "bank_differs": _of(_bank(connection, lender)),
         "not_stated": _of(checklist.not_stated(connection, lender, period)),
         "statement_files": _of(_wrong_files(connection, desk, lender, period)),

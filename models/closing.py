@@ -76,37 +76,22 @@ class Finding:
         return bool(self.found) and (self.weight == "must" or (self.weight == "should" and self.accepted_by is None))
 
 
-@dataclass(frozen=True)
-class Covered:
-    """The days of a bank account that one statement covers, and its balances where it says them."""
+def uncovered(statements: Iterable[tuple[date, date]], first: date, last: date) -> list[str]:
+    """What of the days `first` to `last` no statement of an account covers, in words.
 
-    first: date
-    last: date
-    opening_minor: int | None
-    closing_minor: int | None
-
-
-def gaps(statements: Iterable[Covered], first: date, last: date) -> list[str]:
-    """What of the days `first` to `last` an account's statements leave out, and where balances do not follow, in words.
-
-    statements: of one account, by their first day. The account counts from its first statement on.
+    statements: the first and the last day of each, by their first day. Days before the earliest are not asked for: the
+    account is new.
     """
     found: list[str] = []
-    before: Covered | None = None
-    for one in statements:
-        day = before.last + timedelta(days=1) if before else one.first
-        if one.last >= first and one.first > max(day, first):
-            found.append(f"{max(day, first)} to {one.first - timedelta(days=1)} on no statement")
-        follows = before is not None and one.first >= day and one.last >= first
-        if follows and before and _differ(before.closing_minor, one.opening_minor):
-            found.append(f"the statement from {one.first} does not begin where the one before it ends")
-        if before is None or one.last >= before.last:
-            before = one
-    day = max(before.last + timedelta(days=1), first) if before else first
-    if day <= last:
-        found.append(f"{day} to {last} on no statement")
+    covered: date | None = None
+    for begins, ends in statements:
+        missing = max(covered + timedelta(days=1), first) if covered else begins
+        if missing < begins <= last:
+            found.append(f"{missing} to {begins - timedelta(days=1)} on no statement")
+        elif missing < begins:
+            break
+        covered = max(covered, ends) if covered else ends
+    missing = max(covered + timedelta(days=1), first) if covered else first
+    if missing <= last:
+        found.append(f"{missing} to {last} on no statement")
     return found
-
-
-def _differ(closing_minor: int | None, opening_minor: int | None) -> bool:
-    return closing_minor is not None and opening_minor is not None and closing_minor != opening_minor

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, and_, cast, exists, func, select
+from sqlalchemy import BigInteger, Connection, and_, cast, exists, func, select, true
 
-from infra.store import balances, periods
+from infra.store import balances, bankfiles, periods
 from infra.store.bulk import table_of
 from infra.store.statements import last_day, to_state
-from models.closing import Covered, gaps
+from models.closing import uncovered
 from models.tables import (
+    BankAccount,
     BankReceipt,
     BankStatement,
     Break,
@@ -22,6 +23,7 @@ from models.tables import (
     Statement,
 )
 
+ACCOUNT: Final = table_of(BankAccount)
 BATCH: Final = table_of(JournalBatch)
 BREAK: Final = table_of(Break)
 CLAIM: Final = table_of(InvoiceLine)
@@ -43,10 +45,13 @@ def earlier_open(connection: Connection, lender: str, period: str) -> list[str]:
     return [month for month in balances.months(connection, lender) if closed < month < period]
 
 
-def crooked(connection: Connection, lender: str, period: str) -> list[str]:
-    """Keys of entries up to the month that are open to it, and do not balance or are not sealed."""
-    closed = periods.closed_through(connection, lender) or ""
-    scope = and_(ENTRY.c.lender == lender, ENTRY.c.period <= period, ENTRY.c.period > closed)
+def crooked(connection: Connection, lender: str, after: str | None = None, until: str | None = None) -> list[str]:
+    """Keys of entries that do not balance or are not sealed; of the months after `after` and up to `until`."""
+    scope = and_(
+        ENTRY.c.lender == lender,
+        ENTRY.c.period > after if after else true(),
+        ENTRY.c.period <= until if until else true(),
+    )
     uneven = (
         select(ENTRY.c.entry_key)
         .join(LINE, LINE.c.entry_id == ENTRY.c.entry_id)
@@ -84,22 +89,33 @@ def bank_differences(connection: Connection, lender: str) -> dict[str, int]:
 
 
 def bank_gaps(connection: Connection, lender: str, period: str) -> list[str]:
-    """What is missing of the month on the bank's statements, account by account, by the account's last four digits.
+    """What is missing of the month on the bank's statements, account by account.
 
-    An account counts from its first statement on. A statement that does not say which days it covers covers none.
+    Days that no statement of an account says to cover, from its first one on; accounts without any; and what lies
+    between statements (infra.store.bankfiles.gaps).
     """
     last = last_day(period)
-    accounts: dict[str, list[Covered]] = {}
-    for row in connection.execute(
+    first = last.replace(day=1)
+    taken = connection.execute(
         select(TAKEN)
-        .where(TAKEN.c.lender == lender, TAKEN.c.from_on <= last)
-        .order_by(TAKEN.c.bank_account, TAKEN.c.currency, TAKEN.c.from_on, TAKEN.c.to_on, TAKEN.c.statement_id)
-    ):
-        covered = Covered(row.from_on, row.to_on or row.from_on, row.opening_minor, row.closing_minor)
-        accounts.setdefault(f"…{row.bank_account[-4:]} {row.currency}", []).append(covered)
-    if not accounts:
-        return ["no bank statement at all"]
-    return [f"{name}: {gap}" for name, all_ in accounts.items() for gap in gaps(all_, last.replace(day=1), last)]
+        .where(TAKEN.c.lender == lender, TAKEN.c.is_advance.is_(False))
+        .order_by(TAKEN.c.from_on, TAKEN.c.to_on)
+    ).all()
+    known = select(ACCOUNT.c.account, ACCOUNT.c.currency).where(ACCOUNT.c.lender == lender)
+    found = []
+    for account in connection.execute(known.order_by(ACCOUNT.c.account, ACCOUNT.c.currency)):
+        own = [one for one in taken if (one.bank_account, one.currency) == (account.account, account.currency)]
+        days = [(one.from_on, one.to_on or one.from_on) for one in own if one.from_on is not None]
+        name = f"…{account.account[-4:]} {account.currency}"
+        found += [f"{name}: {gap}" for gap in uncovered(days, first, last)]
+    if not found and not taken:
+        found.append("no bank statement at all")
+    months = {one.statement_id: (one.from_on or one.to_on, one.to_on) for one in taken}
+    for gap in bankfiles.gaps(connection):
+        begins, ends = months.get(gap.statement_id, (None, None))
+        if gap.lender == lender and begins and ends and begins <= last and ends >= first:
+            found.append(gap.why)
+    return found
 
 
 def breaks(connection: Connection, lender: str, period: str, days: int) -> tuple[dict[str, int], dict[str, int]]:
