@@ -58,7 +58,7 @@ def cells(frame: pd.DataFrame, fields: Sequence[Field], release: Release | None,
     """What is wrong with its cells; its first row is that line."""
     for one in fields:
         column = frame[one.column]
-        wrong = _of_wrong_type(one, column)
+        wrong = _of_wrong_type(one, column, release)
         if wrong is None:
             wrong = _wrongly_treated(one, column, release)
         if wrong is not None and wrong.any():
@@ -71,9 +71,14 @@ def _beside(column: str, kind: str) -> Hit:
     return Hit(column, kind, "proved", 1, (0,))
 
 
-def _of_wrong_type(one: Field, column: pd.Series) -> np.ndarray | None:
-    """The rows that are of another type than the field's; None where the type has nothing to say."""
-    if one.type in {"amount", "integer"} and not is_text(column):
+def _of_wrong_type(one: Field, column: pd.Series, release: Release | None) -> np.ndarray | None:
+    """The rows that are of another type than the field's, or out of bounds; None where the type has nothing to say.
+
+    Numbers that no policy speaks of may be text: a receipt of a file without amounts has none.
+    """
+    if one.type in {"amount", "integer"} and is_text(column):
+        return None if release is None else np.asarray(column.notna(), dtype=bool)
+    if one.type in {"amount", "integer"}:
         numbers = pd.to_numeric(column, errors="coerce")
         most = DAYS_AT_MOST if one.name in _COUNTS else MINOR_AT_MOST
         return np.asarray((numbers.abs() > most).fillna(value=False), dtype=bool)

@@ -49,9 +49,9 @@ def ladder(field: str, values: Sequence[str | None], how: Treatment) -> list[Lev
     how: how the field leaves, for the order of its bands.
     """
     here = tuple(values)
-    levels = [_level(name, step, here) for name, step in _STEPS.get(field, ())]
-    if how.how == "band":
-        levels = _wider(here, how)
+    levels: list[Level] = _wider(here, how) if how.how == "band" else []
+    for name, step in _STEPS.get(field, ()):
+        levels.append(_level(name, step, levels[-1].values if levels else here))
     levels.append(Level("hidden", tuple(hidden(field) for _ in here)))
     told: list[Level] = []
     for level in levels:

@@ -90,9 +90,12 @@ _ELSEWHERE: Final[Mapping[str, Shape]] = MappingProxyType(
         **dict.fromkeys(("code", "outcome", "type", "state", "level", "step", "by", "scope", "suite"), _CODED),
         "reason": Shape("|".join((*HOLD_REASONS, *_RECALLED_FOR)), free=True, few=True),
         "period": _DATED,
-        **dict.fromkeys(("encrypt", "verify"), Shape(r"age1[0-9a-z]{58}|[A-Za-z0-9+/=@. -]{40,16000}")),
         **dict.fromkeys(
-            ("encrypt_fingerprint", "fingerprint", "follows"), Shape(r"SHA256:[A-Za-z0-9+/=]{43,44}|[0-9A-Fa-f]{16,64}")
+            ("encrypt", "verify"), Shape(r"age1[0-9a-z]{58}|[A-Za-z0-9+/=]{200,}|ssh-[a-z0-9-]+ [A-Za-z0-9+/=]{60,}")
+        ),
+        **dict.fromkeys(
+            ("encrypt_fingerprint", "fingerprint", "follows"),
+            Shape(r"SHA256:[A-Za-z0-9+/=]{43,44}|[0-9A-F]{40}|age1[0-9a-z]{58}"),
         ),
         **dict.fromkeys(("valid_from", "valid_until", "follows_until"), Shape(_INSTANT, few=True)),
     }
