@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, select
 
-from infra.store import bulk
+from infra.store import bulk, gate
+from infra.store.exchange import DISCLOSURES, TRANSMISSIONS
 from models import release
 from models.errors import UsageError
 from models.kinds import PLACEMENT_FIELDS, Field
@@ -63,6 +65,10 @@ class Simulated:
     channels: tuple[str, ...]
     speaks: str
     basis: str
+    limits: dict[str, str | int]
+    """of the risk that somebody is recognised: what a package must hold, or the gate makes it coarser"""
+    gate: dict[str, Any] | None
+    """what that did to the agency's last package under this policy; None where there was none"""
     fields: list[Leaving]
 
 
@@ -82,7 +88,8 @@ def simulate(
     told = policy.release(purpose, stage, channels, agency)
     return Simulated(
         policy=told.policy, version=told.version, entry=told.entry, agency=agency, channels=told.channels,
-        speaks=_why(policy, told, agency), basis=told.legal_basis or told.basis,
+        speaks=_why(policy, told, agency), basis=told.legal_basis or told.basis, limits=told.risk.told,
+        gate=_last_package(connection, told, agency) if agency else None,
         fields=_fields(connection, told, account_id, stage),
     )  # fmt: skip
 
@@ -95,6 +102,29 @@ def _why(policy: Policy, told: Release, agency: str) -> str:
         return f"the first entry for {', '.join(told.agencies)}; it counts before those for every agency"
     asked = f"none names {agency}, so it is" if agency else "it is"
     return f"{asked} the first entry for every agency that covers the stage and a channel"
+
+
+def _last_package(connection: Connection, told: Release, agency: str) -> dict[str, Any] | None:
+    """What the gate made coarser in the last placement that this policy let out to the agency."""
+    row = connection.execute(
+        select(TRANSMISSIONS.c.name, gate.CHECKS)
+        .join(gate.CHECKS, gate.CHECKS.c.transmission_id == TRANSMISSIONS.c.transmission_id)
+        .where(
+            TRANSMISSIONS.c.agency == agency, TRANSMISSIONS.c.kind == "placement",
+            gate.CHECKS.c.verdict == "passed",
+            exists().where(
+                DISCLOSURES.c.transmission_id == TRANSMISSIONS.c.transmission_id,
+                DISCLOSURES.c.policy == told.policy, DISCLOSURES.c.policy_version == told.version,
+            ),
+        )
+        .order_by(TRANSMISSIONS.c.transmission_id.desc())
+    ).first()  # fmt: skip
+    if row is None:
+        return None
+    return {
+        "file": row.name, "coarser": json.loads(row.coarser), "lines_suppressed": row.suppressed,
+        "k_before": row.k_before, "k_after": row.k_after,
+    }  # fmt: skip
 
 
 def _fields(connection: Connection, told: Release, account_id: int, stage: str) -> list[Leaving]:

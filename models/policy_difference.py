@@ -13,6 +13,7 @@ from models.release import CHANNELS, EVERY_AGENCY, STAGES, NotReleased, Policy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from models.gate.limits import Limits
     from models.release import Release
     from models.treatments import Treatment
 
@@ -77,11 +78,27 @@ def _between(old: Release | None, new: Release | None) -> Iterator[tuple[str, st
     if old is None or new is None:
         return
     for name in ABOUT:
-        one, other = str(getattr(old, name)), str(getattr(new, name))
-        if one != other:
-            longer = name == "erase_after_days" and (old.erase_after_days, new.erase_after_days)
-            change = OTHERWISE if not longer else "kept longer" if longer[1] > longer[0] else "kept shorter"
-            yield f"({name})", one or "-", other or "-", change
+        was, will = str(getattr(old, name)), str(getattr(new, name))
+        if was != will:
+            yield f"({name})", was or "-", will or "-", _kept(old, new) if name == "erase_after_days" else OTHERWISE
+    if old.risk.told != new.risk.told:
+        was, will = (", ".join(f"{key} {value}" for key, value in told.risk.told.items()) for told in (old, new))
+        yield "(risk)", was, will, _order(more=_as_strict(old.risk, new.risk), less=_as_strict(new.risk, old.risk))
+
+
+def _kept(old: Release, new: Release) -> str:
+    return "kept longer" if new.erase_after_days > old.erase_after_days else "kept shorter"
+
+
+def _as_strict(one: Limits, other: Limits) -> bool:
+    """Whether the one holds a package to all that the other does."""
+    return (
+        one.k >= other.k
+        and one.l >= other.l
+        and one.unique_share <= other.unique_share
+        and one.suppress <= other.suppress
+        and one.sensitive == other.sensitive
+    )
 
 
 def _words(how: Treatment | None) -> str:

@@ -80,6 +80,7 @@ __all__ = [
 STAGES: Final = ("reminder", "phone", "field", "legal")
 CHANNELS: Final = ("phone", "sms", "field", "online", "letter", "legal")
 EVERY_AGENCY: Final = "*"
+NO_LIMITS: Final = limits.Limits()
 VERIFIED: Final = ("text", "secondary", "unverified")
 """How the clause behind a basis was read: the text, a secondary account, or not at all (confirm with counsel)."""
 VALUE_CLASSES: Final[Mapping[str, str]] = MappingProxyType(
@@ -149,7 +150,7 @@ class Release:
     """of every field that leaves, in the order of `PLACEMENT_FIELDS`; pseudonyms are not among them"""
     held_back: Mapping[str, str]
     """of every other field: the rule that holds it back"""
-    risk: limits.Limits = limits.Limits()
+    risk: limits.Limits = NO_LIMITS
     """what must hold of a package as a whole (models.gate.risk)"""
 
     @cached_property
@@ -250,7 +251,7 @@ class Policy:
     sha256: str
     purposes: Mapping[str, Purpose]
     entries: tuple[Entry, ...]
-    risk: limits.Limits = limits.Limits()
+    risk: limits.Limits = NO_LIMITS
     agencies: tuple[str, ...] = ()
     """the policy is for these alone; none: for every agency"""
     over: str = ""
@@ -338,13 +339,16 @@ class Policy:
     def release(self, purpose: str, stage: str, channels: Collection[str], agency: str = "") -> Release:
         """What leaves for this purpose and stage to this agency with this mandate; to one that no entry names: "".
 
-        The release is of the policy whose entry speaks: this one, or one that stands over it for the agency.
+        The release is of the policy whose entry speaks: this one, or one that stands over it for the agency; limits of
+        risk are this one's, where that one states none.
         Raises NotReleased where no entry covers them: then nothing may leave.
         """
         for policy, entry in self.speaking(agency):
             if entry.covers(purpose, stage, channels, agency):
                 covered = tuple(name for name in CHANNELS if name in channels and name in entry.channels)
-                return policy._released(entry, stage, covered)  # noqa: SLF001 - another one of this class
+                told = policy._released(entry, stage, covered)  # noqa: SLF001 - another one of this class
+                stated = entry.risk is not None or policy.risk != NO_LIMITS
+                return told if stated else replace(told, risk=self.risk)
         raise NotReleased(
             f"policy {self.name} {self.version} releases nothing{f' to {agency}' if agency else ''} for {purpose}"
             f" at stage {stage} over {', '.join(sorted(channels)) or 'no channel'}",

@@ -285,10 +285,11 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
             for row, (length, no) in enumerate(zip(lengths, gone, strict=True))
         ]
         frame[name] = pd.Series(values, index=frame.index, dtype=draw(st.sampled_from(["str", "object"])))
-    for alias in ALIASES:
-        frame[alias] = [f"SECRET {alias!r}"] * rows
-    frame = frame[draw(st.permutations(list(frame)))]
-    frame = pd.concat([frame, frame[["NAME", "手机号"]]], axis=1)  # twice, under one name
+    aliases = draw(st.lists(st.sampled_from(ALIASES), max_size=6))  # some of them twice
+    secrets = {place: [f"SECRET {alias!r}"] * rows for place, alias in enumerate(aliases)}
+    others = pd.DataFrame(secrets, index=frame.index)
+    frame = pd.concat([frame, others.set_axis(pd.Index(aliases, dtype="object"), axis="columns")], axis="columns")
+    frame = frame.iloc[:, np.random.default_rng(draw(st.integers(0, 999))).permutation(frame.shape[1])]
     index = draw(st.sampled_from(["numbers", "name", "several"]))
     if index == "numbers":
         return frame.set_index(np.arange(rows) * 3 + 5)
@@ -549,6 +550,21 @@ def test_a_difference_tells_a_longer_keeping_and_another_basis() -> None:
     ]  # fmt: skip
 
 
+def test_a_difference_says_which_limits_of_risk_are_stricter() -> None:
+    strict, loose = (
+        policy_of({"dpd": "release"}, f"risk = {{ k = {k}, unique_share = {share} }}") for k, share in ((5, 0), (2, 1))
+    )
+    mixed = policy_of({"dpd": "release"}, "risk = { k = 9, unique_share = 0.5 }")
+    for before, after, change in (
+        (strict, loose, "shows more"),
+        (loose, strict, "shows less"),
+        (strict, mixed, "otherwise"),
+    ):
+        (row,) = differences(before, after).to_dict("records")
+        assert (row["field"], row["change"]) == ("(risk)", change)
+    assert "k 5" in differences(strict, loose)["before"].iloc[0]
+
+
 # --- agencies ---------------------------------------------------------------------------------------------------------
 
 
@@ -623,6 +639,14 @@ def test_a_policy_stands_over_another_for_its_agencies_alone() -> None:
     assert (whole.name, whole.version) == ("test", "1+acme-only@1")
     assert whole.sha256 not in {base.sha256, over.sha256}, "a plan names what it was made under"
     assert base.under([]) == base
+
+
+def test_a_policy_over_another_without_limits_of_risk_has_those_of_the_other() -> None:
+    base = several(DPD, head="risk = { k = 5 }")
+    silent = several(BUCKET, name="acme-only", head=FOR_ACME + 'over = "test"')
+    assert base.under([silent]).release("collection", "phone", ["phone"], "acme").risk.k == 5
+    own = several("risk = { k = 3 }\n" + BUCKET, name="acme-only", head=FOR_ACME + 'over = "test"')
+    assert base.under([own]).release("collection", "phone", ["phone"], "acme").risk.k == 3
 
 
 def test_where_the_policy_over_it_says_nothing_the_general_one_counts() -> None:
