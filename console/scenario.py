@@ -151,6 +151,7 @@ class Story:
             agency.acknowledge(day, now)
             agency.give_back(day, now)
             agency.erase(day, now)
+            agency.confirm(day, now)
         self._collect()
 
     def _close(self, month: int) -> None:
@@ -220,7 +221,7 @@ class Story:
         came = transfers(self.world, lender, end).rename(columns={"payer": "payer_account"})
         path = self.world.desk.folder("bank") / f"{lender}-{end:%Y-%m}.xml"
         self.banks[lender].write(path, came, self.world.day(month, 1), end)
-        run(import_statement, path=path, lender=lender)
+        run(import_statement, path=path, lender=lender, new_account=month == 0)
 
     def _collect(self) -> None:
         self._say(f"{self.world.clock.now:%B}: their files are collected", self._month_now, 0.5)

@@ -1,8 +1,9 @@
 """A corrected value is taken into the store, sealed where it is of an identity, and told to every agency that knows it.
 
 An agency knows a field where the register says that its placement file told it, and it has not certified the erasure.
-It is told by a `correction` under the placement's own policy: masked where the placement masked it. The lender's next
-snapshot counts over what was corrected here: have it corrected there too.
+It is told by a `correction` under the placement's own policy: masked where the placement masked it; where the gate
+made it coarser still, for the lines' sake, it is not told anew, for that would tell more. The lender's next snapshot
+counts over what was corrected here: have it corrected there too.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class Corrected:
     """who was told the old value, and is to be told the new one"""
     files: int
     state: str
+    coarser: tuple[str, ...]
+    """agencies that were told so coarse a value that the new one would tell them more: they are told nothing anew"""
     doubtful: bool
     """the new value does not look like one of its kind: a check digit, a length"""
 
@@ -86,10 +89,14 @@ def correct(
         accounts = _meant(connection, desk, row, field, account_ref)
         holding = store.holders(connection, accounts, field).drop_duplicates(["agency", "account_id"], keep="last")
         doubtful = _is_doubtful(field, text)
+        coarser = tuple(sorted(set(holding.loc[holding["coarser"], "agency"])))
+        holding = holding[~holding["coarser"]]
         agencies = tuple(sorted(set(holding["agency"])))
         if dry_run:
             files = holding.groupby(["agency", "plan_id"]).ngroups
-            return Corrected(request_id, field, len(accounts), agencies, files, row.state, doubtful)
+            return Corrected(
+                request_id, field, len(accounts), agencies, files, row.state, coarser=coarser, doubtful=doubtful
+            )
         _take_in(connection, desk, row, field, text, accounts)
         files = _tell(connection, desk, row, field, holding)
         state = onward("in_progress", int(store.outstanding(connection, [request_id])["placements"].sum()))
@@ -101,7 +108,7 @@ def correct(
         }  # fmt: skip
         subject = f"subject_request:{request_id}"
         audit.record(connection, desk.actor, "subject_request.corrected", subject, said, desk.now())
-    return Corrected(request_id, field, len(accounts), agencies, files, state, doubtful)
+    return Corrected(request_id, field, len(accounts), agencies, files, state, coarser=coarser, doubtful=doubtful)
 
 
 def _read(field: str, value: str | None) -> str | None:

@@ -133,6 +133,8 @@ def correct(
     done = corrections.correct(desk(), request, field, value, account_ref=account, dry_run=dry_run)
     if done.doubtful:
         say(f"that {field} does not look like one (length, check digit): see that it is right", style="yellow")
+    if done.coarser:
+        say(f"{', '.join(done.coarser)} know it only coarsely, and are told nothing: recall it if that is wrong")
     emit(done, title="Corrected" if not dry_run else "Would be corrected")
     if done.files and not dry_run:
         told(attend, "Attended to")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, and_, func, insert, literal, or_, select, union_all, update
 
@@ -11,7 +13,7 @@ from infra.store import bulk
 from infra.store.exchange import AT_AGENCY, CORRECTIONS, DISCLOSURES, ERASURES, PLACEMENTS, RECALLS, TRANSMISSIONS
 from models.errors import RefusedByPolicy, UsageError
 from models.subject import OPEN, RECALLED_FOR, WORKED_ON
-from models.tables import Account, Debtor, Identity, SubjectRequest
+from models.tables import Account, Debtor, GateCheck, Identity, SubjectRequest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -23,6 +25,7 @@ REQUESTS: Final = bulk.table_of(SubjectRequest)
 ACCOUNTS: Final = bulk.table_of(Account)
 DEBTORS: Final = bulk.table_of(Debtor)
 IDENTITIES: Final = bulk.table_of(Identity)
+CHECKS: Final = bulk.table_of(GateCheck)
 GOING_OUT: Final = ("planned", *AT_AGENCY)
 """With the agency, or on the way to it."""
 SHOWN: Final = (
@@ -189,16 +192,18 @@ def outstanding(connection: Connection, request_ids: Collection[int]) -> pd.Data
 def holders(connection: Connection, account_ids: Sequence[int], field: str) -> pd.DataFrame:
     """The placements whose agency was told the field of one of the accounts, and has not certified its erasure.
 
-    Columns: placement_id, account_id, agency, lender, plan_id.  Told: by the placement's own file, once it was sealed.
+    Columns: placement_id, account_id, agency, plan_id, coarser (the gate let the agency have less of it than the policy
+    says).  Told: by the placement's own file, once it was sealed.
     """
-    return bulk.read(
+    rows = bulk.read(
         connection,
         select(
-            PLACEMENTS.c.placement_id, PLACEMENTS.c.account_id, PLACEMENTS.c.agency, PLACEMENTS.c.lender,
-            PLACEMENTS.c.plan_id,
+            PLACEMENTS.c.placement_id, PLACEMENTS.c.account_id, PLACEMENTS.c.agency, PLACEMENTS.c.plan_id,
+            CHECKS.c.coarser, CHECKS.c.quasi, CHECKS.c.suppressed,
         )
         .join(TRANSMISSIONS, TRANSMISSIONS.c.transmission_id == PLACEMENTS.c.transmission_id)
         .join(DISCLOSURES, DISCLOSURES.c.transmission_id == PLACEMENTS.c.transmission_id)
+        .outerjoin(CHECKS, CHECKS.c.transmission_id == PLACEMENTS.c.transmission_id)
         .outerjoin(ERASURES, ERASURES.c.placement_id == PLACEMENTS.c.placement_id)
         .where(
             PLACEMENTS.c.account_id.in_(account_ids), DISCLOSURES.c.field == field,
@@ -206,6 +211,16 @@ def holders(connection: Connection, account_ids: Sequence[int], field: str) -> p
         )
         .order_by(PLACEMENTS.c.placement_id),
     )  # fmt: skip
+    coarser = [
+        field in json.loads(raised or "{}") or (bool(lines) and field in json.loads(quasi or "[]"))
+        for raised, quasi, lines in zip(
+            rows["coarser"].astype("object").where(rows["coarser"].notna(), None),
+            rows["quasi"].astype("object").where(rows["quasi"].notna(), None),
+            rows["suppressed"].fillna(0),
+            strict=True,
+        )
+    ]
+    return rows[["placement_id", "account_id", "agency", "plan_id"]].assign(coarser=np.array(coarser, dtype=bool))
 
 
 def told(connection: Connection, request_id: int, field: str, transmission_id: int, rows: pd.DataFrame) -> None:

@@ -23,7 +23,8 @@ def test_the_register_names_exactly_what_every_package_told_of_every_account(hou
     with house.desk.database.read() as connection:
         told = register.told(connection, accounts)
     said = {
-        (str(file), int(str(account))): set(part["field"]) for (file, account), part in told.groupby(["file", "account_id"])
+        (str(file), int(str(account))): set(part["field"])
+        for (file, account), part in told.groupby(["file", "account_id"])
     }
     held: dict[tuple[str, int], set[str]] = {}
     kinds = set()
