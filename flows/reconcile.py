@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.engine import Schedule, step, verb
-from infra import audit
+from infra import audit, bankaccounts, exceptions
 from infra.indexes import ref_index
 from infra.store import bankfiles, cash, direct, exchange, payments, recon, waiting
 from infra.store.ledger import is_balanced
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
+    from sqlalchemy import Connection
 
     from infra.wiring import Desk
 
@@ -51,11 +52,19 @@ class BankReport:
 
     lender: str
     sha256: str
+    form: str = ""
+    """what it was: camt.053, mt940, or the layout of a table"""
     statements: int = 0
     receipts: int = 0
     receipts_of_agencies: int = 0
+    confirmed: int = 0
+    """entries that a report within the day had brought before"""
+    waiting: int = 0
+    """entries of a report that wait for the statement"""
+    pending: int = 0
+    """entries that the bank had not booked yet, left out"""
     gaps: tuple[str, ...] = ()
-    """where statements are missing before these"""
+    """what is missing: statements between these and others, and what reports had and the statement has not"""
     known: bool = False
     """the same bytes were taken in before, and nothing was done"""
 
@@ -127,9 +136,7 @@ def _tie_lender(lender: str, as_of: date | None) -> list[dict[str, int]]:
         cash.assign_receipts(connection, lender, agencies)
         taken = direct.take_direct(connection, lender, _index_of(at), at.now())
         if taken:
-            audit.record(
-                connection, at.actor, "reconcile.direct", f"lender:{lender}", {"receipts": taken}, at.now()
-            )
+            audit.record(connection, at.actor, "reconcile.direct", f"lender:{lender}", {"receipts": taken}, at.now())
     parts = tie.map(agencies, lender, day)
     with at.database.write() as connection:
         unexplained = waiting.note_unexplained(connection, lender, day, at.now())
@@ -144,13 +151,19 @@ def _index_of(at: Desk) -> Callable[[pd.Series], pd.Series] | None:
 
 
 @verb
-def import_statement(path: Path, lender: str) -> BankReport:
-    """Take a camt.053 file into the books; the same bytes again change nothing.
+def import_statement(
+    path: Path,
+    lender: str,
+    layout: str | None = None,
+    account: str | None = None,
+    new_account: bool = False,
+) -> BankReport:
+    """Take a bank's file into the books, all of it or nothing; the same bytes again change nothing.
 
-    Raises StatementRefused where the file cannot be counted on; then nothing of it is taken.
+    layout: the mapping profile of a table, where its header does not tell. account: where the file does not say.
+    new_account: an account that is not in the register is, as this lender's.
+    Raises StatementRefused where the file cannot be counted on, AccountUnknown where the account is not the lender's.
     """
-    from connectors.bank.camt import statements
-
     at = desk()
     path = Path(path)
     if not path.is_file():
@@ -161,13 +174,17 @@ def import_statement(path: Path, lender: str) -> BankReport:
         exchange.lender_timezone(connection, lender)
         if bankfiles.known_statement(connection, sha256):
             return BankReport(lender, sha256, known=True)
-    found = statements(path)
-    taken = []
+    found = bankaccounts.statements(at, path, lender, layout=layout, account=account)
     with at.database.write() as connection:
         if bankfiles.known_statement(connection, sha256):
             return BankReport(lender, sha256, known=True)
         now = at.now()
+        taken = []
         for number, statement in enumerate(found):
+            if new_account:
+                bankaccounts.add(connection, at, statement.account, statement.currency, lender, known_is_fine=True)
+            bankaccounts.require(connection, statement.account, statement.currency, lender)
+            bankfiles.refuse_repeated(connection, statement)
             # one file may hold several statements, and the hash of each is unique
             mark = sha256 if number == 0 else f"{sha256}:{number}"
             stored = bankfiles.store_statement(
@@ -177,11 +194,34 @@ def import_statement(path: Path, lender: str) -> BankReport:
         report = BankReport(
             lender=lender,
             sha256=sha256,
+            form=", ".join(sorted({statement.form for statement in found})),
             statements=len(taken),
             receipts=sum(one.receipts for one in taken),
             receipts_of_agencies=sum(one.of_agencies for one in taken),
-            gaps=tuple(one.gap for one in taken if one.gap),
+            confirmed=sum(one.confirmed for one in taken),
+            waiting=sum(one.waiting for one in taken),
+            pending=sum(statement.pending for statement in found),
+            gaps=_watch_bank(connection, {one.statement_id for one in taken}),
         )
         details: dict[str, str | int] = {"lender": lender, "sha256": sha256, "receipts": report.receipts}
+        details |= {"rows": report.statements, "kind": report.form}
         audit.record(connection, at.actor, "bank.statement_taken", f"lender:{lender}", details, now)
     return report
+
+
+def _watch_bank(connection: Connection, taken: set[int]) -> tuple[str, ...]:
+    """Finance's exceptions are what is missing in the bank's files now; what these statements have to do with it."""
+    at = desk()
+    gaps = bankfiles.gaps(connection)
+    subjects = [exceptions.Subject(f"bank_statement:{gap.statement_id}", lender=gap.lender) for gap in gaps]
+    exceptions.watched(connection, at, "bank_gap", subjects, "the statements between are in")
+    told = [gap.why for gap in gaps if taken & {gap.statement_id, gap.before_id}]
+    for statement_id in sorted(taken):
+        count = bankfiles.unconfirmed(connection, statement_id)
+        if count:
+            exceptions.open_exception(
+                connection, at, "bank_unconfirmed", agency=None, subject=f"bank_statement:{statement_id}",
+                detail={"entries": count},
+            )  # fmt: skip
+            told.append(f"{count} entries that reports of these days had are not in the statement")
+    return tuple(told)

@@ -31,6 +31,18 @@ class Kind:
 
 
 CODES: Final[Mapping[str, Kind]] = MappingProxyType({
+    # -- what a bank sent ----------------------------------------------------------------------------------------------
+    "bank_gap": Kind(
+        "statements are missing between two of an account",
+        "finance", "high", "1 business day",
+        "ask the bank for the statements between them; it resolves itself when they are in",
+        recurs=True,
+    ),
+    "bank_unconfirmed": Kind(
+        "a report said that entries were booked, and the statement of the day does not have them",
+        "finance", "high", "1 business day",
+        "ask the bank; the entries stand in the books, and a person undoes what never was",
+    ),
     # -- what an agency sent -------------------------------------------------------------------------------------------
     "sequence_gap": Kind(
         "files with lower numbers of this kind have not come",

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json as jsonlib
 from datetime import date, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from console.cli import ledger, recon_work
+from console.cli import bank, ledger, recon_work
 from console.cli.output import DryRun, Json, emit, say
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(recon_work.app)
+app.add_typer(bank.app)
 
 Lender = Annotated[str | None, typer.Option(help="Only this lender; default all.")]
 Day = Annotated[
@@ -51,34 +51,6 @@ def run(
         raise typer.Exit(FINDINGS)
 
 
-@app.command("import-statement")
-def import_statement(
-    path: Annotated[Path, typer.Argument(help="A camt.053 file.", exists=True, dir_okay=False)],
-    lender: Annotated[str, typer.Option(help="Whose account it is.")],
-    dry_run: DryRun = False,
-    json: Json = False,  # noqa: ARG001 - read by emit
-) -> None:
-    """Take a bank statement into the books; the same file again changes nothing."""
-    if dry_run:
-        from connectors.bank.camt import statements
-
-        emit([
-            {"account": f"…{one.account[-4:]}", "number": one.number, "currency": one.currency,
-             "opening_minor": one.opening_minor, "closing_minor": one.closing_minor, "entries": len(one.entries)}
-            for one in statements(path)
-        ], title="Statements in the file")  # fmt: skip
-        return
-    from flows.engine import run as run_verb
-    from flows.reconcile import import_statement as verb
-
-    report = run_verb(verb, path=path.resolve(), lender=lender)
-    emit(report, title="Bank statement")
-    for gap in report.gaps:
-        say(gap)
-    if report.gaps:
-        raise typer.Exit(FINDINGS)
-
-
 @app.command()
 def breaks(
     lender: Lender = None,
@@ -86,11 +58,13 @@ def breaks(
     code: Annotated[str | None, typer.Option(help="Only this code.")] = None,
     owner: Annotated[str | None, typer.Option(help="Only this person's.")] = None,
     mine: Annotated[bool, typer.Option("--mine", help="Only those that I work on.", show_default=False)] = False,
+    overdue: Annotated[bool, typer.Option("--overdue", help="Only those past their time.", show_default=False)] = False,
     closed: Annotated[bool, typer.Option("--closed", help="Those that are settled, instead.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="So many at most, the largest first.")] = 100,
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """List differences that a person must look at, the largest first."""
+    from infra import resolving
     from infra.store import breaks as store
     from infra.wiring import desk
 
@@ -104,12 +78,14 @@ def breaks(
             code=code,
             owner=at.actor if mine else owner,
             state="closed" if closed else "open",
+            overdue=overdue,
+            sla=resolving.agreed_times(at),
             limit=limit,
         )
     emit(
         found,
         title="Breaks",
-        columns=["break_id", "code", "agency", "amount_minor", "currency", "age", "owner", "about"],
+        columns=["break_id", "code", "agency", "amount_minor", "currency", "age", "due_on", "owner", "about"],
     )
 
 

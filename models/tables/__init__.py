@@ -31,6 +31,7 @@ from models.tables.exchange import (
     Transmission,
 )
 from models.tables.finance import (
+    BankAccount,
     BankReceipt,
     BankStatement,
     Break,
@@ -74,6 +75,7 @@ __all__ = [
     "AuditHead",
     "AuditNode",
     "AuditedFile",
+    "BankAccount",
     "BankReceipt",
     "BankStatement",
     "Breach",

@@ -70,16 +70,34 @@ class InvoiceLine(SQLModel, table=True):
     state: str = Field(default="received", description="received | agreed | disputed")
 
 
+class BankAccount(SQLModel, table=True):
+    """An account of a lender's at a bank, or a wallet, in one currency."""
+
+    __tablename__ = "bank_account"
+    __table_args__ = (UniqueConstraint("account", "currency"),)
+    bank_account_id: int = big(primary_key=True)
+    account: str = Field(description="as the bank's files have it, without blanks")
+    currency: str
+    lender: str
+    ledger: str = Field(default="1010", description="what the lender's own books call it")
+    layout: str | None = Field(default=None, description="whose files without an account's number are this account's")
+    added_at: datetime
+    added_by: str
+
+
 class BankStatement(SQLModel, table=True):
-    """One statement of one bank account; the same bytes again are a no-op."""
+    """One statement of one bank account, or a report before it; the same bytes again are a no-op."""
 
     __tablename__ = "bank_statement"
     statement_id: int = big(primary_key=True)
     sha256: str = Field(unique=True)
     lender: str
     source: str
-    bank_account: str
+    bank_account: str = Field(index=True)
+    form: str = Field(default="camt.053", description="camt.052 to .054 | mt940 | mt942 | a layout's name@version")
+    is_advance: bool = Field(default=False, description="a report or notification, which a statement will say again")
     number: str | None = None
+    sequence: int | None = Field(default=None, description="the bank's running number of statements")
     currency: str
     opening_minor: int | None = big(None)
     closing_minor: int | None = big(None)
@@ -105,6 +123,13 @@ class BankReceipt(SQLModel, table=True):
     reference: str | None = Field(default=None, description="end-to-end id or remittance information")
     counterparty: str | None = None
     is_reversal: bool = False
+    of_entry: int = Field(default=0, description="which of the statement's own entries it is (part of)")
+    bank_ref: str | None = Field(default=None, description="the bank's own name of that entry")
+    return_reason: str | None = Field(default=None, description="why it came back, as a code of the bank's")
+    charges_minor: int | None = big(None, description="what the bank says it took of it")
+    instructed_minor: int | None = big(None, description="what was ordered, where that is another amount or currency")
+    instructed_currency: str | None = None
+    confirmed_by: int | None = big(None, description="taken from a report: the statement that said it again")
     state: str = "unapplied"
     applied_minor: int = big(0)
     account_id: int | None = big(None, description="of a payment that the debtor made to the lender directly")

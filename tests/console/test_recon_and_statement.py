@@ -68,7 +68,7 @@ def said(result: Result) -> Any:
 def test_a_statement_is_taken_in_once_and_what_nobody_explains_is_a_break(typed: Type, april: str) -> None:
     shown = said(typed("recon", "import-statement", april, "--lender", "first-bank", "--dry-run", "--json"))
     assert [one["entries"] for one in shown["items"]] == [2]
-    taken = ("recon", "import-statement", april, "--lender", "first-bank", "--json")
+    taken = ("recon", "import", april, "--lender", "first-bank", "--new-account", "--json")
     first, again = said(typed(*taken)), said(typed(*taken))
     assert (first["receipts"], first["receipts_of_agencies"], first["known"], again["known"]) == (2, 1, False, True)
 
@@ -84,14 +84,14 @@ def test_a_statement_is_taken_in_once_and_what_nobody_explains_is_a_break(typed:
 
 
 def test_the_trial_balance_sums_to_nothing(typed: Type, april: str) -> None:
-    typed("recon", "import-statement", april, "--lender", "first-bank")
+    typed("recon", "import", april, "--lender", "first-bank", "--new-account")
     rows = said(typed("recon", "trial-balance", "--json"))["items"]
     assert {row["ledger"]: row["balance_minor"] for row in rows} == {"1010": 1_220, "1250": -1_220}
     assert {row["name"] for row in rows} == {"bank", "unapplied receipts"}
 
 
 def test_what_is_missing_is_told_and_ends_with_3(typed: Type, tmp_path: Path, april: str) -> None:
-    typed("recon", "import-statement", april, "--lender", "first-bank")
+    typed("recon", "import", april, "--lender", "first-bank", "--new-account")
     none = pd.DataFrame({"amount_minor": [1], "value_date": pd.Timestamp(2026, 6, 2), "reference": ["B"]})
     june = BankAccount("L-1", "CNY", 9_999).write(tmp_path / "june.xml", none, date(2026, 6, 1), date(2026, 6, 30))
     assert "missing" in typed("recon", "import-statement", str(june), "--lender", "first-bank", code=3).output

@@ -53,7 +53,7 @@ def typed(tmp_path: Path) -> Iterator[Typed]:
         return json.loads(result.stdout) if result.stdout.strip() else result.stderr
 
     with seated(desk):
-        run("recon", "import-statement", str(file), "--lender", "first-bank")
+        run("recon", "import-statement", str(file), "--lender", "first-bank", "--new-account")
         run("recon", "run", "--as-of", "2026-05-04", code=3)
         yield run
     desk.database.close()
@@ -62,6 +62,8 @@ def typed(tmp_path: Path) -> Iterator[Typed]:
 def test_a_break_is_taken_resolved_by_two_and_taken_back(typed: Typed) -> None:
     (one,) = typed("recon", "breaks")["items"]
     number = str(one["break_id"])
+    assert one["due_on"] == "2026-05-09"
+    assert typed("recon", "breaks", "--overdue")["items"] == []
     typed("recon", "assign", number, "--to", "li")
     typed("recon", "comment", number, "asked the bank")
     assert [row["break_id"] for row in typed("recon", "breaks", "--mine", as_="li")["items"]] == [one["break_id"]]

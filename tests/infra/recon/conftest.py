@@ -134,7 +134,7 @@ class Books:
         frame = frame.astype({"reference": "str", "payer_account": "str"})
         path = self.account.write(self.folder / f"{day}-{self.account.statements}.xml", frame, date(2026, 4, 1), day)
         with seated(self.desk):
-            import_statement(path, self.lender)
+            import_statement(path, self.lender, new_account=True)
 
     def reconcile(self, as_of: date = date(2026, 4, 3)) -> ReconcileReport:
         """Everything is tied that the rules can tie, and the laws hold."""

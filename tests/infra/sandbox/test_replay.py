@@ -102,7 +102,7 @@ def test_the_books_end_where_the_data_say_and_the_overpaid_loan_shows(desk: Desk
     assert (done.loans, done.with_fees, done.gross_minor, done.fees_minor) == (3, 2, 37292, 8911)
     assert (done.already, again.already) == (False, True)
     assert collect().refused == 0
-    import_statement(done.bank_statement, "lendingclub")
+    import_statement(done.bank_statement, "lendingclub", new_account=True)
     reconcile("lendingclub")
     found = replay.compared(desk, loans, "lendingclub")
     assert (found.loans, found.loans_that_differ, found.recovered_minor, found.commission_minor) == (4, 0, 37292, 8911)
