@@ -21,6 +21,8 @@ from models.errors import RefusedByPolicy, UsageError
 from models.lives import RESOLUTION as LIFE
 from models.lives import moved
 from models.reconcile.resolutions import ABOUT, REASONS, Limits, shipped
+from models.reconcile.sla import Sla
+from models.reconcile.sla import shipped as shipped_times
 from models.tables import Break, BreakNote, Resolution
 
 if TYPE_CHECKING:
@@ -34,12 +36,19 @@ if TYPE_CHECKING:
 
 BREAKS, NOTES, ROWS = (bulk.table_of(row) for row in (Break, BreakNote, Resolution))
 LIMITS_FILE: Final = "approvals.toml"
+TIMES_FILE: Final = "sla.toml"
 
 
 def limits(desk: Desk) -> Limits:
     """Who must agree: the house's own `approvals.toml` below home, else what comes with Consign."""
     own = desk.settings.home / LIMITS_FILE
     return Limits.parse(own.read_text(encoding="utf-8")) if own.is_file() else shipped()
+
+
+def agreed_times(desk: Desk) -> Sla:
+    """By when breaks are to be settled: the house's own `sla.toml` below home, else what comes with Consign."""
+    own = desk.settings.home / TIMES_FILE
+    return Sla.parse(own.read_text(encoding="utf-8")) if own.is_file() else shipped_times()
 
 
 # -- a break's owner, notes --------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, func, or_, select
 
 from infra.store.bulk import read, table_of
 from models.errors import UsageError
-from models.reconcile.breaks import ABOUT, aged
+from models.reconcile.breaks import ABOUT
+from models.reconcile.sla import Sla, shipped
 from models.tables import BankReceipt, Break, InvoiceLine, Match, MatchPart, RemittanceLine
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ RECEIPT = table_of(BankReceipt)
 CANDIDATES_SHOWN = 20
 
 
-def listed(
+def listed(  # noqa: PLR0913 - filters, each by its name
     connection: Connection,
     as_of: date,
     *,
@@ -36,9 +37,14 @@ def listed(
     code: str | None = None,
     owner: str | None = None,
     state: str = "open",
+    overdue: bool = False,
     limit: int = 100,
+    sla: Sla | None = None,
 ) -> pd.DataFrame:
-    """At most `limit` breaks, the largest amounts first, with their `age` and what the code is `about`."""
+    """At most `limit` breaks, the largest first, with `age`, `due_on`, `overdue_days` and what they are `about`.
+
+    overdue: only those that should have been settled by `as_of`. sla: what is agreed; default what comes with Consign.
+    """
     statement = select(BREAK).where(BREAK.c.state == state)
     for column, wanted in (
         (BREAK.c.lender, lender),
@@ -48,8 +54,11 @@ def listed(
     ):
         if wanted is not None:
             statement = statement.where(column == wanted)
-    found = read(connection, statement.order_by(func.abs(BREAK.c.amount_minor).desc(), BREAK.c.break_id).limit(limit))
-    found["age"] = aged(found["opened_at"], as_of)
+    statement = statement.order_by(func.abs(BREAK.c.amount_minor).desc(), BREAK.c.break_id)
+    found = read(connection, statement if overdue else statement.limit(limit))
+    found = found.join((sla or shipped()).stated(found, as_of))
+    if overdue:
+        found = found[found["overdue_days"] > 0].head(limit).reset_index(drop=True)
     found["about"] = found["code"].map(dict(ABOUT)).astype("str")
     return found
 

@@ -19,7 +19,8 @@ class BreakNote(SQLModel, table=True):
     by: str
     text: str = Field(description="a person's words, refused where they hold a number as long as a phone's")
     file_suffix: str | None = Field(
-        default=None, description="of an attachment, whose bytes lie sealed in `attachments`; its name may name somebody"
+        default=None,
+        description="of an attached file; its bytes lie sealed, and its name, which may name somebody, is not kept",
     )
     file_sha256: str | None = Field(default=None, description="of the file as it was given")
     file_bytes: int | None = big(None)
