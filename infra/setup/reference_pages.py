@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from connectors.layouts.profiles import load_layout, shipped_layouts
 from infra.layouts import told as layout_told
 from infra.settings import Settings
-from models import chart, closing, exceptions, lives, release
+from models import chart, closing, exceptions, lives, release, retention
 from models.certification import FAULTS, LEVELS, LEVELS_ABOUT, PLANTS, STEPS
 from models.checking import CODES
 from models.conduct import packs
@@ -27,7 +28,8 @@ from models.roles import ABOUT, ROLES
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "docs" / "reference"
 PART = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -200,6 +202,32 @@ def pack_section(pack: packs.Pack) -> str:
     ))  # fmt: skip
 
 
+def retention_schedules() -> str:
+    """The classes of records, and what each shipped schedule says of them."""
+    classes = (
+        (f"`{name}`", f"{one.about} {one.about_zh}", one.begins, one.act, "house" if one.of_house else "lender")
+        for name, one in retention.CLASSES.items()
+    )
+    return "\n\n".join(
+        ["## Classes\n\n" + table(("class", "what is in it", "its clock begins", "then", "whose"), classes)]
+        + [schedule_section(retention.load(name)) for name in retention.shipped()]
+    )
+
+
+def schedule_section(schedule: retention.Schedule) -> str:
+    """One schedule: each class, how long, and by which clause."""
+    rows = (
+        (
+            f"`{rule.id}`", str(rule.keep), str(rule.at_least or ""), str(rule.at_most or ""), rule.clause, rule.set_by,
+            rule.verified + (f": {rule.counsel}" if rule.counsel else ""), f"{rule.text} {rule.text_zh}",
+        )
+        for rule in schedule.rules.values()
+    )  # fmt: skip
+    return f"## {schedule.name}, version {schedule.version}\n\n{schedule.about} {schedule.about_zh}\n\n" + table(
+        ("class", "kept", "at least", "at most", "clause", "set by", "read", "why"), rows
+    )
+
+
 def rule_number(rule: packs.Rule) -> str:
     """The number with its unit, or the hours."""
     if rule.hours_from and rule.hours_to:
@@ -265,6 +293,28 @@ def all_roles() -> str:
     return table(("role", "what it answers for", "职责"), ((f"`{role}`", *ABOUT[role]) for role in ROLES))
 
 
+def where_roles_are_asked_for() -> str:
+    """Every function that asks for a role, by role: read from the code itself, so that none is forgotten."""
+    found: dict[str, list[str]] = {role: [] for role in ROLES}
+    for path in sorted(file for room in ("infra", "flows", "console") for file in (ROOT / room).rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef):
+                for role in roles_asked_for(function):
+                    found[role].append(f"`{'.'.join((*path.relative_to(ROOT).with_suffix('').parts, function.name))}`")
+    return table(("role", "asked for in"), ((f"`{role}`", ", ".join(names)) for role, names in found.items()))
+
+
+def roles_asked_for(function: ast.FunctionDef) -> list[str]:
+    """The roles that a function asks for, each once."""
+    calls = (node for node in ast.walk(function) if isinstance(node, ast.Call) and node.args)
+    asked = {
+        call.args[-1].value
+        for call in calls
+        if ast.unparse(call.func).split(".")[-1] in {"require", "refusal"} and isinstance(call.args[-1], ast.Constant)
+    }
+    return [role for role in ROLES if role in asked]
+
+
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "outbound": lambda: kinds_of(OUTBOUND),
     "inbound": lambda: kinds_of(INBOUND),
@@ -274,10 +324,12 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings,
     "policies": policies,
     "roles": all_roles,
+    "roles_asked_for": where_roles_are_asked_for,
     "account_fields": account_fields,
     "layouts": layouts,
     "certification": certification,
     "rule_packs": rule_packs,
+    "retention": retention_schedules,
     "chart": chart_of_accounts,
     "closing": checklist,
 }
