@@ -273,9 +273,18 @@ def _logs(_: Connection, desk: Desk, look: store.Look) -> Doomed:
     return Doomed([written for written, _ in old], away)
 
 
-def _backups(_: Connection, desk: Desk, look: store.Look) -> Doomed:
-    """Backups that were made before, the newest one excepted: it is all that there is."""
-    old = [one for one in backups.listed(desk)[1:] if one.made_at.date() < look.cutoff]
+def _backups(connection: Connection, desk: Desk, look: store.Look) -> Doomed:
+    """Backups that were made before, the newest one excepted: it is all that there is.
+
+    Once there is a newer one, so are those from before a value was struck out of a free text: they hold it in clear.
+    """
+    there = backups.listed(desk)
+    struck = shreds.last_struck(connection)
+    if struck is not None and (not there or there[0].made_at <= struck):
+        struck = None
+    old = [
+        one for one in there[1:] if one.made_at.date() < look.cutoff or (struck is not None and one.made_at <= struck)
+    ]
 
     def away() -> None:
         for one in old:

@@ -1,7 +1,7 @@
 """Free texts of the store: what people, agencies and banks wrote, in which a person's values may stand.
 
 Every text column of every table is one, unless it is named here as something else: a new column is searched until
-somebody says why not. Rows that belong to an account are searched by that account; tables that know none are read
+somebody says why not. Rows that belong to an account are searched by that account; those that name none are read
 through. What the append-only tables hold are codes, numbers and hashes by their own rules (infra/audit.py).
 """
 
@@ -87,13 +87,16 @@ def strike(connection: Connection, values: Iterable[str], account_ids: np.ndarra
 
 
 def _mine(table: Table, stage: Table) -> Any:
-    """Which rows of the table belong to the accounts; None where it knows no account."""
+    """Which rows of the table belong to the accounts, or to nobody; None where it knows no account."""
     accounts = select(stage.c.account_id)
     if "account_id" in table.c:
-        return table.c.account_id.in_(accounts)
-    if "placement_id" in table.c:
-        return table.c.placement_id.in_(select(PLACEMENTS.c.placement_id).where(PLACEMENTS.c.account_id.in_(accounts)))
-    return None
+        column, theirs = table.c.account_id, accounts
+    elif "placement_id" in table.c:
+        column = table.c.placement_id
+        theirs = select(PLACEMENTS.c.placement_id).where(PLACEMENTS.c.account_id.in_(accounts))
+    else:
+        return None
+    return or_(column.in_(theirs), column.is_(None)) if column.nullable else column.in_(theirs)
 
 
 def _struck(connection: Connection, table: Table, rows: pd.DataFrame, columns: Sequence[str], needles: Needles) -> int:

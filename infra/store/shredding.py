@@ -356,6 +356,13 @@ def unfinished(connection: Connection) -> list[Any]:
     )
 
 
+def last_struck(connection: Connection) -> datetime | None:
+    """When a value was last struck out of a free text; None if never."""
+    struck = select(func.max(SHREDDINGS.c.done_at)).where(SHREDDINGS.c.texts > 0)
+    found: datetime | None = connection.execute(struck).scalar_one()
+    return found
+
+
 def listed(connection: Connection) -> pd.DataFrame:
     """Every shredding, the newest first."""
     return bulk.read(connection, select(SHREDDINGS).order_by(SHREDDINGS.c.shredding_id.desc()))

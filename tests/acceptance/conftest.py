@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 CONTRACT = """\
@@ -219,3 +223,84 @@ def lived(consign: Consign) -> Iterator[Lived]:
             "CONSIGN_REQUIRE_DILIGENCE": "false", "CONSIGN_SETTLE_SECONDS": "0",
         }  # fmt: skip
         yield told
+
+
+# -- the search for values in files ---------------------------------------------------------------------------------
+
+PREFIX = 6
+"""The shortest form that is looked for: four bytes are found in random ones by accident."""
+
+
+def forms(value: str) -> dict[str, bytes]:
+    """How a value might stand in a file, by the name of the form."""
+    plain = {
+        "utf-8": value.encode(), "utf-16-le": value.encode("utf-16-le"), "utf-16-be": value.encode("utf-16-be"),
+        "gb18030": value.encode("gb18030"),
+    }  # fmt: skip
+    coded = {"hex": plain["utf-8"].hex().encode(), "HEX": plain["utf-8"].hex().upper().encode()}
+    for shift in range(3):  # base64 of a text that holds the value, wherever in it the value begins
+        whole = base64.b64encode(b"\0" * shift + plain["utf-8"])
+        end = -4 if (len(plain["utf-8"]) + shift) % 3 else None
+        coded[f"base64+{shift}"] = whole[4 if shift else 0 : end]
+    escaped = {"json": value.encode("unicode_escape")}
+    return {name: form for name, form in (plain | coded | escaped).items() if len(form) >= PREFIX}
+
+
+class Search:
+    """Looks for many values at once: windows of six bytes first, then the whole form."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self.forms = sorted({(form, value, name) for value in set(values) for name, form in forms(value).items()})
+        self.heads = np.array([_head(form) for form, _, _ in self.forms], dtype=np.uint64)
+
+    def found(self, content: bytes) -> set[tuple[str, str]]:
+        """Value and form of what the content holds."""
+        if len(content) < PREFIX or not self.forms:
+            return set()
+        bytes_ = np.frombuffer(content, dtype=np.uint8).astype(np.uint64)
+        windows = np.zeros(len(bytes_) - PREFIX + 1, dtype=np.uint64)
+        for place in range(PREFIX):
+            windows = windows << np.uint64(8) | bytes_[place : place + len(windows)]
+        there = set(np.unique(windows[np.isin(windows, self.heads)]).tolist())
+        return {
+            (value, name)
+            for head, (form, value, name) in zip(self.heads.tolist(), self.forms, strict=True)
+            if head in there and form in content
+        }
+
+    def below(self, folder: Path) -> dict[str, set[str]]:
+        """Files below the folder, archives opened too, that hold any of the values; and in which forms."""
+        hits: dict[str, set[str]] = {}
+        for path in sorted(folder.rglob("*")):
+            if not path.is_file():
+                continue
+            for name, content in contents(path):
+                if found := self.found(content):
+                    hits[name] = {form for _, form in found}
+        return hits
+
+
+def _head(form: bytes) -> int:
+    return int.from_bytes(form[:PREFIX], "big")
+
+
+def contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """A file's bytes, and of an archive its members' too."""
+    content = path.read_bytes()
+    yield str(path), content
+    if zipfile.is_zipfile(BytesIO(content)):
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            for name in archive.namelist():
+                yield f"{path}!{name}", archive.read(name)
+
+
+@pytest.fixture(scope="session")
+def search() -> type[Search]:
+    """What looks for values in files, in every form in which they might stand there."""
+    return Search
+
+
+@pytest.fixture(scope="session")
+def forms_of() -> Callable[[str], dict[str, bytes]]:
+    """A function: how a value might stand in a file, by the name of the form."""
+    return forms

@@ -10,9 +10,8 @@ from __future__ import annotations
 import base64
 import sqlite3
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -44,96 +43,36 @@ SEALED = (
 )
 WITHHELD = ("account_ref", "id_number", "email", "address", "employer", "contact_name", "contact_phone")
 """What the policy cn-default keeps from an agency that works by telephone."""
-PREFIX = 6
-"""The shortest form that is looked for: four bytes are found in random ones by accident."""
 
 
 # -- the search --------------------------------------------------------------------------------------------------------
 
-
-def forms(value: str) -> dict[str, bytes]:
-    """How a value might stand in a file, by the name of the form."""
-    plain = {
-        "utf-8": value.encode(), "utf-16-le": value.encode("utf-16-le"), "utf-16-be": value.encode("utf-16-be"),
-        "gb18030": value.encode("gb18030"),
-    }  # fmt: skip
-    coded = {"hex": plain["utf-8"].hex().encode(), "HEX": plain["utf-8"].hex().upper().encode()}
-    for shift in range(3):  # base64 of a text that holds the value, wherever in it the value begins
-        whole = base64.b64encode(b"\0" * shift + plain["utf-8"])
-        end = -4 if (len(plain["utf-8"]) + shift) % 3 else None
-        coded[f"base64+{shift}"] = whole[4 if shift else 0 : end]
-    escaped = {"json": value.encode("unicode_escape")}
-    return {name: form for name, form in (plain | coded | escaped).items() if len(form) >= PREFIX}
+FORMS = ("HEX", "base64+0", "base64+1", "base64+2", "gb18030", "hex", "json", "utf-16-be", "utf-16-le", "utf-8")
 
 
-class Search:
-    """Looks for many values at once: windows of six bytes first, then the whole form."""
-
-    def __init__(self, values: Iterable[str]) -> None:
-        self.forms = sorted({(form, value, name) for value in set(values) for name, form in forms(value).items()})
-        self.heads = np.array([_head(form) for form, _, _ in self.forms], dtype=np.uint64)
-
-    def found(self, content: bytes) -> set[tuple[str, str]]:
-        """Value and form of what the content holds."""
-        if len(content) < PREFIX or not self.forms:
-            return set()
-        bytes_ = np.frombuffer(content, dtype=np.uint8).astype(np.uint64)
-        windows = np.zeros(len(bytes_) - PREFIX + 1, dtype=np.uint64)
-        for place in range(PREFIX):
-            windows = windows << np.uint64(8) | bytes_[place : place + len(windows)]
-        there = set(np.unique(windows[np.isin(windows, self.heads)]).tolist())
-        return {
-            (value, name)
-            for head, (form, value, name) in zip(self.heads.tolist(), self.forms, strict=True)
-            if head in there and form in content
-        }
-
-    def below(self, folder: Path) -> dict[str, set[str]]:
-        """Files below the folder, archives opened too, that hold any of the values; and in which forms."""
-        hits: dict[str, set[str]] = {}
-        for path in sorted(folder.rglob("*")):
-            if not path.is_file():
-                continue
-            for name, content in contents(path):
-                if found := self.found(content):
-                    hits[name] = {form for _, form in found}
-        return hits
-
-
-def _head(form: bytes) -> int:
-    return int.from_bytes(form[:PREFIX], "big")
-
-
-def contents(path: Path) -> Iterator[tuple[str, bytes]]:
-    """A file's bytes, and of an archive its members' too."""
-    content = path.read_bytes()
-    yield str(path), content
-    if zipfile.is_zipfile(BytesIO(content)):
-        with zipfile.ZipFile(BytesIO(content)) as archive:
-            for name in archive.namelist():
-                yield f"{path}!{name}", archive.read(name)
-
-
-@pytest.mark.parametrize("form", sorted(forms("13912345678")))
-def test_the_search_finds_what_is_planted_in_any_form(form: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_the_search_finds_what_is_planted_in_any_form(
+    form: str, tmp_path: Path, search: Any, forms_of: Callable[[str], dict[str, bytes]]
+) -> None:
+    assert sorted(forms_of("13912345678")) == list(FORMS)
     noise = np.random.default_rng(5).integers(0, 256, 200_000, dtype=np.uint8).tobytes()
-    search = Search(["13912345678", "110101199003070038"])
+    looking = search(["13912345678", "110101199003070038"])
     (tmp_path / "noise").write_bytes(noise)
-    assert search.below(tmp_path) == {}
-    (tmp_path / "log").write_bytes(noise + forms("13912345678")[form] + noise)
-    assert set(search.below(tmp_path)) == {str(tmp_path / "log")}
+    assert looking.below(tmp_path) == {}
+    (tmp_path / "log").write_bytes(noise + forms_of("13912345678")[form] + noise)
+    assert set(looking.below(tmp_path)) == {str(tmp_path / "log")}
 
 
 @pytest.mark.parametrize("before", ["", "a", "ab", "abc"])
-def test_the_search_finds_a_value_inside_a_longer_base64_text(before: str, tmp_path: Path) -> None:
+def test_the_search_finds_a_value_inside_a_longer_base64_text(before: str, tmp_path: Path, search: Any) -> None:
     (tmp_path / "cell").write_bytes(base64.b64encode(f"{before}上海市徐汇区学院路879号 and more".encode()))
-    assert Search(["上海市徐汇区学院路879号"]).below(tmp_path)
+    assert search(["上海市徐汇区学院路879号"]).below(tmp_path)
 
 
-def test_the_search_opens_archives(tmp_path: Path) -> None:
+def test_the_search_opens_archives(tmp_path: Path, search: Any) -> None:
     with zipfile.ZipFile(tmp_path / "book.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("sheet.xml", "<c>13912345678</c>" * 50)
-    assert Search(["13912345678"]).below(tmp_path)
+    assert search(["13912345678"]).below(tmp_path)
 
 
 # -- the loop ----------------------------------------------------------------------------------------------------------
@@ -244,7 +183,12 @@ def values(raw: pd.DataFrame, columns: Iterable[str]) -> set[str]:
 @pytest.mark.timeout(1500)
 @pytest.mark.xdist_group("engine")
 def test_no_withheld_value_is_anywhere_but_in_the_vault(
-    suite: str, consign: Any, contract: Callable[..., Path], tmp_path: Path, needs: Callable[[str], Path]
+    suite: str,
+    consign: Any,
+    contract: Callable[..., Path],
+    tmp_path: Path,
+    needs: Callable[[str], Path],
+    search: Any,
 ) -> None:
     needs("gpg")
     consign.engine = "prefect"
@@ -265,10 +209,10 @@ def test_no_withheld_value_is_anywhere_but_in_the_vault(
 
     sealed = values(raw, SEALED)
     foreign_name = {raw["phone"][5], raw["name"][5]}  # a file's name is the agency's word, and is kept as evidence
-    listed = Search(sealed - foreign_name)
+    listed = search(sealed - foreign_name)
     assert listed.below(home) == {}
     for folder in ("prefect", "logs", "faults", "rejects", "scratch"):
-        assert Search(sealed).below(home / folder) == {}
+        assert search(sealed).below(home / folder) == {}
     assert (home / "prefect" / "prefect.db").stat().st_size > 100_000
     assert any((home / "faults").iterdir())
     talk = tmp_path / "talk"
@@ -283,5 +227,5 @@ def test_no_withheld_value_is_anywhere_but_in_the_vault(
         open_from(theirs, "lender", suite, path, plain / path.stem, datetime.now(UTC))
     released = " ".join(raw["name"])
     assert len(list(plain.iterdir())) >= 5
-    assert Search(value for value in values(raw, WITHHELD) if value not in released).below(plain) == {}
-    assert Search(raw["phone"]).below(plain), "what is released is there: the search looks at the right files"
+    assert search(value for value in values(raw, WITHHELD) if value not in released).below(plain) == {}
+    assert search(raw["phone"]).below(plain), "what is released is there: the search looks at the right files"
