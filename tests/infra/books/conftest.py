@@ -144,14 +144,14 @@ def quick_house(tmp_path: Path, empty_store: Path) -> Iterator[House]:
     yield from opened(f"sqlite:///{tmp_path / 'consign.sqlite'}", tmp_path)
 
 
-@pytest.fixture
-def houses(tmp_path: Path, empty_store: Path) -> Callable[[], contextlib.AbstractContextManager[House]]:
-    """Opens another house on SQLite, for tests that need several."""
-    numbers = itertools.count()
+@pytest.fixture(scope="session")
+def houses(
+    tmp_path_factory: pytest.TempPathFactory, empty_store: Path
+) -> Callable[[], contextlib.AbstractContextManager[House]]:
+    """Opens another house on SQLite, for tests that need several, or share one that they only read."""
 
     def open_() -> contextlib.AbstractContextManager[House]:
-        folder = tmp_path / str(next(numbers))
-        folder.mkdir()
+        folder = tmp_path_factory.mktemp("house")
         shutil.copy(empty_store, folder / "consign.sqlite")
         return contextlib.contextmanager(opened)(f"sqlite:///{folder / 'consign.sqlite'}", folder)
 
