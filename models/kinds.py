@@ -156,10 +156,8 @@ _OUT = (
     _to_agency("statement", "lines", (
         Field("period", required=True), Field("agency_txn_id"),
         Field("account", about="the account's pseudonym at this agency; empty: about no single account"),
-        Field("type", required=True, about="a line of yours, or what the month as a whole changed", one_of=(
-            "recovery", "reversal", "direct", "case_fee", "volume", "rounding", "clawback", "account_limit",
-            "month_limit",
-        )), CURRENCY,
+        Field("type", required=True, one_of=("recovery", "reversal", "direct", "adjustment"),
+              about="a line of yours, or what the month as a whole changed of the commission"), CURRENCY,
         Field("gross", "amount", required=True), Field("rate", "rate"), Field("commission", "amount", required=True),
         Field("vat", "amount", required=True), Field("net", "amount", required=True),
         Field("value_date", "date", required=True),

@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import BigInteger, Connection, Row, String, and_, cast, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, Row, String, and_, cast, func, literal, or_, select, update
 
 from infra.store import adjustments
 from infra.store.bulk import read, read_chunks, reserve, table_of
@@ -159,7 +159,7 @@ def statement_lines(
         select(
             LINE.c.txn_ref.label("agency_txn_id"),
             ADJUSTMENT.c.account_id,
-            ADJUSTMENT.c.kind.label("type"),
+            literal("adjustment").label("type"),
             ADJUSTMENT.c.currency,
             ADJUSTMENT.c.commission_minor,
             ADJUSTMENT.c.vat_minor,
