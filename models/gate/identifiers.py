@@ -100,6 +100,8 @@ _PIECES_OF_CARDS: Final = frozenset(
 )
 """How cards are written, but for groups of four."""
 _MOBILE: Final = re.compile(rf"(?<![0-9A-Za-z])(?:(?:\+|00)?86{_S})?(?=(1{_S}[3-9](?:{_S}[0-9]){{9}}){_AFTER})")
+_PIECES_OF_MOBILES: Final = frozenset({(11,), (3, 8), (7, 4), (1,) * 11})
+"""How mobile numbers are written, but for groups of two to five."""
 _WITH_ZERO: Final = re.compile(rf"(?<![0-9A-Za-z])\(?(?=(0{_S}[1-9](?:{_S}[0-9]){{7,10}}){_AFTER}(?!-[0-9]{{6}}))")
 _ABROAD: Final = re.compile(
     rf"{_AHEAD}(?:\+|00(?=[ ().-]|[1-9][0-9]{{0,2}}[ ().-]|[1-9][0-9]{{10}}))"
@@ -196,7 +198,9 @@ def _cards(text: str) -> Iterator[Found]:
 
 def _phones(text: str) -> Iterator[Found]:
     text = _WHEN.sub(lambda when: " " * len(when[0]), text).replace("(0)", "")
-    if any(True for _ in _numbers(_MOBILE, text)):
+    if any(
+        number.groups in _PIECES_OF_MOBILES or {*number.groups} <= {2, 3, 4, 5} for number in _numbers(_MOBILE, text)
+    ):
         yield Found("phone", "likely")
     if any(True for pattern in (_WITH_ZERO, _ABROAD, _NORTH_AMERICA) for _ in _numbers(pattern, text)):
         yield Found("phone", "likely")

@@ -149,7 +149,7 @@ class Scan:
         for text, begin, end in zip(values.take(pa.array(unproved)).to_pylist(), begins, ends, strict=True):
             one = seen.setdefault(text, Seen())
             one.count += int(end - begin)
-            one.lines += (order[begin : begin + LINES_KEPT - len(one.lines)] + first).tolist()
+            one.lines += (order[begin:end][: LINES_KEPT - len(one.lines)] + first).tolist()
 
 
 def _rows(held: list[str], values: pa.Array, places: pa.Array | None) -> np.ndarray:

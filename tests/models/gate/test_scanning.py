@@ -66,10 +66,12 @@ def test_pseudonyms_and_codes_are_proved_and_not_read() -> None:
 
 def test_a_free_text_is_kept_with_how_often_it_stands_there() -> None:
     scan = Scan({"product": Shape(free=True, few=True)})
-    scan.look(pd.DataFrame({"product": pd.Series(["car"] * VOCABULARY_LINES + ["张三丰的贷款"], dtype="str")}), 1)
+    texts = ["car", "张三丰的贷款", *["car"] * VOCABULARY_LINES]
+    scan.look(pd.DataFrame({"product": pd.Series(texts, dtype="str")}), 1)
+    scan.look(pd.DataFrame({"product": pd.Series(["张三丰的贷款"], dtype="str")}), len(texts) + 1)
     seen = scan.free["product"]
-    assert seen["car"].count == VOCABULARY_LINES
-    assert (seen["张三丰的贷款"].count, seen["张三丰的贷款"].lines) == (1, [VOCABULARY_LINES + 1])
+    assert (seen["car"].count, seen["car"].lines[:2]) == (VOCABULARY_LINES + 1, [1, 3])
+    assert (seen["张三丰的贷款"].count, seen["张三丰的贷款"].lines) == (2, [2, len(texts) + 1])
 
 
 @pytest.mark.parametrize("kind", ["placement", "update", "recall", "receipt", "statement", "erasure_request",
