@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from models.reconcile.breaks import found, together
@@ -69,3 +70,18 @@ def unseen(claims: pd.DataFrame) -> pd.DataFrame:
     """The breaks of claims on payments to the lender that nobody sees, or that another claim has had already."""
     wrong = claims.assign(amount_minor=claims["commission_minor"])
     return found(wrong, "direct_payment_claim", "invoice_line_id", payments=pd.Series(0, index=wrong.index))
+
+
+def reasons(answered: pd.DataFrame) -> pd.Series:
+    """Why each claim is disputed: `nothing_recovered`, `commission`, `vat`, `commission_and_vat`; null where it is not.
+
+    answered: `outcome`, `line_id`, `commission_minor`, `vat_minor`, `due_commission_minor`, `due_vat_minor`.
+    """
+    fee = (answered["commission_minor"] != answered["due_commission_minor"]).to_numpy()
+    vat = (answered["vat_minor"] != answered["due_vat_minor"]).to_numpy()
+    why = np.select(
+        [answered["line_id"].isna().to_numpy(), fee & vat, fee],
+        ["nothing_recovered", "commission_and_vat", "commission"],
+        "vat",
+    )
+    return pd.Series(why, index=answered.index, dtype="str").where(answered["outcome"] == "disputed")

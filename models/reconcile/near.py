@@ -125,11 +125,7 @@ def tie_near(table: Table) -> None:
     if not few.any():
         return
     at_line, at_receipt = at_line[few[code]], at_receipt[few[code_r]]
-    at_line, at_receipt = at_line[table.line_order(at_line)], at_receipt[table.receipt_order(at_receipt)]
-    left = pd.DataFrame({"code": table.refs.transaction[at_line], "line": at_line, "l": range(len(at_line))})
-    code_r = table.refs.receipt[at_receipt]
-    right = pd.DataFrame({"code": code_r, "receipt": at_receipt, "r": range(len(at_receipt))})
-    pairs = left.merge(right, on="code")
+    pairs = _pairs(table, at_line, at_receipt)
     line, receipt = pairs["line"].to_numpy(), pairs["receipt"].to_numpy()
     late = table.receipt_day[receipt] - table.line_day[line]
     pairs["days"] = np.abs(late)
@@ -145,6 +141,14 @@ def tie_near(table: Table) -> None:
     _in_part(table, pairs[free])
 
 
+def _pairs(table: Table, at_line: Ints, at_receipt: Ints) -> pd.DataFrame:
+    """Every line with every receipt of its transaction: `code`, `line`, `receipt`; `l`, `r`: the order among equals."""
+    at_line, at_receipt = at_line[table.line_order(at_line)], at_receipt[table.receipt_order(at_receipt)]
+    left = pd.DataFrame({"code": table.refs.transaction[at_line], "line": at_line, "l": range(len(at_line))})
+    code = table.refs.receipt[at_receipt]
+    return left.merge(pd.DataFrame({"code": code, "receipt": at_receipt, "r": range(len(at_receipt))}), on="code")
+
+
 def _mutual(table: Table, pairs: pd.DataFrame) -> None:
     """Repeatedly: pairs that are each other's best, by difference, days, then content."""
     pairs = pairs.sort_values(["off", "days", "l", "r"])
@@ -152,7 +156,8 @@ def _mutual(table: Table, pairs: pd.DataFrame) -> None:
     while len(pairs):
         best = ~pairs.duplicated("line") & ~pairs.duplicated("receipt")
         chosen = pairs[best]
-        rivals = pairs.merge(chosen[["receipt", "off", "days", "line"]], on=["receipt", "off", "days"])
+        equal = pairs[pairs.duplicated(["receipt", "off", "days"], keep=False)]  # mostly none, and a join of few
+        rivals = equal.merge(chosen[["receipt", "off", "days", "line"]], on=["receipt", "off", "days"])
         tied = rivals[account[rivals["line_x"]] != account[rivals["line_y"]]]
         unsure = chosen["receipt"].isin(tied["receipt"])
         if unsure.any():

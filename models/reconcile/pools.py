@@ -42,11 +42,11 @@ def tie_pools(table: Table) -> None:
         if not len(line) or not len(receipt):
             return
         pools = _pools(table.line_day[line], rest[line])
-        pools = pools[(pools["size"] > 1) & (pools["total"] > 0)]
-        money = pd.DataFrame({"day": table.receipt_day[receipt], "total": table.amount[receipt], "receipt": receipt})
-        days = _pools(money["day"].to_numpy(), money["total"].to_numpy())
-        money = pd.concat([money, days[days["size"] > 1].assign(receipt=NONE)], ignore_index=True)
-        pairs = pools.merge(money, on="total", suffixes=("", "_paid"))
+        pools = pools[pools["total"] > 0]
+        days = _pools(table.receipt_day[receipt], table.amount[receipt]).assign(receipt=NONE)
+        one = receipt[np.isin(table.amount[receipt], pools["total"].to_numpy())]
+        single = pd.DataFrame({"day": table.receipt_day[one], "total": table.amount[one], "receipt": one})
+        pairs = pools.merge(pd.concat([single, days]), on="total", suffixes=("", "_paid"))
         late = pairs["day_paid"] - pairs["day"]
         pairs = pairs[(late >= -table.terms.days_before) & (late <= table.terms.pool_days)]
         alone = ~pairs.duplicated(["total"], keep=False)
@@ -54,8 +54,13 @@ def tie_pools(table: Table) -> None:
 
 
 def _pools(day: Ints, amount: Ints) -> pd.DataFrame:
-    frame = pd.DataFrame({"day": day, "total": amount})
-    return frame.groupby("day")["total"].agg(["sum", "size"]).rename(columns={"sum": "total"}).reset_index()
+    """The days with several amounts, and the `total` of each."""
+    first = int(day.min())
+    size = np.bincount(day - first)
+    total = np.zeros(len(size), dtype=np.int64)
+    np.add.at(total, day - first, amount)
+    several = np.flatnonzero(size > 1)
+    return pd.DataFrame({"day": several + first, "total": total[several]})
 
 
 def _tie_pools(table: Table, pairs: pd.DataFrame, line: Ints, receipt: Ints, rest: Ints) -> None:

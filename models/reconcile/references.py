@@ -41,13 +41,19 @@ def coded(transaction: pd.Series, batch: pd.Series, receipt: pd.Series) -> Refer
     known = encoded.dictionary
     text = _canonical(receipt)
     found = _looked_up(text, known)
+    rest = np.flatnonzero(found == NONE)
+    rest = rest[_separated(text, rest, BETWEEN_WORDS[-1])]  # the others are one word, and looked up already
     for between in BETWEEN_WORDS:
-        rest = np.flatnonzero(found == NONE)
-        several = pc.fill_null(pc.match_substring_regex(text.take(pa.array(rest)), between), fill_value=False)
-        rest = rest[several.to_numpy(zero_copy_only=False)]  # one word was looked up already
-        if len(rest):
-            found[rest] = _word_of(text.take(pa.array(rest)), between, known)
+        some = rest[found[rest] == NONE]
+        some = some[_separated(text, some, between)]
+        if len(some):
+            found[some] = _word_of(text.take(pa.array(some)), between, known)
     return References(codes[: len(transaction)], codes[len(transaction) :], found, len(known))
+
+
+def _separated(text: pa.Array, rows: Codes, between: str) -> npt.NDArray[np.bool_]:
+    found = pc.match_substring_regex(text.take(pa.array(rows)), between)
+    return np.asarray(pc.fill_null(found, fill_value=False).to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _word_of(text: pa.Array, between: str, known: pa.Array) -> Codes:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from models.reconcile import breaks as codes
 from models.reconcile.outcome import RULES, STATUSES, Flags, Ints, Status
@@ -106,13 +108,11 @@ class Table:
 
     def line_order(self, rows: Ints) -> Ints:
         """The rows' places by value date, then content."""
-        content = self.lines["content_id"].iloc[rows].to_numpy()
-        return np.lexsort((pd.factorize(content, sort=True)[0], self.line_day[rows]))
+        return np.lexsort((ranked(self.lines["content_id"].iloc[rows]), self.line_day[rows]))
 
     def receipt_order(self, rows: Ints) -> Ints:
         """The rows' places by value date, amount, text; what is equal in all of them is interchangeable."""
-        text = self.receipts["reference"].iloc[rows]
-        rank = pd.factorize(text.to_numpy(dtype=object, na_value=""), sort=True)[0]
+        rank = ranked(self.receipts["reference"].iloc[rows])
         return np.lexsort(
             (self.receipts["receipt_id"].to_numpy()[rows], rank, self.amount[rows], self.receipt_day[rows])
         )
@@ -215,6 +215,14 @@ class Table:
             "expected_minor": pd.Series(expected, subject.index), "found_minor": pd.Series(received, subject.index)
         }  # fmt: skip
         self.breaks.append(codes.found(subject, "fee_netted", "receipt_id", **detail))
+
+
+def ranked(texts: pd.Series) -> Ints:
+    """The place of each text in their order; equal ones share one, and none is the last."""
+    array = pa.Array.from_pandas(texts)
+    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    places: Ints = pc.rank(array, tiebreaker="dense").to_numpy().astype(np.int64)
+    return places
 
 
 def days(dates: pd.Series) -> Ints:

@@ -17,7 +17,8 @@ from typing import Any
 HERE = Path(__file__).parent
 BENCHMARKS = {
     "place": (100_000, 1_000_000),
-    "reconcile": (1_000_000,),
+    "reconcile": (250_000, 500_000, 1_000_000),
+    "peers": (100_000,),
     "intake": (1_000_000,),
     "drops": (500,),
     "conduct": (1_000_000,),
@@ -55,7 +56,7 @@ def main() -> int:
 
 def _run_here(name: str, rows: int, out: Path) -> None:
     result: dict[str, Any] = importlib.import_module(f"tests.benchmarks.{name}").run(rows)
-    if missing := [one for one in REQUIRED if one not in result]:
+    if "left_out" not in result and (missing := [one for one in REQUIRED if one not in result]):
         raise SystemExit(f"{name} does not say its {', '.join(missing)}")
     out.write_text(json.dumps(result))
 
@@ -75,6 +76,9 @@ def _run_apart(name: str, rows: int) -> dict[str, Any] | None:
 def _table(results: list[dict[str, Any]]) -> str:
     lines = ["", f"{'':<12}{'rows':>10}{'CPU s':>9}{'wall s':>9}{'peak MB':>9}{'floor s':>9}{'ratio':>8}"]
     for one in results:
+        if "left_out" in one:
+            lines.append(f"{one['name']:<12}{one['rows']:>10,}  left out: {one['left_out']}")
+            continue
         lines.append(
             f"{one['name']:<12}{one['rows']:>10,}{one['cpu_s']:>9.2f}{one['wall_s']:>9.2f}{one['peak_mb']:>9,}"
             f"{one['floor_cpu_s']:>9.2f}{one['ratio']:>8.1f}"
