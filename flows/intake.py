@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 from connectors.portfolio import load_profile, mapped, open_source
 from flows.engine import verb
 from infra import audit
-from infra.indexes import erased_marks, identity_index, ref_index
+from infra.indexes import erased_marks, identity_index, ref_index, telephone_indexes
 from infra.store import bulk, portfolios, shredding
 from infra.wiring import Desk, desk
 from models.errors import UsageError
@@ -301,7 +301,8 @@ class _Import:
         keys, fresh = self.keys.for_rows(self.at, len(ids))
         shredding.register_keys(connection, self.lender, fresh, at)
         cells = {name: seal_cells(keys, name, ids, shard.loc[sealed, name]) for name in known}
-        portfolios.keep_identities(connection, portfolio_id, keys.ids(), ids, kept.new[sealed], cells)
+        found_by = telephone_indexes(self.at.keyring, shard.loc[sealed])
+        portfolios.keep_identities(connection, portfolio_id, keys.ids(), ids, kept.new[sealed], cells, found_by)
 
     def _too_many_refused(self) -> bool:
         findings = rules.joined(self.counts.refused)

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from infra import audit
-from infra.indexes import identity_index, ref_index
+from infra.indexes import TELEPHONES, identity_index, ref_index, telephone_indexes
 from infra.packing import suffix_of
 from infra.roles import require
 from infra.store import bulk, exchange, portfolios, trail
@@ -166,10 +166,11 @@ def _take_in(
         sealed = seal_cells(desk.keyring.data_key(str(key_id)), field, ids, pd.Series([text] * len(ids), dtype="str"))
         for place, cell in zip(part.index, sealed, strict=True):
             cells[place] = cell
-    bulk.set_columns(
-        connection, store.IDENTITIES, rows[["account_id"]].assign(**{field: pd.Series(cells, dtype="object")}),
-        ["account_id"],
-    )  # fmt: skip
+    changed = rows[["account_id"]].assign(**{field: pd.Series(cells, dtype="object")})
+    if field in TELEPHONES:
+        told = pd.DataFrame({field: pd.Series([text] * len(rows), dtype="str")})
+        changed[f"{field}_index"] = telephone_indexes(desk.keyring, told)[f"{field}_index"].to_numpy()
+    bulk.set_columns(connection, store.IDENTITIES, changed, ["account_id"])
     store.touched(connection, accounts)
     _found_by(connection, desk, row, field, text, has_id_number=bool(rows["has_id_number"].any()))
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, select, union
 
 from infra.store import bulk
-from keys.errors import KeyDestroyed
 from keys.identity import canonical_phones
 from keys.pseudonyms import blind_index, canonical_identity
-from keys.vault import open_cells
 from models.errors import UsageError
 from models.tables import Account, Debtor, Identity
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 
 TELEPHONES: Final = ("phone", "phone_alt")
 TELEPHONE_DIGITS: Final = 7
-SCANNED_ROWS: Final = 100_000
 INDEX_KEY: Final = "blind_index"
 """Under which name the keyring has the key of the indexes of account numbers and identities."""
 
@@ -46,28 +43,50 @@ def erased_marks(keyring: Keyring, indexes: pd.Series) -> pd.Series:
     return blind_index(keyring.secret(ERASED_KEY), indexes, "erased")
 
 
+def telephone_indexes(keyring: Keyring, lines: pd.DataFrame) -> dict[str, pd.Series]:
+    """By column of an identity: the keyed index of each line's telephone; missing where there is none to speak of."""
+    nothing = pd.Series(pd.NA, index=lines.index, dtype="str")
+    return {
+        f"{name}_index": blind_index(keyring.secret(INDEX_KEY), _dialled(lines.get(name, nothing)), "telephone")
+        for name in TELEPHONES
+    }
+
+
+def _dialled(phones: pd.Series) -> pd.Series:
+    """The numbers as they are dialled; those of fewer than seven digits find nobody."""
+    numbers = canonical_phones(phones)
+    return numbers.where(numbers.str.count(r"\d") >= TELEPHONE_DIGITS)
+
+
 def accounts_of(connection: Connection, keyring: Keyring, lender: str, who: str) -> list[int]:
-    """Every account of the debtor whose account number, ID number or telephone this is; none where nobody is."""
+    """Every account of whoever's account number, ID number or telephone this is; none where nobody is."""
     asked = pd.Series([who], dtype="str")
-    accounts, debtors = bulk.table_of(Account), bulk.table_of(Debtor)
+    accounts, debtors, identities = bulk.table_of(Account), bulk.table_of(Debtor), bulk.table_of(Identity)
     nobody = pd.Series([None], dtype="str")
     as_identity = [
         str(identity_index(keyring, pd.DataFrame(columns), asked)[0])
         for columns in ({"id_number": asked, "phone": nobody}, {"id_number": nobody, "phone": asked})
     ]
-    found = (
-        select(accounts.c.debtor_id)
-        .join(debtors, debtors.c.debtor_id == accounts.c.debtor_id)
-        .where(
-            accounts.c.lender == lender,
-            or_(
-                accounts.c.ref_index == str(ref_index(keyring, asked)[0]),
-                debtors.c.identity_index.in_(as_identity),
-            ),
-        )
-    )
-    return _of_debtors(connection, lender, found) or _of_debtors(
-        connection, lender, _by_telephone(connection, keyring, lender, who)
+    found: list[Any] = [
+        select(accounts.c.debtor_id).where(
+            accounts.c.lender == lender, accounts.c.ref_index == str(ref_index(keyring, asked)[0])
+        ),
+        select(debtors.c.debtor_id).where(debtors.c.lender == lender, debtors.c.identity_index.in_(as_identity)),
+    ]
+    telephone = telephone_indexes(keyring, pd.DataFrame({"phone": asked}))["phone_index"][0]
+    if not pd.isna(telephone):
+        found += [
+            select(accounts.c.debtor_id)
+            .join(identities, identities.c.account_id == accounts.c.account_id)
+            .where(accounts.c.lender == lender, identities.c[f"{name}_index"] == str(telephone))
+            for name in TELEPHONES
+        ]
+    return list(
+        connection.execute(
+            select(accounts.c.account_id)
+            .where(accounts.c.lender == lender, accounts.c.debtor_id.in_(union(*found)))
+            .order_by(accounts.c.account_id)
+        ).scalars()
     )
 
 
@@ -85,44 +104,3 @@ def debtor_known_by(connection: Connection, keyring: Keyring, lender: str, who: 
     if len(debtors) > 1:
         raise UsageError("several debtors have that telephone number", fix="give an account number or an ID number")
     return int(debtors[0])
-
-
-def _of_debtors(connection: Connection, lender: str, debtor_ids: Any) -> list[int]:
-    accounts = bulk.table_of(Account)
-    return list(
-        connection.execute(
-            select(accounts.c.account_id)
-            .where(accounts.c.lender == lender, accounts.c.debtor_id.in_(debtor_ids))
-            .order_by(accounts.c.account_id)
-        ).scalars()
-    )
-
-
-def _by_telephone(connection: Connection, keyring: Keyring, lender: str, who: str) -> list[int]:
-    """Debtors with this telephone, for whom an ID number is the index: the sealed numbers are opened to find them."""
-    number = canonical_phones(pd.Series([who], dtype="str"))[0]
-    if pd.isna(number) or sum(character.isdigit() for character in str(number)) < TELEPHONE_DIGITS:
-        return []
-    accounts, identities = bulk.table_of(Account), bulk.table_of(Identity)
-    sealed = (
-        select(
-            accounts.c.debtor_id,
-            identities.c.account_id,
-            identities.c.data_key_id,
-            *(identities.c[column] for column in TELEPHONES),
-        )
-        .join(accounts, accounts.c.account_id == identities.c.account_id)
-        .where(accounts.c.lender == lender, or_(*(identities.c[column].is_not(None) for column in TELEPHONES)))
-    )
-    found: set[int] = set()
-    for rows in bulk.read_chunks(connection, sealed, SCANNED_ROWS):
-        for key_id, part in rows.groupby("data_key_id"):
-            try:
-                key = keyring.data_key(str(key_id))
-            except KeyDestroyed:  # that portfolio was erased
-                continue
-            for column in TELEPHONES:
-                opened = open_cells(key, column, part["account_id"].to_numpy(), part[column].tolist())
-                hit = (canonical_phones(opened) == number).fillna(value=False).to_numpy(dtype=bool)
-                found.update(int(debtor) for debtor in part["debtor_id"][hit])
-    return sorted(found)

@@ -20,7 +20,6 @@ CALLERS: Final = ("flows.collect", "infra.inbound", "infra.reidentification", "i
 """The modules (and what lies under them) that may import this one."""
 
 OPENERS: Final = {
-    "infra.indexes": "finds a debtor by a telephone number that is in nobody's index; gives account numbers, no cell",
     "infra.packages": "opens what the policy releases, for the agency it is sealed to",
     "infra.shredding": "seals anew what shared a key with somebody who is forgotten, and strikes out what they said",
     "keys.reidentify": "opens one account's cells for a person",

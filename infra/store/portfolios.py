@@ -343,12 +343,12 @@ def _debtors_added(
 
 def keep_identities(
     connection: Connection, portfolio_id: int, data_key_ids: np.ndarray, account_ids: np.ndarray, new: np.ndarray,
-    cells: Mapping[str, Sequence[bytes | None]],
+    cells: Mapping[str, Sequence[bytes | None]], indexes: Mapping[str, pd.Series],
 ) -> None:  # fmt: skip
     """The sealed cells are there, one row per account; a row that was there is replaced as a whole.
 
-    cells: by field; a field that is not given is empty. data_key_ids: under which each was sealed. new: which accounts
-    had none.
+    cells: by field; a field that is not given is empty. indexes: by column, the keyed indexes that it is found by, in
+    the same order. data_key_ids: under which each was sealed. new: which accounts had none.
     """
     frame = pd.DataFrame(
         {
@@ -356,6 +356,7 @@ def keep_identities(
             "portfolio_id": np.int64(portfolio_id),
             "data_key_id": pd.Series(data_key_ids, dtype="str"),
             **{name: pd.Series(list(cells.get(name, [None] * len(account_ids))), dtype="object") for name in IDENTITY},
+            **{name: found.to_numpy() for name, found in indexes.items()},
         }
     )
     bulk.append(connection, IDENTITIES, frame[new])

@@ -756,9 +756,13 @@ def upgrade() -> None:
         sa.Column("employer", sa.LargeBinary(), nullable=True),
         sa.Column("contact_name", sa.LargeBinary(), nullable=True),
         sa.Column("contact_phone", sa.LargeBinary(), nullable=True),
+        sa.Column("phone_index", sa.String(), nullable=True),
+        sa.Column("phone_alt_index", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("account_id"),
     )
     op.create_index(op.f("ix_identity_data_key_id"), "identity", ["data_key_id"], unique=False)
+    op.create_index(op.f("ix_identity_phone_alt_index"), "identity", ["phone_alt_index"], unique=False)
+    op.create_index(op.f("ix_identity_phone_index"), "identity", ["phone_index"], unique=False)
     op.create_index(op.f("ix_identity_portfolio_id"), "identity", ["portfolio_id"], unique=False)
     op.create_table(
         "identity_key",
@@ -871,8 +875,11 @@ def upgrade() -> None:
         sa.Column("currency", sa.String(), nullable=False),
         sa.Column("period", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
+        sa.Column("answered_as", sa.String(), nullable=True),
+        sa.Column("answered_id", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("invoice_line_id"),
     )
+    op.create_index(op.f("ix_invoice_line_answered_id"), "invoice_line", ["answered_id"], unique=False)
     op.create_index(op.f("ix_invoice_line_file_id"), "invoice_line", ["file_id"], unique=False)
     op.create_index(op.f("ix_invoice_line_line_id"), "invoice_line", ["line_id"], unique=False)
     op.create_table(
@@ -1590,6 +1597,7 @@ def downgrade() -> None:
     op.drop_table("journal_batch")
     op.drop_index(op.f("ix_invoice_line_line_id"), table_name="invoice_line")
     op.drop_index(op.f("ix_invoice_line_file_id"), table_name="invoice_line")
+    op.drop_index(op.f("ix_invoice_line_answered_id"), table_name="invoice_line")
     op.drop_table("invoice_line")
     op.drop_index(op.f("ix_intake_reject_portfolio_id"), table_name="intake_reject")
     op.drop_table("intake_reject")
@@ -1603,6 +1611,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_identity_key_destroyed_at"), table_name="identity_key")
     op.drop_table("identity_key")
     op.drop_index(op.f("ix_identity_portfolio_id"), table_name="identity")
+    op.drop_index(op.f("ix_identity_phone_index"), table_name="identity")
+    op.drop_index(op.f("ix_identity_phone_alt_index"), table_name="identity")
     op.drop_index(op.f("ix_identity_data_key_id"), table_name="identity")
     op.drop_table("identity")
     op.drop_table("id_counter")

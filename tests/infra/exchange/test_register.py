@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from infra import register
-from infra.indexes import identity_index, ref_index
+from infra.indexes import identity_index, ref_index, telephone_indexes
 from infra.register import Question
 from infra.store import bulk, exchange
 from keys import vault
@@ -55,7 +55,15 @@ def known(gateway: Gateway) -> Gateway:
         bulk.append(
             connection,
             Identity,
-            pd.DataFrame({"account_id": ids, "portfolio_id": 1, "data_key_id": key.key_id, **cells}),
+            pd.DataFrame(
+                {
+                    "account_id": ids,
+                    "portfolio_id": 1,
+                    "data_key_id": key.key_id,
+                    **cells,
+                    **telephone_indexes(desk.keyring, PEOPLE),
+                }
+            ),
         )
         first = gateway.transmission(connection, "placement", "delivered")
         other = gateway.transmission(connection, "placement", "delivered")
