@@ -195,7 +195,7 @@ def test_bands_join_their_neighbours_in_the_policy_s_own_words() -> None:
 )
 def test_a_coarser_value_is_made_of_the_finer_one_alone(values: list[str]) -> None:
     for field in ("region", "opened_on"):
-        below = tuple(values)
+        below: tuple[str | None, ...] = tuple(values)
         for level in ladder(field, tuple(values), Treatment("release")):
             above = dict(zip(below, level.values, strict=True))
             assert all(above[fine] == coarse for fine, coarse in zip(below, level.values, strict=True))
