@@ -9,7 +9,7 @@ import pandas as pd
 from sqlalchemy import Connection, and_, case, exists, func, insert, literal, or_, select, update
 
 from infra.store import bulk, exchange
-from infra.store.exchange import AT_AGENCY, ERASURES, MEMBERS, PLACEMENTS, RECALLS, Work
+from infra.store.exchange import AT_AGENCY, DISCLOSURES, ERASURES, MEMBERS, PLACEMENTS, RECALLS, Work
 from models.errors import RefusedByPolicy, UsageError
 from models.tables import Account, Hold, Instalment, InstalmentPlan, Plan, PlanLine, RecallObjection
 
@@ -369,12 +369,21 @@ def instalments_of(connection: Connection, instalment_plan_id: int) -> pd.DataFr
 def tell_balances(
     connection: Connection, lender: str | None, today: date, suffix_of: Callable[[str], str]
 ) -> list[int]:
-    """Agencies are to be told every balance that differs from what they were last told. Returns the transmissions."""
+    """Agencies are to be told every balance that differs from what they were last told. Returns the transmissions.
+
+    Only agencies that were told it whole: whom the release policy gave a band, or nothing, learns no balance later.
+    """
     exchange.take_turn(connection)
+    told_whole = exists().where(
+        DISCLOSURES.c.transmission_id == PLACEMENTS.c.transmission_id,
+        DISCLOSURES.c.field == "balance",
+        DISCLOSURES.c.treatment == "release",
+    )
     changed = and_(
         PLACEMENTS.c.account_id == ACCOUNTS.c.account_id,
         PLACEMENTS.c.state.in_(OUT),
         PLACEMENTS.c.told_minor != ACCOUNTS.c.balance_minor,
+        told_whole,
     )
     chosen = select(
         PLACEMENTS.c.placement_id, PLACEMENTS.c.account_id, PLACEMENTS.c.lender, PLACEMENTS.c.agency,

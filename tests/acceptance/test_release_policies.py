@@ -65,9 +65,9 @@ class House:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def plan(self) -> int:
+    def plan(self, stage: str = "phone") -> int:
         """A plan over the portfolio, approved by li.wei."""
-        plan_id: int = self.json("plan", "create", "--lender", "harbour", "--name", "March", "--stage", "phone")[
+        plan_id: int = self.json("plan", "create", "--lender", "harbour", "--name", "March", "--stage", stage)[
             "plan_id"
         ]
         self("plan", "submit", plan_id)
@@ -163,6 +163,16 @@ def test_a_new_version_ends_the_plans_that_were_made_under_the_old_one(house: Ho
     assert "is not what it was" in house("plan", "send", plan_id, exits=RefusedByPolicy.exit_code).stderr
     assert house.json("plan", "show", plan_id)["state"] == "expired"
     assert house.received() == {"quayside": [], "lantern": []}
+
+
+@pytest.mark.parametrize(("stage", "files"), [("phone", 2), ("reminder", 0)])
+def test_who_was_told_a_band_is_not_told_the_balance_later(house: House, stage: str, files: int) -> None:
+    house("plan", "send", house.plan(stage))
+    with house.world.desk.database.write() as connection:
+        connection.exec_driver_sql("UPDATE account SET balance_minor = balance_minor + 100")
+    assert house.json("update")["files"] == files
+    for agency in house.world.agencies.values():
+        assert any(".update." in path.name for path in agency.inbox.iterdir()) == bool(files)
 
 
 BOLD = {
