@@ -32,7 +32,7 @@ class Table:
     """The file's lines below the header, as columns of text, and what stood above."""
 
     cells: dict[str, pa.Array]
-    """per role; `text0`, `text1` … the texts; `first` the first cell; `beyond` what stands behind the last column"""
+    """per role; `text0`, `text1` … the texts; `first` the first cell; `beyond` whether there are more cells"""
     lines: Ints
     """the line of the file that each row begins on"""
     facts: dict[str, str]
@@ -133,7 +133,7 @@ def _summed(row: list[str], profile: Profile) -> dict[str, str]:
 
 
 def _gather(gathered: dict[str, list[pa.Array]], columns: dict[str, int], rows: list[list[str]], width: int) -> None:
-    gathered["beyond"].append(pa.array(["".join(row[width:]).strip() for row in rows], TEXT))
+    gathered["beyond"].append(pa.array(["more" if len(row) > width else "" for row in rows], TEXT))
     for name, place in columns.items():
         cells = pa.array([row[place][:CELL_LIMIT] if place < len(row) else "" for row in rows], TEXT)
         gathered[name].append(pc.utf8_trim_whitespace(cells))

@@ -9,9 +9,9 @@ speaks the words of the other profiles (connectors/profiles.py) and is checked a
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
@@ -20,7 +20,7 @@ from connectors.profiles import ENCODINGS, Words, listed, near, toml_of
 from models import packaged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Verified = Literal["samples", "public description", "own"]
 VERIFIED: Final = ("samples", "public description", "own")
@@ -35,6 +35,7 @@ SUMMARY: Final = ("count", "credit", "debit")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _LOST: Final = "\ufffd"
+IGNORED: Final = "ignored"
 
 
 @dataclass(frozen=True)
@@ -76,42 +77,43 @@ class Profile:
     """what the first cell of the line says that ends the table; `#--*` is any that begins so"""
     summary: Mapping[str, int] = field(default_factory=dict)
     """in the line after that: the cell (from 1) with the count of entries, the sum of credits, of debits"""
-    advance: bool = False
 
     @property
     def reference(self) -> str:
         """`name@version`: how it is called."""
         return f"{self.name}@{self.version}"
 
-    @property
-    def recorded(self) -> str:
-        """`name@version#sha256`: what is written down of every file that was read with it."""
-        return f"{self.reference}#{hashlib.sha256(self.text.encode()).hexdigest()}"
+    @cached_property
+    def _keys(self) -> dict[str, frozenset[str]]:
+        """Per role, per text and for what is ignored: the names as headers are compared."""
+        texts = {f"text {number}": names for number, names in enumerate(self.texts)}
+        named = {**self.columns, **texts, IGNORED: self.ignored}
+        return {role: frozenset(key_of(name) for name in names) for role, names in named.items()}
 
     def placed(self, header: Sequence[str]) -> Places | None:
         """Which column is what; None where the header is not this profile's."""
         cells = [key_of(cell) for cell in header]
         while cells and not cells[-1]:
             cells.pop()
+        if not any(_is_one(cell, self._keys["booked"]) for cell in cells):
+            return None
         found: dict[str, int] = {}
         texts: list[int] = []
-        roles = [*self.columns.items(), *(("", names) for names in self.texts)]
-        for role, names in roles:
-            known = {key_of(name) for name in names}
-            at = [place for place, cell in enumerate(cells) if any(_same(cell, name) for name in known)]
+        for role, known in self._keys.items():
+            at = [place for place, cell in enumerate(cells) if _is_one(cell, known)]
+            if role == IGNORED or not at:
+                continue
             if len(at) > 1:
                 return None
-            if at and role:
+            if role in self.columns:
                 found[role] = at[0]
-            elif at:
+            else:
                 texts.append(at[0])
         status = found.pop("status", None)  # which may be a column that says something else too
         used = {*found.values(), *texts}
-        known = {key_of(name) for name in self.ignored}
+        ignored = self._keys[IGNORED]
         strange = [
-            cell
-            for place, cell in enumerate(cells)
-            if place not in {*used, status} and not any(_same(cell, name) for name in known)
+            cell for place, cell in enumerate(cells) if place not in {*used, status} and not _is_one(cell, ignored)
         ]
         has_amount = "amount" in found or {"credit", "debit"} <= found.keys()
         if strange or "booked" not in found or not has_amount or len(used) < len(found) + len(texts):
@@ -144,11 +146,12 @@ def key_of(cell: str) -> str:
     return " ".join(cell.replace("\ufeff", "").replace("\u2019", "'").split()).strip(' "').casefold()
 
 
-def _same(cell: str, name: str) -> bool:
-    """Whether the cell says the name; a letter that an encoding lost on its way stands for any."""
+def _is_one(cell: str, names: Iterable[str]) -> bool:
+    """Whether the cell says one of the names; a letter that an encoding lost on its way stands for any."""
     if _LOST not in cell:
-        return cell == name
-    return re.fullmatch(".".join(re.escape(part) for part in re.split(f"{_LOST}+", cell)), name) is not None
+        return cell in names
+    pattern = re.compile(".".join(re.escape(part) for part in re.split(f"{_LOST}+", cell)))
+    return any(pattern.fullmatch(name) for name in names)
 
 
 def shipped_profiles() -> tuple[str, ...]:
@@ -186,7 +189,7 @@ class _Reader(Words):
 
     def profile(self, written: Mapping[str, Any], text: str) -> Profile:
         self.keys("the profile", written, (
-            "name", "version", "about", "verified", "currency", "account", "advance", "file", "dates", "amounts",
+            "name", "version", "about", "verified", "currency", "account", "file", "dates", "amounts",
             "columns", "sides", "status", "preamble", "ends", "summary",
         ))  # fmt: skip
         name = self.typed(written, "name", str, "")
@@ -207,7 +210,6 @@ class _Reader(Words):
             verified=cast("Verified", self.one_of(written, "verified", VERIFIED, "own")),
             currency=currency,
             account=self.typed(written, "account", str, ""),
-            advance=self.typed(written, "advance", bool, False),  # noqa: FBT003 - the default of a key
             ends=self.texts(written, "ends"),
             **file,
             **self._spellings(written),

@@ -216,11 +216,11 @@ FORMS = [
 
 
 @given(
-    chosen=st.lists(st.sampled_from(FORMS), max_size=12),
-    block=st.integers(1, 400),
+    chosen=st.lists(st.sampled_from(FORMS), max_size=6),
+    block=st.integers(9, 400),
     indent=st.sampled_from(["", "\n  "]),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12, deadline=None)
 def test_however_the_file_is_cut_and_whoever_reads_it_the_entries_are_the_same(
     tmp_path: Path, chosen: list[str], block: int, indent: str
 ) -> None:
