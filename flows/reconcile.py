@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.engine import Schedule, step, verb
+from flows.exchange import suffix_for
 from infra import audit, bankaccounts, exceptions
 from infra.indexes import ref_index
-from infra.store import bankfiles, cash, direct, exchange, payments, recon, waiting
+from infra.store import answers, bankfiles, cash, direct, exchange, payments, recon, waiting
+from infra.store.bulk import reserve
 from infra.store.ledger import is_balanced
 from infra.wiring import desk
 from models.errors import UsageError
@@ -78,6 +80,7 @@ def tie(agency: str, lender: str, as_of: date) -> dict[str, int]:
         tied = cash.match_cash(connection, lender, agency, now)
         unanswered, disputed = recon.match_invoices(connection, lender, agency, now, closing=True)
         overdue = waiting.note_overdue(connection, lender, agency, as_of, now)
+        _answer(connection, lender, agency)
         done = {
             "matches": tied.confirmed,
             "matches_suggested": tied.suggested,
@@ -90,6 +93,21 @@ def tie(agency: str, lender: str, as_of: date) -> dict[str, int]:
             details["inputs_sha256"] = tied.inputs_sha256
             audit.record(connection, at.actor, "reconcile.tied", f"agency:{agency}", details, now)
     return done | {"invoice_lines_waiting": unanswered}
+
+
+def _answer(connection: Connection, lender: str, agency: str) -> None:
+    """What was decided about the agency's invoices waits in the outbox, where it can be reached."""
+    if agency not in exchange.agencies(connection) or not answers.waiting(connection, lender, agency):
+        return
+    at = desk()
+    today = at.today(exchange.lender_timezone(connection, lender))
+    number = reserve(connection, "invoice_answer", 1)
+    key = f"invoice_answer:{lender}:{agency}:{number}"
+    work = exchange.Work(key, lender, agency, "invoice_answer", today, suffix_for(connection)(agency), {})
+    transmission_id, _ = exchange.prepare(connection, work)
+    told = answers.put_in(connection, lender, agency, transmission_id)
+    details: dict[str, str | int] = {"lender": lender, "agency": agency, "lines": told}
+    audit.record(connection, at.actor, "invoice.answered", f"transmission:{transmission_id}", details, at.now())
 
 
 @verb(schedule=Schedule("40 6 * * *"))

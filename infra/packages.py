@@ -397,6 +397,22 @@ def _statement(work: Composing) -> Contents:
     return _plain(work, frames(), "statement", ("gross", "rate", "commission", "vat", "net"))
 
 
+def _invoice_answer(work: Composing) -> Contents:
+    """Which claims of its invoices are agreed and which disputed, with what is due."""
+    from infra.store.answers import lines
+
+    def frames() -> Iterator[pd.DataFrame]:
+        key = work.keyring.pseudonym_key(work.row.agency)
+        for shard in lines(work.connection, work.row.transmission_id, work.shard_rows):
+            names = pd.Series(None, index=shard.index, dtype="str")
+            known = shard.loc[shard["account_id"].notna(), "account_id"].astype("int64")
+            if len(known):
+                names[known.index] = account_pseudonyms(key, known).to_numpy()
+            yield shard.assign(account=names)
+
+    return _plain(work, frames(), "statement", ("base", "commission", "vat", "due_commission", "due_vat"))
+
+
 def _generations_stated(work: Composing, statement_id: int) -> pd.Series:
     """Under which generation of its pseudonym key the agency knows each account of the statement, by account id.
 
@@ -465,6 +481,7 @@ _COMPOSERS: Mapping[str, Callable[[Composing], Contents]] = {
     "correction": _correction,
     "receipt": _receipt,
     "statement": _statement,
+    "invoice_answer": _invoice_answer,
     "certification": _certification,
     "key_announcement": _key_announcement,
 }

@@ -269,9 +269,10 @@ def _told(
 
 def _interval(mean: Floats, variance: Floats, tail: float) -> tuple[Floats, Floats]:
     """A gamma of that mean and variance: never below zero, and skewed as money is."""
-    shape = np.divide(mean**2, variance, out=np.ones(mean.shape), where=variance > 0)
-    scale = np.divide(variance, mean, out=np.zeros(mean.shape), where=mean > 0)
-    low, high = (np.asarray(gamma.ppf(end, shape, scale=scale)) for end in (tail, 1 - tail))
+    known = (mean > 0) & (variance > 0)
+    shape = np.divide(mean**2, variance, out=np.ones(mean.shape), where=known)
+    scale = np.divide(variance, mean, out=np.ones(mean.shape), where=known)
+    low, high = (np.where(known, gamma.ppf(end, shape, scale=scale), mean) for end in (tail, 1 - tail))
     return low, high
 
 

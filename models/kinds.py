@@ -162,6 +162,18 @@ _OUT = (
         Field("vat", "amount", required=True), Field("net", "amount", required=True),
         Field("value_date", "date", required=True),
     ), control="gross"),
+    _to_agency("invoice_answer", "lines", (
+        Field("invoice_no", required=True, about="as you numbered it"),
+        Field("line", "integer", required=True, about="1 is the first line after the header of your file"),
+        Field("agency_txn_id"), Field("account", about="the account's pseudonym at this agency"), CURRENCY,
+        Field("base", "amount", required=True), Field("commission", "amount", required=True, about="as you claim it"),
+        Field("vat", "amount", required=True, about="as you claim it"),
+        Field("due_commission", "amount", required=True, about="as the contract gives it, for this recovery"),
+        Field("due_vat", "amount", required=True),
+        Field("outcome", required=True, one_of=("agreed", "disputed")),
+        Field("reason", one_of=("nothing_recovered", "commission", "vat", "commission_and_vat"),
+              about="why it is disputed; send what is right on your next invoice, or write to us"),
+    ), control="due_commission"),
     _to_agency("erasure_request", "erasures", (
         Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
         Field("scope", required=True, about="all: everything received about it, copies and backups included"),

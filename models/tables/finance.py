@@ -68,6 +68,8 @@ class InvoiceLine(SQLModel, table=True):
     currency: str
     period: str
     state: str = Field(default="received", description="received | agreed | disputed")
+    answered_as: str | None = Field(default=None, description="agreed | disputed: what the agency was told last")
+    answered_id: int | None = big(None, index=True, description="the transmission that told it")
 
 
 class BankAccount(SQLModel, table=True):
