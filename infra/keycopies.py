@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from infra.wiring import Desk
+    from keys.roots.root import Root
 
 LIST: Final = "erased.json"
 _SIGNED_AS: Final = b"consign.erased.v1\n"
@@ -42,6 +43,13 @@ def keep(desk: Desk) -> Path:
     _ = desk.keyring.entries()  # it opens: what does not is copied over nothing
     replace_private(path, desk.settings.keyring_path.read_bytes())
     return path
+
+
+def rewrap(desk: Desk, root: Root) -> None:
+    """The keyring opens with another root key from now on, and so does its copy: older copies open with the old one."""
+    desk.keyring.rewrap(root=root)
+    if copy_path(desk).exists():
+        keep(desk)
 
 
 def renew(desk: Desk) -> None:

@@ -61,7 +61,8 @@ class RowKeys:
 
     def ids(self) -> np.ndarray:
         """Return the id of each row's key."""
-        return np.array([key.key_id for key in self.keys], dtype=object)[self.of_row]
+        names: np.ndarray = np.array([key.key_id for key in self.keys], dtype=object)[self.of_row]
+        return names
 
 
 def seal_cells(data_key: DataKey | RowKeys, column: str, row_ids: np.ndarray, values: pd.Series) -> list[bytes | None]:

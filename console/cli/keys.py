@@ -159,7 +159,7 @@ def _next(at: Desk, purpose: Any, owner: str, days: int | None) -> dict[str, Any
 
 def _root(at: Desk, key_file: Path | None, passphrase: str | None) -> dict[str, Any]:
     """The keyring is sealed under a new root key: of the keeper there is, in the file named, or from the passphrase."""
-    from infra import audit
+    from infra import audit, keycopies
     from infra.rootkeys import keeper_of, root_of
     from keys.roots.keyfile import KeyFile
 
@@ -172,7 +172,7 @@ def _root(at: Desk, key_file: Path | None, passphrase: str | None) -> dict[str, 
             fix="--ask-passphrase, --passphrase-file, or --key-file for a new key file",
         )
     root = root_of(at.settings, keeper, key_file=key_file, passphrase=passphrase)
-    at.keyring.rewrap(root=root)
+    keycopies.rewrap(at, root)
     with at.database.write() as connection:
         audit.record(connection, at.actor, "key.rotated", "root", {"method": root.kind}, at.now())
     made: dict[str, Any] = {"purpose": "root", "keyring": str(at.keyring.path), "opened_by": root.said}

@@ -51,7 +51,7 @@ def move(
     Killed at any moment, it leaves a keyring that opens by the old keeper or by the new one: run it again.
     --dry-run asks the new keeper for a root key, tries it and throws it away.
     """
-    from infra import audit
+    from infra import audit, keycopies
     from infra.rootkeys import root_of
     from infra.wiring import desk
 
@@ -68,7 +68,7 @@ def move(
         header = at.keyring.try_root(root)
         emit({"from": before, "to": to.value, **header}, title="Would be moved")
         return
-    at.keyring.rewrap(root=root)
+    keycopies.rewrap(at, root)
     with at.database.write() as connection:
         audit.record(
             connection, at.actor, "key.rotated", "root", {"method": root.kind, "from": before}, at.now()

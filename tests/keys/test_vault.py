@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keys.errors import CellTampered, KeyringLocked, KeyUnfit
-from keys.vault import DataKey, new_data_key, open_cells, seal_cells, unwrap, wrap
+from keys.vault import DataKey, RowKeys, new_data_key, open_cells, seal_cells, unwrap, wrap
 
 KEY = DataKey("dk-1", bytes(range(32)))
 ROWS = np.array([11, 12, 13], dtype=np.int64)
@@ -35,6 +35,30 @@ def test_a_cell_of_the_first_format_still_opens() -> None:
 
 def test_a_cell_as_a_database_driver_gives_it_opens() -> None:
     assert open_cells(KEY, "name", ROWS[:1], [memoryview(CELL_V1)]).tolist() == ["王小明"]  # type: ignore[list-item]  # as psycopg may
+
+
+@given(st.lists(st.tuples(st.none() | st.text(st.characters(codec="utf-8")), st.integers(0, 2)), max_size=20))
+def test_rows_under_several_keys_open_together_and_each_under_its_own_alone(
+    lines: list[tuple[str | None, int]],
+) -> None:
+    keys = tuple(new_data_key() for _ in range(3))
+    column = pd.Series([value for value, _ in lines], dtype="str")
+    rows, of_row = np.arange(len(lines), dtype=np.int64), np.array([place for _, place in lines], dtype=np.int64)
+    mixed = RowKeys(keys, of_row)
+    sealed = seal_cells(mixed, "name", rows, column)
+    pd.testing.assert_series_equal(open_cells(mixed, "name", rows, sealed), column)
+    for row, (value, place) in enumerate(lines):
+        alone = open_cells(keys[place], "name", rows[row : row + 1], [sealed[row]])
+        assert alone.isna()[0] if value is None else alone[0] == value
+    assert mixed.ids().tolist() == [keys[place].key_id for _, place in lines]
+
+
+def test_the_message_names_the_key_of_the_row_that_does_not_open() -> None:
+    keys = (KEY, DataKey("dk-2", bytes(32)))
+    names = pd.Series(["a", None, "c"], dtype="str")
+    sealed = seal_cells(KEY, "name", ROWS, names)
+    with pytest.raises(CellTampered, match=r"row 13 .* dk-2"):
+        open_cells(RowKeys(keys, np.array([0, 1, 1])), "name", ROWS, sealed)
 
 
 def test_the_same_value_never_looks_the_same_twice() -> None:
