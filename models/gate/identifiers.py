@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from stdnum import iban, luhn
 from stdnum.cn import ric
 
-from models.intake.readings import matches
+from models.gate.columns import letters_of, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,17 +45,20 @@ class Found:
 
 # -- reading past how it is written ------------------------------------------------------------------------------------
 
-_SPELT: Final = str.maketrans("零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖", "001234567891123456789")
-_SPELT_RUN: Final = re.compile(r"[零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖0-9]{7,}")
-_DIGIT: Final = r"[\p{Nd}零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖①-⑨⓪]"
-_BETWEEN: Final = r"[\p{Z}\p{Cf}\p{Pd}\t().·•・_/,，、|*~+：:]{0,3}"
-_WORTH_READING: Final = rf"[@＠﹫]|[\[(（【]\s*(?:at|AT)\s*[\])）】]|(?:{_DIGIT}{_BETWEEN}){{6}}"
+NUMERALS: Final = "零〇一二三四五六七八九幺壹贰叁肆伍陆柒捌玖"
+DIGITS: Final = letters_of("Nd") + "①-⑨⓪"
+"""Whatever stands for a digit, as it stands in a class of a pattern; numerals apart."""
+AT: Final = "@＠﹫"
+_SPELT: Final = str.maketrans(NUMERALS, "001234567891123456789")
+_SPELT_RUN: Final = re.compile(rf"[{NUMERALS}0-9]{{7,}}")
+_BETWEEN: Final = rf"[{letters_of('Zs', 'Zl', 'Zp', 'Cf', 'Pd')}\t().·•・_/,，、|*~+：:]{{0,3}}"
+_WORTH_READING: Final = rf"[{AT}]|[\[(（【] *[aA][tT] *[\])）】]|(?:[{DIGITS}{NUMERALS}]{_BETWEEN}){{6}}"
 _AT: Final = re.compile(r"\s*[\[(【]\s*at\s*[\])】]\s*|\s+@\s*|\s*@\s+", re.IGNORECASE)
 
 
 def suspicious(texts: pa.Array) -> Mask:
     """Rows whose text may hold an identifier; of every other row `found` would find nothing."""
-    return matches(texts, _WORTH_READING)
+    return within(texts, _WORTH_READING)
 
 
 def plain(text: str) -> str:

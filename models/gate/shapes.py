@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from models.gate.identifiers import AT, DIGITS, NUMERALS
 from models.kinds import HOLD_REASONS
 from models.treatments import ALL_STARS, DATES, PSEUDONYMS, STARS
 
@@ -42,14 +43,16 @@ class Shape:
 _DAY: Final = r"[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2})?|-Q[1-4])?"
 _INSTANT: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z"
 PSEUDONYM: Final = r"[GHJKMNPQRSTVWXYZ][0-9A-HJKMNP-TV-Z]{26}"
-_LETTERS: Final = r"[\p{L}\p{M}·•.,'’ -]{1,80}"
+_NO_NUMBER: Final = rf"[^{DIGITS}{NUMERALS}{AT}()（）【】\[\]]*"
+_LETTERS: Final = rf"{_NO_NUMBER}(?:[{NUMERALS}]{_NO_NUMBER}){{0,5}}"
+"""A name: no digit, no at-sign, and too few Chinese numerals to spell a number."""
 _MOBILE: Final = r"(?:\+?86[ -]?)?1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}"
 _PHONE: Final = (
     rf"{_MOBILE}|0[0-9]{{2,3}}[ -]?[0-9]{{7,8}}(?:-[0-9]{{1,5}})?|\+[1-9][0-9 ()-]{{6,16}}"
     r"|[(]?[2-9][0-9]{2}[)]?[ .-]?[0-9]{3}[ .-]?[0-9]{4}"
 )
 _ID_NUMBER: Final = r"[1-9][0-9]{16}[0-9X]|[1-9][0-9]{14}|[A-Z]{1,2}[0-9]{6,9}[A-Z]?|[0-9]{3}-[0-9]{2}-[0-9]{4}"
-_EMAIL: Final = r"[^@\s]{1,64}@[^@\s]{1,190}"
+_EMAIL: Final = r"[^@ \t\r\n]{1,64}@[^@ \t\r\n]{1,190}"
 
 _CODED: Final = Shape(r"[A-Za-z][A-Za-z_]{0,30}", few=True)
 """A word of our own vocabulary, or of the layout's: never free."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.gate import conforming
@@ -62,6 +62,7 @@ def test_a_treated_field_that_leaves_whole_is_caught_line_by_line(stage: str) ->
         assert found == [(leaving, conforming.NOT_AS_RELEASED, (2,))], name
 
 
+@settings(max_examples=25)
 @given(st.text(min_size=1, max_size=12))
 def test_a_column_that_is_not_released_is_caught_under_any_name(name: str) -> None:
     release = release_at("phone")

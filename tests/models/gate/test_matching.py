@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.gate.columns import TEXT, folded
@@ -44,6 +44,7 @@ def test_a_short_name_is_found_on_its_own_line_and_on_no_other() -> None:
     assert found.tolist() == [True, False, False, False]
 
 
+@settings(max_examples=60)
 @given(
     st.lists(st.text("安心贷王伟李静峰abc1 -", min_size=1, max_size=12), min_size=1, max_size=8),
     st.lists(st.text("安心贷王伟李静峰abc1", min_size=1, max_size=9), min_size=1, max_size=8),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.gate import limits
@@ -81,6 +81,7 @@ def looks(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
     return [tuple(None if pd.isna(cell) else cell for cell in row) for row in frame[QUASI].to_numpy()]
 
 
+@settings(max_examples=40)
 @given(st.lists(lines, max_size=60), st.integers(2, 6), st.integers(1, 2), st.sampled_from(["0", "0.05", "0.3"]))
 def test_whatever_the_lines_the_limits_hold_of_what_leaves(
     rows: list[dict[str, Any]],
@@ -99,6 +100,7 @@ def test_whatever_the_lines_the_limits_hold_of_what_leaves(
     assert len(out) == len(frame)
 
 
+@settings(max_examples=40)
 @given(st.lists(lines, min_size=1, max_size=40))
 def test_figures_are_those_of_a_plain_group_by(rows: list[dict[str, Any]]) -> None:
     frame = frame_of(rows)
@@ -113,6 +115,7 @@ def test_figures_are_those_of_a_plain_group_by(rows: list[dict[str, Any]]) -> No
     assert not decision.levels
 
 
+@settings(max_examples=40)
 @given(st.lists(lines, min_size=1, max_size=40), st.integers(2, 5))
 def test_the_same_lines_in_another_order_or_other_frames_are_decided_alike(rows: list[dict[str, Any]], k: int) -> None:
     frame = frame_of(sorted(rows, key=str))
@@ -190,6 +193,7 @@ def test_bands_join_their_neighbours_in_the_policy_s_own_words() -> None:
     ]
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.from_regex(r"[0-9]{6}|[A-Z]{2}|20[0-9]{2}-(0[1-9]|1[0-2])", fullmatch=True), min_size=1, unique=True)
 )

@@ -6,7 +6,7 @@ import dataclasses
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.sandbox import notes
@@ -76,6 +76,7 @@ def test_a_free_text_is_kept_with_how_often_it_stands_there() -> None:
 
 @pytest.mark.parametrize("kind", ["placement", "update", "recall", "receipt", "statement", "erasure_request",
                                   "correction", "certification", "key_announcement"])  # fmt: skip
+@settings(max_examples=15)
 @given(data=st.data())
 def test_an_identifier_in_any_column_of_any_file_is_caught(kind: str, data: st.DataObject) -> None:
     release = release_of() if kind == "placement" else None
