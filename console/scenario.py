@@ -94,6 +94,8 @@ class Story:
     tell: Callable[[str, float], None]
     """told what happens now, and the share of it all that is done"""
     months: int = MONTHS
+    lenders: tuple[str, ...] = tuple(sorted(LENDERS))
+    """the world's, in order"""
     banks: dict[str, BankAccount] = field(default_factory=dict)
     cohorts: dict[str, pd.DataFrame] = field(default_factory=dict)
     scored: ScoreReport | None = None
@@ -103,10 +105,10 @@ class Story:
     def run(self) -> Summary:
         """Live the months; then sum up."""
         began = time.monotonic()
-        for place_, lender in enumerate(sorted(LENDERS)):
+        for place_, lender in enumerate(self.lenders):
             self.banks[lender] = BankAccount(f"CN77{place_}0000123456789", "CNY")
             self.cohorts[lender] = debtors.portfolio(
-                self.world.seed + place_, self.accounts // len(LENDERS), lender, self.world.start,
+                self.world.seed + place_, self.accounts // len(self.lenders), lender, self.world.start,
                 language="zh" if place_ else "en",
             )  # fmt: skip
         for month in range(self.months):
@@ -121,11 +123,11 @@ class Story:
     def _month(self, month: int) -> None:
         day = self.world.day(month, 1)
         self._at(day, 9)
-        for lender in sorted(LENDERS):
+        for lender in self.lenders:
             self._say(f"{day:%B}: {lender} hands in its snapshot", month, 0.0)
             source = self._snapshot(lender, month)
             run(intake, source=source, profile=self._profile(lender), lender=lender, as_of=day, threshold="0.01")
-        for lender in sorted(LENDERS):
+        for lender in self.lenders:
             self._say(f"{day:%B}: a plan for {lender}, approved and placed", month, 0.1)
             self._place(lender, month)
         self._say(f"{day:%B}: changed balances are told", month, 0.3)
@@ -159,11 +161,11 @@ class Story:
         end = first.replace(day=calendar.monthrange(first.year, first.month)[1])
         self._at(end, 22)
         self._say(f"{end:%B}: the bank's statements, reconciled", month, 0.7)
-        for lender in sorted(LENDERS):
+        for lender in self.lenders:
             self._bank(lender, month, end)
         run(reconcile, as_of=end)
         self._say(f"{end:%B}: a statement to each agency", month, 0.8)
-        for lender in sorted(LENDERS):
+        for lender in self.lenders:
             run(state_period, lender=lender, period=f"{end:%Y-%m}")
         self._say(f"{end:%B}: what is paid, on hold or at its term is recalled, what has ended erased", month, 0.85)
         run(recall)
