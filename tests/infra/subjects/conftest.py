@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import copy
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from flows.intake import intake
 from flows.place import place
@@ -18,8 +21,11 @@ from infra import inbound, outbox
 from infra.packages import account_pseudonyms
 from infra.register import Answer, Question, disclosures
 from infra.sandbox import debtors
-from infra.sandbox.world import Cast, World, open_world
-from infra.store import bulk, plans
+from infra.sandbox.agency import SandboxAgency
+from infra.sandbox.world import Cast, Clock, World, open_world
+from infra.store import bulk, exchange, plans
+from infra.wiring import Desk, seated
+from keys.keyring import Keyring
 from keys.reidentify import Reidentifier
 from models.kinds import FILE_NAME
 from models.planning.spec import PlanSpec
@@ -39,7 +45,6 @@ class House:
 
     world: World
     raw: pd.DataFrame
-    letters: list[str] = field(default_factory=list)
 
     @property
     def desk(self) -> Any:
@@ -88,15 +93,15 @@ class House:
         return ids
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+@contextmanager
+def built(folder: Path, **settings: Any) -> Iterator[House]:
     """Forty accounts are with two agencies, placed and booked on the fifth of January 2026."""
     with open_world(
-        tmp_path / "home", seed=11, start=START, cast=CAST, lenders={"harbour": "Harbour"}, sftp=False, engine="direct",
-        delivery_attempts=1,
+        folder / "home", seed=11, start=START, cast=CAST, lenders={"harbour": "Harbour"}, sftp=False, engine="direct",
+        delivery_attempts=1, **settings,
     ) as world:  # fmt: skip
         raw = debtors.portfolio(5, 40, "harbour", START)
-        source = tmp_path / "accounts.csv"
+        source = folder / "accounts.csv"
         raw.to_csv(source, index=False)
         intake(source=str(source), profile="consign", lender="harbour", as_of=START, threshold="0")
         desk = world.desk
@@ -109,6 +114,46 @@ def house(tmp_path: Path) -> Iterator[House]:
         made = House(world, raw)
         made.answer("acknowledge")
         yield made
+
+
+@pytest.fixture(scope="session")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """The house on SQLite, built once and closed, to be copied."""
+    with built(tmp_path_factory.mktemp("grown")) as made:
+        return made
+
+
+@pytest.fixture
+def house_on_postgresql(tmp_path: Path, postgres_url: str) -> Iterator[House]:
+    """The house with its store on PostgreSQL."""
+    with built(tmp_path, database=postgres_url) as made:
+        yield made
+
+
+@pytest.fixture
+def house(grown: House, tmp_path: Path) -> Iterator[House]:
+    """That house, a test's own: its files are copied, and both sides moved in."""
+    was, home = grown.world.desk.settings.home, tmp_path / "home"
+    shutil.copytree(was, home)
+    clock = Clock(grown.world.clock.now)
+    desk = Desk(grown.world.desk.settings.model_copy(update={"home": home}), clock=clock, actor="sandbox")
+    table = exchange.AGENCIES
+    with desk.database.write() as connection:
+        connection.execute(table.update().values(drop=func.replace(table.c.drop, str(was), str(home))))
+    agencies = {
+        code: _moved(agency, home / agency.root.relative_to(was)) for code, agency in grown.world.agencies.items()
+    }
+    world = World(desk, clock, None, agencies, START, grown.world.seed, grown.world.term_days)
+    with seated(desk):
+        yield House(world, grown.raw)
+    desk.database.close()
+
+
+def _moved(agency: SandboxAgency, root: Path) -> SandboxAgency:
+    """The agency as it was, below another folder."""
+    ring = Keyring.open(root / "keys" / "keyring.json", key_file=root / "keys" / "root.key")
+    kept = {one.name: copy.deepcopy(getattr(agency, one.name)) for one in fields(agency) if one.name != "keyring"}
+    return SandboxAgency(**{**kept, "root": root, "keyring": ring})
 
 
 @pytest.fixture

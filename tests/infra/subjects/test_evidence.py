@@ -98,8 +98,8 @@ def test_the_day_decides_what_is_known(house: House, someone: pd.Series) -> None
     def on(day: int) -> dict[str, Any]:
         rows = house.ask(someone["id_number"], as_of=date(2026, 1, day)).told
         return {
-            "kinds": sorted(set(rows["kind"])), "erasure": set(rows["erasure"]), "recalled": rows["recalled_on"].notna().any(),
-            "gone_by": set(rows["gone_by"].dt.date),
+            "kinds": sorted(set(rows["kind"])), "erasure": set(rows["erasure"]),
+            "recalled": rows["recalled_on"].notna().any(), "gone_by": set(rows["gone_by"].dt.date),
         }  # fmt: skip
 
     assert on(4)["kinds"] == []

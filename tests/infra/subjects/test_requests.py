@@ -432,3 +432,26 @@ def test_whom_the_lender_s_next_file_names_again_is_still_on_hold(
     house.raw.to_csv(source, index=False)
     intake(source=str(source), profile="consign", lender="harbour", as_of=date(2026, 1, 12), threshold="0")
     assert house.rows(Hold, "lifted_at")["lifted_at"].isna().all()
+
+
+@pytest.mark.postgres
+def test_on_postgresql_it_is_the_same(house_on_postgresql: House) -> None:
+    house = house_on_postgresql
+    who = house.raw[house.raw.groupby("id_number")["account_ref"].transform("size") == 1].iloc[0]
+    number = opened(house, who, "correction", fields=("phone",))
+    assert corrections.correct(house.desk, number, "phone", "13912345678").files == 1
+    attend()
+    house.answer("confirm")
+    erasing = opened(house, who, "erasure")
+    assert attend().recalls == 1
+    house.answer("give_back")
+    assert attend().erasures == 1
+    house.answer("erase")
+    attend()
+    assert subjects.answer(house.desk, number).outcome == "whole"
+    told = house.ask("13912345678")
+    assert set(told.told["kind"]) == {"placement", "correction", "recall", "erasure_request"}
+    assert set(told.told["erasure"]) == {"erased"}
+    assert subjects.answer(house.desk, erasing, forget=True).forgotten
+    with pytest.raises(UsageError, match="nobody is known"):
+        house.ask("13912345678")
