@@ -49,7 +49,7 @@ FINDINGS: Final[Mapping[str, Kind]] = MappingProxyType(
             "should", "money of the month is tied to nothing", "ask who paid: `consign recon breaks --code no_line`"
         ),
         "invoices_waiting": Kind(
-            "should", "lines of agencies' invoices are neither agreed nor disputed", "`consign recon run`"
+            "should", "lines of agencies' invoices have no answer yet", "`consign recon run` answers them"
         ),
         "breaks_open": Kind("told", "breaks are open, and not overdue", "they go on into the next month"),
     }

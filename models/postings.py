@@ -61,11 +61,6 @@ def cash(events: pd.DataFrame, paid: Minor, short: Minor, over: Minor) -> pd.Dat
     return legs(events, l1250=paid + over, l1200=-paid - short, l5950=short - over)
 
 
-def direct_payment(events: pd.DataFrame, amount: Minor, excess: Minor) -> pd.DataFrame:
-    """A debtor has paid to the lender's own account; `excess` of it is beyond the balance, and owed back."""
-    return legs(events, l1250=amount, l1100=excess - amount, l2200=-excess)
-
-
 def agency_paid(events: pd.DataFrame, amount: Minor) -> pd.DataFrame:
     """Commission of this amount was paid to the agency: the transfer stands on the bank's statement."""
     return legs(events, l2100=amount, l1250=-amount)

@@ -154,10 +154,10 @@ def unapplied(connection: Connection, lender: str, period: str) -> dict[str, tup
 
 
 def invoices_waiting(connection: Connection, lender: str, period: str) -> dict[str, int]:
-    """Per agency how many lines of invoices up to the month are neither agreed nor disputed."""
+    """Per agency how many lines of invoices up to the month it was not told an answer to."""
     rows = connection.execute(
         select(CLAIM.c.agency, func.count())
-        .where(CLAIM.c.lender == lender, CLAIM.c.state == "received", CLAIM.c.period <= period)
+        .where(CLAIM.c.lender == lender, CLAIM.c.answered_as.is_(None), CLAIM.c.period <= period)
         .group_by(CLAIM.c.agency)
         .order_by(CLAIM.c.agency)
     )
