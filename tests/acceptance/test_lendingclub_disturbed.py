@@ -72,7 +72,9 @@ def paid_alone(gross: np.ndarray, fees: np.ndarray) -> tuple[pd.DataFrame, pd.Da
         "label": number, "agency_txn_id": [f"LC-{one:06d}" for one in number], "account_id": number + 2,
         "type": "recovery", "currency": "USD", "gross_minor": gross, "commission_minor": fees, "vat_minor": 0,
         "net_minor": gross - fees, "value_date": day, "batch_ref": None, "original_txn_id": None, "line": number + 1,
-    }).astype({"account_id": "Int64", "batch_ref": "str", "original_txn_id": "str", "agency_txn_id": "str"})  # fmt: skip
+    })  # fmt: skip
+    text = ["batch_ref", "original_txn_id", "agency_txn_id"]
+    lines = lines.astype(dict.fromkeys(text, "str") | {"account_id": "Int64"})
     entries = pd.DataFrame({
         "label": number, "amount_minor": gross - fees, "value_date": day + pd.Timedelta(days=2),
         "reference": lines["agency_txn_id"], "payer_account": "US-beta",
