@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 
 from connectors.bank import profiles
 from connectors.bank.reading import read
-from infra import audit
+from infra import audit, roles
 from infra.ownfiles import Shelf
 from infra.store import bulk
 from models.errors import RefusedByPolicy, UsageError
@@ -97,8 +97,9 @@ def add(
 ) -> bool:
     """The account is in the register; whether it was new.
 
-    Raises UsageError where it is in it as something else, unless `known_is_fine`.
+    Asks for the role finance. Raises UsageError where it is in it as something else, unless `known_is_fine`.
     """
+    roles.require(connection, desk, "finance")
     account = plain(account)
     if not _NUMBER.fullmatch(account) or not _CURRENCY.fullmatch(currency) or not _LEDGER.fullmatch(ledger):
         raise UsageError(

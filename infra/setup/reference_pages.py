@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from connectors.bank.profiles import load_profile, shipped_profiles
 from connectors.layouts.profiles import load_layout, shipped_layouts
 from infra.layouts import told as layout_told
 from infra.settings import Settings
@@ -266,6 +267,13 @@ def layouts() -> str:
     return table(("layout", "what it is", "amounts", "days", "times", "a name"), rows)
 
 
+def bank_layouts() -> str:
+    """The shipped layouts of banks' and wallets' tables."""
+    found = (load_profile(name) for name in shipped_profiles())
+    rows = ((f"`{one.reference}`", one.about, one.verified, one.currency) for one in found)
+    return table(("layout", "what it is", "held against", "currency"), rows)
+
+
 def chart_of_accounts() -> str:
     """Every account of the default chart, and what it is kept per."""
     rows = (
@@ -327,6 +335,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "roles_asked_for": where_roles_are_asked_for,
     "account_fields": account_fields,
     "layouts": layouts,
+    "bank_layouts": bank_layouts,
     "certification": certification,
     "rule_packs": rule_packs,
     "retention": retention_schedules,

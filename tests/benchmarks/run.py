@@ -22,6 +22,8 @@ BENCHMARKS = {
     "intake": (1_000_000,),
     "drops": (500,),
     "conduct": (1_000_000,),
+    "statements": (1_000_000,),
+    "gate": (100_000,),
     "contracts": (1_000_000,),
 }
 """Modules of this folder with `run(rows)`, and the sizes that each is run at: accounts or lines; drops, megabytes."""
