@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     from models.retention import Rule, Schedule
 
 SHELF: Final = Shelf("retention", "retention schedule", retention.shipped, retention.load, retention.Schedule.parse)
-IN_STORE: Final = ("collection", "contact", "complaint", "register", "intake", "exceptions", "lookups")
-"""Classes whose rows a run deletes from the store, in the order in which it does: contacts hang on placements."""
-ORDER: Final = ("contact", "collection", "complaint", "register", "intake", "exceptions", "lookups")
+ORDER: Final = ("contact", "collection", "complaint", "register", "requests", "intake", "exceptions", "lookups")
+"""Classes whose rows a run deletes from the store, in its order: contacts hang on placements."""
 FILES: Final = ("files", "logs", "backups")
 SCOPES: Final = ("everything", "lender", "portfolio", "debtor", "class")
 LIVE_LOGS: Final = ("consign.log", "worker.log")

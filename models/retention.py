@@ -70,6 +70,10 @@ CLASSES: Final[Mapping[str, RecordClass]] = MappingProxyType({
         "the disclosure register: which field of which account an agency was told", "信息披露登记",
         "when the file went out, and no agency has an account of it any more", "delete",
     ),
+    "requests": RecordClass(
+        "debtors' requests about their data, and what was corrected at agencies", "个人信息权利请求",
+        "when it was answered or refused", "delete",
+    ),
     "intake": RecordClass(
         "what was refused of lenders' files, as rows and as CSV for people", "导入拒收记录", "when the file came in",
         "delete",

@@ -81,9 +81,19 @@ def strike(connection: Connection, values: Iterable[str], account_ids: np.ndarra
             mine = _mine(table, stage)
             if mine is not None:
                 statement = statement.where(mine)
-            for rows in list(bulk.read_chunks(connection, statement, ROWS)):
-                struck += _struck(connection, table, rows, [column.name for column in columns], needles)
+            names = [column.name for column in columns]
+            found = [
+                each for rows in bulk.read_chunks(connection, statement, ROWS) for each in _hits(rows, names, needles)
+            ]
+            for name, rows in found:  # after the reading: few, however many were read
+                struck += _struck(connection, table, rows, name, needles)
     return struck
+
+
+def _hits(rows: pd.DataFrame, columns: Sequence[str], needles: Needles) -> list[tuple[str, pd.DataFrame]]:
+    """By column: the rows in whose text any of the values stands."""
+    found = ((name, rows[needles.found(rows[name])]) for name in columns)
+    return [(name, hit) for name, hit in found if len(hit)]
 
 
 def _mine(table: Table, stage: Table) -> Any:
@@ -99,18 +109,14 @@ def _mine(table: Table, stage: Table) -> Any:
     return or_(column.in_(theirs), column.is_(None)) if column.nullable else column.in_(theirs)
 
 
-def _struck(connection: Connection, table: Table, rows: pd.DataFrame, columns: Sequence[str], needles: Needles) -> int:
+def _struck(connection: Connection, table: Table, rows: pd.DataFrame, name: str, needles: Needles) -> int:
+    """The column of these rows holds none of the values any more."""
     key = [column.name for column in table.primary_key.columns]
-    struck = 0
-    for name in columns:
-        hit = needles.found(rows[name])
-        if hit.any():
-            mended = rows.loc[hit, [*key, name]]
-            alone = name in _unique(table)  # two texts that differed by a value must differ without it
-            stands = [f"[erased {secrets.token_hex(4)}]" if alone else STRUCK for _ in range(len(mended))]
-            mended[name] = pd.array(list(map(needles.struck, mended[name], stands)), dtype="str")
-            struck += bulk.set_columns(connection, table, mended, key)
-    return struck
+    alone = name in _unique(table)  # two texts that differed by a value must differ without it
+    stands = [f"[erased {secrets.token_hex(4)}]" if alone else STRUCK for _ in range(len(rows))]
+    mended = rows[[*key, name]].copy()
+    mended[name] = pd.array(list(map(needles.struck, mended[name], stands)), dtype="str")
+    return bulk.set_columns(connection, table, mended, key)
 
 
 def _unique(table: Table) -> set[str]:

@@ -32,6 +32,7 @@ from models.tables import (
     RecallObjection,
     RegisterQuestion,
     Reidentification,
+    SubjectRequest,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ EXCEPTIONS, COMMENTS = bulk.table_of(ExchangeException), bulk.table_of(Exception
 PLANS, INSTALMENTS = bulk.table_of(InstalmentPlan), bulk.table_of(Instalment)
 LINES, EXCLUSIONS = bulk.table_of(PlanLine), bulk.table_of(PlanExclusion)
 OBJECTIONS, DEBTORS = bulk.table_of(RecallObjection), bulk.table_of(Debtor)
+REQUESTS: Final = bulk.table_of(SubjectRequest)
 ASKED, QUESTIONS = bulk.table_of(Reidentification), bulk.table_of(RegisterQuestion)
 OVER: Final = ("paid", "closed")
 """States of an account of which nothing is owed."""
@@ -124,8 +126,9 @@ def _ended(look: Look) -> Any:
 def identities(look: Look) -> Any:
     """Accounts whose identity is due: account_id, began.
 
-    Nothing is owed, no agency has the account, no complaint about it is open. The clock begins with the last payment,
-    else with the last snapshot that spoke of it, or with the end of the last placement if that was later.
+    Nothing is owed, no agency has the account, no complaint about it and no request of the debtor's is open. The clock
+    begins with the last payment, else with the last snapshot that spoke of it, or with the end of the last placement if
+    that was later.
     """
     ended_on = func.max(func.coalesce(PLACEMENTS.c.ended_on, PLACEMENTS.c.placed_on))
     last = (
@@ -142,13 +145,14 @@ def identities(look: Look) -> Any:
         .where(PLACEMENTS.c.account_id == ACCOUNTS.c.account_id, COMPLAINTS.c.state != "closed")
     )
     still_out = exists().where(PLACEMENTS.c.account_id == ACCOUNTS.c.account_id, PLACEMENTS.c.state.in_(AT_AGENCY))
+    asking = exists().where(REQUESTS.c.debtor_id == ACCOUNTS.c.debtor_id, REQUESTS.c.ended_at.is_(None))
     return (
         select(ACCOUNTS.c.account_id, _day(began).label("began"))
         .join(IDENTITIES, IDENTITIES.c.account_id == ACCOUNTS.c.account_id)
         .outerjoin(last, last.c.account_id == ACCOUNTS.c.account_id)
         .where(
             ACCOUNTS.c.lender == look.lender, ACCOUNTS.c.status.in_(OVER), began < look.cutoff, ~still_out,
-            ~open_complaint.exists(), ACCOUNTS.c.account_id.not_in(kept_by_hold(look.today)),
+            ~open_complaint.exists(), ~asking, ACCOUNTS.c.account_id.not_in(kept_by_hold(look.today)),
         )
     )  # fmt: skip
 
@@ -214,6 +218,13 @@ def _register(look: Look) -> Any:
     )  # fmt: skip
 
 
+def _requests(look: Look) -> Any:
+    held = select(ACCOUNTS.c.debtor_id).where(ACCOUNTS.c.account_id.in_(kept_by_hold(look.today)))
+    return select(REQUESTS.c.request_id, _day(REQUESTS.c.ended_at).label("began")).where(
+        REQUESTS.c.lender == look.lender, REQUESTS.c.ended_at < look.instant, REQUESTS.c.debtor_id.not_in(held)
+    )
+
+
 def _intake(look: Look) -> Any:
     return (
         select(REJECTS.c.reject_id, _day(PORTFOLIOS.c.received_at).label("began"))
@@ -242,7 +253,8 @@ def _questions(look: Look) -> Any:
 
 DUE: Final[Mapping[str, Callable[[Look], Any]]] = {
     "identity": identities, "collection": _collection, "contact": _contact, "complaint": _complaint,
-    "register": _register, "intake": _intake, "exceptions": _exceptions, "lookups": _lookups, "questions": _questions,
+    "register": _register, "requests": _requests, "intake": _intake, "exceptions": _exceptions, "lookups": _lookups,
+    "questions": _questions,
 }  # fmt: skip
 """By class: the keys of the rows that are due, and when each began."""
 
@@ -292,6 +304,8 @@ def _hanging(record_class: str, keys: Any) -> list[tuple[Any, Any]]:
             (DISCLOSURES, DISCLOSURES.c.transmission_id.in_(keys)),
             (MEMBERS, MEMBERS.c.transmission_id.in_(keys)),
         ]
+    if record_class == "requests":
+        return [(CORRECTIONS, CORRECTIONS.c.request_id.in_(keys)), (REQUESTS, REQUESTS.c.request_id.in_(keys))]
     if record_class == "exceptions":
         return [(COMMENTS, COMMENTS.c.exception_id.in_(keys)), (EXCEPTIONS, EXCEPTIONS.c.exception_id.in_(keys))]
     table = {"contact": ACTIVITY, "complaint": COMPLAINTS, "intake": REJECTS, "lookups": ASKED, "questions": QUESTIONS}[

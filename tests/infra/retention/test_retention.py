@@ -27,6 +27,7 @@ from models.tables import (
     Placement,
     Recall,
     Reidentification,
+    SubjectRequest,
     Transmission,
 )
 
@@ -83,6 +84,11 @@ def lived(house: Any, raw: pd.DataFrame) -> Any:
                 "owner": "operations", "state": "resolved", "opened_at": at, "due_at": at, "ended_at": at,
                 "resolved_at": at,
             }),
+            (SubjectRequest, {
+                "request_id": 1, "lender": "harbour", "debtor_id": debtor, "kind": "access", "state": "answered",
+                "received_on": at.date(), "due_on": at.date(), "within": "15 days", "clause": "c", "opened_by": "x",
+                "opened_at": at, "ended_at": at,
+            }),
             (ExceptionComment, {"exception_id": 1, "at": at, "by": "x", "text": "asked them"}),
             (Reidentification, {"actor": "x", "asked_at": at, "why": "w", "fields": "name", "whole": False}),
             (InboundFile, {
@@ -117,6 +123,7 @@ OVER = {
     "identity": (datetime(2026, 4, 10, 9, tzinfo=UTC), 1),
     "intake": (datetime(2026, 9, 29, 9, tzinfo=UTC), 1),
     "exceptions": (datetime(2029, 1, 5, 9, tzinfo=UTC), 1),
+    "requests": (datetime(2029, 1, 5, 9, tzinfo=UTC), 1),
     "lookups": (datetime(2029, 1, 5, 9, tzinfo=UTC), 1),
     "contact": (datetime(2031, 1, 10, 9, tzinfo=UTC), 1),
     "complaint": (datetime(2031, 1, 5, 9, tzinfo=UTC), 1),
@@ -139,7 +146,7 @@ def test_what_is_due_goes_and_a_second_run_finds_nothing(lived: Any) -> None:
     lived.now = datetime(2031, 6, 1, 9, tzinfo=UTC)
     expected = due(lived)
     assert expected == {**dict.fromkeys(("identity", "contact", "complaint", "register", "intake"), 1),
-                        **dict.fromkeys(("exceptions", "lookups", "files"), 1)}  # fmt: skip
+                        **dict.fromkeys(("exceptions", "lookups", "files", "requests"), 1)}  # fmt: skip
     ran = retention.run(lived.desk)
     assert ran.classes == {**expected, "collection": 1}, "placements go when no contact hangs on them any more"
     assert due(lived) == {}
@@ -213,13 +220,17 @@ def test_a_hold_says_what_it_is_about(house: Any, scope: str, given: dict[str, A
 
 
 @ON_SQLITE
-def test_an_open_complaint_or_an_agency_that_has_the_account_keeps_the_identity(lived: Any) -> None:
+def test_an_open_complaint_or_request_or_an_agency_with_the_account_keeps_the_identity(lived: Any) -> None:
     lived.now = datetime(2026, 8, 1, 9, tzinfo=UTC)
     with lived.desk.database.write() as connection:
         connection.execute(update(bulk.table_of(Complaint)).values(state="open"))
     assert "identity" not in due(lived)
     with lived.desk.database.write() as connection:
         connection.execute(update(bulk.table_of(Complaint)).values(state="closed"))
+        connection.execute(update(bulk.table_of(SubjectRequest)).values(ended_at=None))
+    assert "identity" not in due(lived)
+    with lived.desk.database.write() as connection:
+        connection.execute(update(bulk.table_of(SubjectRequest)).values(ended_at=lived.now))
         connection.execute(update(bulk.table_of(Placement)).values(state="recalled"))
     assert "identity" not in due(lived)
 
