@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from infra import audit, clocks, exceptions, rulepacks, shredding
 from infra.complaints import check_text
 from infra.evidence import files
-from infra.indexes import accounts_of
+from infra.indexes import debtor_known_by
 from infra.register import Question
 from infra.reidentification import opened_for_subject
 from infra.roles import require
@@ -104,34 +104,30 @@ def open_request(  # noqa: PLR0913 - what a letter says
         received = received_on or today
         if received > today:
             raise UsageError("that day has not come", fix="--received is the day on which the request came")
-        accounts = accounts_of(connection, desk.keyring, lender, who)
-        if not accounts:
-            raise UsageError("nobody is known by that account, ID or telephone number", fix="nothing is held of them")
-        debtor_id = store.debtor_of(connection, accounts)
+        debtor_id = debtor_known_by(connection, desk.keyring, lender, who)
         due, within, clause = deadline(desk, of, received)
-        agencies = store.agencies_of(connection, debtor_id)
+        accounts, agencies = store.reach(connection, debtor_id)
         trail.hold(connection)
-        known = store.ongoing(connection, lender, debtor_id, kind, named)
-        if known is not None or dry_run:
-            row = known or None
-            return Opened(
-                row.request_id if row else None, kind, row.state if row else "received", row.due_on if row else due,
-                within, clause, len(accounts), agencies, on_hold=bool(row and row.hold_id), known_before=bool(row),
+        row = store.ongoing(connection, lender, debtor_id, kind, named)
+        known = row is not None
+        if row is None and not dry_run:
+            request_id = store.add(
+                connection, lender=lender, debtor_id=debtor_id, kind=kind,
+                ground=ground if kind == "restriction" else "", fields=named, ref=ref.strip(), state="received",
+                received_on=received, due_on=due, within=within, clause=clause, opened_by=desk.actor,
+                opened_at=desk.now(),
+                hold_id=_held(connection, desk, debtor_id, today) if kind == "restriction" else None,
             )  # fmt: skip
-        hold_id = _held(connection, desk, debtor_id, today) if kind == "restriction" else None
-        request_id = store.add(
-            connection, lender=lender, debtor_id=debtor_id, kind=kind, ground=ground if kind == "restriction" else "",
-            fields=named, ref=ref.strip(), state="received", received_on=received, due_on=due, within=within,
-            clause=clause, opened_by=desk.actor, opened_at=desk.now(), hold_id=hold_id,
-        )  # fmt: skip
-        _record(
-            connection, desk, "opened", request_id,
-            {"kind": kind, "lender": lender, "due": due.isoformat(), "accounts": len(accounts), "basis": ground,
-             "fields": named or None},
-        )  # fmt: skip
+            said: dict[str, audit.Value] = {
+                "kind": kind, "lender": lender, "due": due.isoformat(), "accounts": accounts, "basis": ground,
+                "fields": named or None,
+            }  # fmt: skip
+            _record(connection, desk, "opened", request_id, said)
+            row = store.request(connection, request_id)
     return Opened(
-        request_id, kind, "received", due, within, clause, len(accounts), agencies, on_hold=hold_id is not None,
-        known_before=False,
+        request_id=row.request_id if row else None, kind=kind, state=row.state if row else "received",
+        due_on=row.due_on if row else due, within=within, clause=clause, accounts=accounts, agencies=agencies,
+        on_hold=kind == "restriction" and row is not None, known_before=known,
     )  # fmt: skip
 
 
@@ -228,7 +224,7 @@ def answer(desk: Desk, request_id: int, *, keep: str | None = None, forget: bool
 
 
 def refuse(desk: Desk, request_id: int, basis: str, reason: str) -> Ended:
-    """The request is refused by a legal reason (BASES); the hold that it put on the debtor is lifted.
+    """The request is refused by a legal reason (BASES); the hold that it put on is lifted, unless another one needs it.
 
     Raises UsageError for a basis that does not fit the kind, RefusedByPolicy for a correction that agencies were told
     already, IllegalMove, RoleMissing.
@@ -240,9 +236,19 @@ def refuse(desk: Desk, request_id: int, basis: str, reason: str) -> Ended:
         if len(store.corrections(connection, request_id)):
             message = f"request {request_id} was done in part: agencies were told the corrected value"
             raise RefusedByPolicy(message, fix="correct it again, to what is right, or answer it")
-        if row.hold_id is not None and portfolios.lift_hold(connection, row.hold_id, desk.now()):
+        needed = store.held_by_others(connection, row)
+        if row.hold_id is not None and not needed and portfolios.lift_hold(connection, row.hold_id, desk.now()):
             audit.record(connection, desk.actor, "hold.lifted", f"hold:{row.hold_id}", {}, desk.now())
         return _end(connection, desk, Ended(request_id, row.kind, "refused", "refused", basis), reason)
+
+
+def prove(desk: Desk, request_id: int, why: str) -> tuple[dict[str, Any], files.Exported]:
+    """Evidence of what agencies were told about who asked, and what they certified; also when the identity is gone."""
+    check_text(why)
+    with desk.database.read() as connection:
+        row = store.request(connection, request_id)
+        accounts = store.accounts_of_debtor(connection, row.debtor_id)
+    return files.of_accounts(desk, Question(row.lender, "", why), accounts, None, request_id)
 
 
 def standing(desk: Desk, request_id: int) -> dict[str, Any]:
@@ -301,13 +307,16 @@ def _today(connection: Connection, desk: Desk, lender: str) -> date:
     return desk.today(exchange.lender_timezone(connection, lender))
 
 
-def _held(connection: Connection, desk: Desk, debtor_id: int, today: date) -> int:
-    """The debtor is on hold from today: no plan takes them, and the next recall takes back what is out."""
+def _held(connection: Connection, desk: Desk, debtor_id: int, today: date) -> int | None:
+    """The debtor is on hold from today: no plan takes them, and the next recall takes back what is out.
+
+    Returns the hold that was put on for it; None where the debtor was on such a hold already.
+    """
     hold_id, changed = portfolios.add_hold(connection, debtor_id, None, HOLD, today, None, desk.actor)
     if changed:
         details: dict[str, audit.Value] = {"hold_id": hold_id, "reason": HOLD}
         audit.record(connection, desk.actor, "hold.placed", f"debtor:{debtor_id}", details, desk.now())
-    return hold_id
+    return hold_id if changed else None
 
 
 def _to_move(connection: Connection, desk: Desk, request_id: int, kind: str | None = None) -> Row[Any]:

@@ -70,7 +70,7 @@ def list_(
     at = desk()
     with at.database.read() as connection:
         found = store.listed(connection, lender=lender, kind=kind, ended=every, limit=limit)
-        late = len(subjects.late(connection, at))
+        late = sum(lender in {None, one.lender} for one in subjects.late(connection, at))
     emit(found, title="Requests", columns=COLUMNS)
     if late:
         say(f"{late} overdue: `consign subject show` says what each waits for")
@@ -182,6 +182,24 @@ def refuse(
     from infra.wiring import desk
 
     emit(subjects.refuse(desk(), request, basis, reason), title="Refused")
+
+
+@app.command()
+def prove(
+    request: Number,
+    why: Annotated[str, typer.Option("--why", help="What for; no debtor's values.")],
+    out: Annotated[Path, typer.Option("--out", help="The JSON file to write; it must not be there yet.")],
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Write evidence of what was told and certified about who asked, without their data; also once forgotten."""
+    from infra import subjects
+    from infra.wiring import desk
+
+    absent(out)
+    with progress("making the evidence"):
+        evidence, exported = subjects.prove(desk(), request, why)
+    write_json(out, evidence)
+    emit({**vars(exported), "out": out}, title="Exported")
 
 
 @app.command()

@@ -56,10 +56,23 @@ def accounts_of_debtor(connection: Connection, debtor_id: int) -> list[int]:
     )
 
 
-def agencies_of(connection: Connection, debtor_id: int) -> int:
-    """How many agencies have, or had, an account of the debtor's."""
+def reach(connection: Connection, debtor_id: int) -> tuple[int, int]:
+    """How many accounts the debtor has, and how many agencies have, or had, one of them."""
     placed = select(PLACEMENTS.c.agency).where(PLACEMENTS.c.debtor_id == debtor_id).distinct()
-    return bulk.count(connection, placed)
+    return len(accounts_of_debtor(connection, debtor_id)), bulk.count(connection, placed)
+
+
+def held_by_others(connection: Connection, row: Row[Any]) -> bool:
+    """Whether another request of the debtor's, under way or answered, needs that they stay on hold."""
+    other = select(REQUESTS.c.request_id).where(
+        REQUESTS.c.debtor_id == row.debtor_id,
+        REQUESTS.c.request_id != row.request_id,
+        or_(
+            and_(REQUESTS.c.kind == "restriction", REQUESTS.c.state != "refused"),
+            and_(REQUESTS.c.kind == "erasure", REQUESTS.c.state.not_in(("received", "refused"))),
+        ),
+    )
+    return connection.execute(other.limit(1)).first() is not None
 
 
 def facts(connection: Connection, account_ids: Sequence[int], columns: Sequence[str]) -> pd.DataFrame:

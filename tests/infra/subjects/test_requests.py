@@ -15,6 +15,7 @@ from flows.intake import intake
 from flows.recall import recall_placements
 from flows.subjects import attend
 from infra import corrections, exceptions, roles, subjects, watching
+from infra.evidence import files
 from infra.store import bulk, conduct
 from keys.vault import open_cells
 from models.errors import RefusedByPolicy, UsageError
@@ -190,6 +191,15 @@ def test_a_restriction_that_is_refused_lets_the_debtor_go(house: House, someone:
         subjects.verify(house.desk, number_of(made), PROOF)
 
 
+def test_a_hold_that_another_request_needs_stays(house: House, someone: pd.Series) -> None:
+    first = number_of(subjects.open_request(house.desk, "harbour", someone["id_number"], "restriction"))
+    second = opened(house, someone, "erasure")
+    subjects.refuse(house.desk, first, "withdrawn", "a second letter")
+    assert house.rows(Hold, "lifted_at")["lifted_at"].isna().all()
+    subjects.refuse(house.desk, second, "withdrawn", "a third letter")
+    assert len(house.rows(Hold, "hold_id")) == 1
+
+
 def test_a_legal_reason_must_fit_the_kind(house: House, someone: pd.Series) -> None:
     made = subjects.open_request(house.desk, "harbour", someone["id_number"], "access")
     with pytest.raises(UsageError, match="no legal reason"):
@@ -217,6 +227,10 @@ def test_an_erasure_is_recalled_returned_certified_and_then_the_identity_goes(ho
     with pytest.raises(UsageError, match="nobody is known"):
         house.ask(someone["id_number"])
     assert house.rows(Debtor, "erased_at")["erased_at"].notna().sum() == 1
+    evidence, _ = subjects.prove(house.desk, number, "the authority asks")
+    rows = evidence["evidence"]["disclosures"]
+    assert {row["erasure"] for row in rows} == {"erased"}
+    assert files.check(json.dumps(evidence).encode()).ok
 
 
 def test_an_erasure_asks_every_agency_that_still_holds_something(house: House, someone: pd.Series) -> None:
