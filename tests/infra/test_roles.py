@@ -101,7 +101,9 @@ def test_what_only_some_may_do_asks_for_their_role_and_no_other(keyed: Desk, act
     needed, done = ACTS[act]
     for role in ROLES:
         roles.grant(keyed, f"with.{role}", role)
-        nothing_there, said = (UsageError, None) if role == needed else (roles.RoleMissing, f"has not the role {needed}")
+        nothing_there, said = (
+            (UsageError, None) if role == needed else (roles.RoleMissing, f"has not the role {needed}")
+        )
         with seated(acting(keyed, f"with.{role}")) as at, pytest.raises(nothing_there, match=said):
             done(at)
 
