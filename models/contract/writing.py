@@ -138,9 +138,8 @@ def _cell(name: str, text: str) -> Any:
 
 
 def _differing(name: str, before: object, after: object) -> list[dict[str, str | None]]:
-    if before == after:
-        return []
-    return [{"term": name, "before": _shown(before), "after": _shown(after)}]
+    was, will = _shown(before), _shown(after)
+    return [] if was == will else [{"term": name, "before": was, "after": will}]
 
 
 def _shown(value: object) -> str | None:
