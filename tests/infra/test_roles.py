@@ -85,7 +85,10 @@ def asked(desk: Desk, role: Role) -> bool:
 def on_record(desk: Desk) -> list[tuple[str, str, str, str]]:
     with desk.database.read() as connection:
         frame = trail.latest(connection, 100)[::-1]
-    return [(row.actor, row.action, row.subject, json.loads(row.details).get("role", "")) for row in frame.itertuples()]
+    return [
+        (str(row["actor"]), str(row["action"]), str(row["subject"]), json.loads(str(row["details"])).get("role", ""))
+        for row in frame.to_dict("records")
+    ]
 
 
 def test_one_role_is_no_other(desk: Desk) -> None:
