@@ -95,7 +95,7 @@ def held(content: bytes, needles: dict[str, bytes]) -> set[str]:
 
 def spellings(keys: dict[str, bytes]) -> dict[str, bytes]:
     """Each key as bytes, hex and base64."""
-    told = {}
+    told: dict[str, bytes] = {}
     for name, key in keys.items():
         told |= {f"{name} raw": key, f"{name} hex": key.hex().encode(), f"{name} base64": base64.b64encode(key)}
     return told

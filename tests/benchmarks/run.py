@@ -22,6 +22,7 @@ BENCHMARKS = {
     "intake": (1_000_000,),
     "drops": (500,),
     "conduct": (1_000_000,),
+    "forget": (100_000, 1_000_000),
     "statements": (1_000_000,),
     "gate": (100_000,),
     "contracts": (1_000_000,),

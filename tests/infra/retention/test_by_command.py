@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from console.cli.main import app
 from flows.retain import retain
 from flows.safekeeping import back_up, witness
-from infra import audit, backups, keycopies, retention, witnesses
+from infra import audit, backups, keycopies, witnesses
 from infra.store.portfolios import ACCOUNTS, IDENTITIES
 from keys.keyring import Keyring
+from models.retention import CLASSES
 from models.tables import ExchangeException
 
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -70,7 +71,7 @@ def test_a_request_that_was_withdrawn_comes_to_nothing(house: Any, raw: pd.DataF
 
 def test_retention_is_shown_held_and_run(house: Any, raw: pd.DataFrame) -> None:
     house.take(raw)
-    assert {row["record_class"] for row in typed("retention", "show", "us")["items"]} == set(retention.CLASSES)
+    assert {row["record_class"] for row in typed("retention", "show", "us")["items"]} == set(CLASSES)
     with house.desk.database.write() as connection:
         connection.execute(ACCOUNTS.update().where(ACCOUNTS.c.account_id <= 3).values(status="paid", last_paid_on=None))
     house.now = house.now.replace(year=2027)

@@ -13,7 +13,7 @@ from infra import audit, backups, retention, shredding
 from infra.store import bulk
 from infra.store.portfolios import ACCOUNTS, IDENTITIES
 from models.errors import RefusedByPolicy, UsageError
-from models.retention import CLASSES
+from models.retention import CLASSES, ScheduleInvalid
 from models.tables import (
     Activity,
     Complaint,
@@ -296,7 +296,7 @@ text_zh = "十日"
     assert due(lived)["identity"] == 1
     wrong = own.replace('id = "identity"', 'id = "contact"')
     (folder / "harbour.toml").write_text(wrong, encoding="utf-8")
-    with pytest.raises(retention.retention.ScheduleInvalid, match="shorter than the duty to keep"):
+    with pytest.raises(ScheduleInvalid, match="shorter than the duty to keep"):
         due(lived)
 
 

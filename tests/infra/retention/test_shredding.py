@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import func, insert, select
 
-from infra import audit, shredding
+from infra import audit, keycopies, shredding
 from infra.indexes import accounts_of
 from infra.store import bulk
 from infra.store import shredding as store
@@ -208,7 +208,7 @@ def test_killed_anywhere_the_next_run_finishes_it(
         key = connection.execute(
             select(IDENTITIES.c.data_key_id).where(IDENTITIES.c.account_id == accounts[0])
         ).scalar_one()
-    target: Any = house.desk.keyring if at == "bury_data_keys" else shredding.keycopies
+    target: Any = house.desk.keyring if at == "bury_data_keys" else keycopies
 
     def end(*_: object, **__: object) -> None:
         raise Killed
