@@ -141,17 +141,19 @@ class Tally:
         self._codes: list[np.ndarray] = []
         self._counts: list[np.ndarray] = []
         self._hidden: np.ndarray = np.empty(0, dtype=np.int64)
+        self._newest: tuple[pd.DataFrame, list[Codes]] | None = None
+        """a package of one frame is read once"""
 
     def count(self, frame: pd.DataFrame) -> None:
         """Count the frame's lines."""
         self.lines += len(frame)
         if not self.columns or frame.empty:
             return
-        codes = self._codes_of(frame)
+        codes = [*self._codes_of(frame)]
         name = self._called.get(self.sensitive.name)
         codes.append(self.sensitive.codes(texts_of(frame[name])) if name else np.zeros(len(frame), np.int64))
-        _, first, counts = np.unique(_together(codes), return_index=True, return_counts=True)
-        self._codes.append(np.column_stack(codes)[first])
+        first, counts = _different(_together(codes))
+        self._codes.append(np.column_stack([one[first] for one in codes]))
         self._counts.append(counts)
 
     def decide(self) -> Decision:
@@ -208,7 +210,10 @@ class Tally:
         return frozenset(column.name for column in self.columns if column.level or len(self._hidden))
 
     def _codes_of(self, frame: pd.DataFrame) -> list[Codes]:
-        return [column.codes(texts_of(frame[self._called[column.name]])) for column in self.columns]
+        if self._newest is None or self._newest[0] is not frame:
+            codes = [column.codes(texts_of(frame[self._called[column.name]])) for column in self.columns]
+            self._newest = (frame, codes)
+        return self._newest[1]
 
     def _classes(self) -> _Classes:
         if not self._codes:
@@ -277,6 +282,14 @@ class _Classes:
             suppressed=lines - int(self.sizes.sum()) if there or self.tells else 0,
             by_size=tuple(map(int, by_size)),
         )
+
+
+def _different(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each different number the first row that has it, and how many have."""
+    mine, names = pd.factorize(key)
+    first = np.empty(len(names), dtype=np.int64)
+    first[mine[::-1]] = np.arange(len(key) - 1, -1, -1)
+    return first, np.bincount(mine, minlength=len(names))
 
 
 def _together(columns: Sequence[Codes]) -> np.ndarray:
