@@ -109,11 +109,12 @@ def _line_why(table: Table) -> pd.DataFrame:
     txn, batch = table.refs.transaction[rows], table.refs.batch[rows]
     found.say(every, "no_receipt_names_it")
     found.say((txn == NONE) & (batch == NONE), "names_nothing")
+    missing = (table.awaited - table.paid)[rows]
+    found.say((table.lines["tied_minor"] != 0).to_numpy()[rows], "part", minor=missing)
     known = table.refs.receipt != NONE
     count = np.append(table.counts(table.refs.receipt[known]), 0)
     code = np.where(count[txn] > 0, txn, np.where(count[batch] > 0, batch, NONE))
     _by_reference(table, found, code, count[code], table.line_day[rows], of_line=True)
-    missing = (table.awaited - table.paid)[rows]
     found.say(table.line_state[rows] == PART, "part", minor=missing)
     for status, why in ASKED.items():
         found.say(table.line_asked[rows] == status, why)
@@ -130,13 +131,15 @@ def _receipt_why(table: Table) -> pd.DataFrame:
     found.say(~named, "no_reference", count=around)
     found.say(named, "unknown_reference", count=around)
     found.say(several > 0, "several_sums", count=several)
+    left = (table.amount - table.used)[rows]
+    found.say((table.receipts["tied_minor"] != 0).to_numpy()[rows], "part", minor=left)
     lines = np.zeros(table.refs.count + 1, dtype=np.int64)
     for reference in (table.refs.transaction, table.refs.batch):
         lines[:-1] += table.counts(reference[reference != NONE])
     _by_reference(
         table, found, np.where(lines[code] > 0, code, NONE), lines[code], table.receipt_day[rows], of_line=False
     )
-    found.say(table.receipt_state[rows] == PART, "part", minor=table.amount[rows] - table.used[rows])
+    found.say(table.receipt_state[rows] == PART, "part", minor=left)
     for status, why in ASKED.items():
         found.say(table.receipt_asked[rows] == status, why)
     return found.frame("receipt_id", table.receipts["receipt_id"])

@@ -126,13 +126,15 @@ class Books:
             accept_invoice(connection, file_id=self.files, lender=self.lender, agency=agency, frame=frame, now=NOW)
         return self.files
 
-    def bank(self, entries: Sequence[dict[str, Any]], day: date = date(2026, 4, 30)) -> None:
-        """The bank's statement of the month is in; `amount_minor` and `reference` are what an entry needs."""
+    def bank(
+        self, entries: Sequence[dict[str, Any]], day: date = date(2026, 4, 30), first: date = date(2026, 4, 1)
+    ) -> None:
+        """The bank's statement from `first` to `day` is in; `amount_minor` and `reference` are what an entry needs."""
         usual = {"value_date": "2026-04-02", "payer_account": "CN-ALPHA", "reference": None, "is_reversal": False}
         frame = pd.DataFrame([usual | entry for entry in entries])
         frame["value_date"] = pd.to_datetime(frame["value_date"]).astype("datetime64[us]")
         frame = frame.astype({"reference": "str", "payer_account": "str"})
-        path = self.account.write(self.folder / f"{day}-{self.account.statements}.xml", frame, date(2026, 4, 1), day)
+        path = self.account.write(self.folder / f"{day}-{self.account.statements}.xml", frame, first, day)
         with seated(self.desk):
             import_statement(path, self.lender, new_account=True)
 

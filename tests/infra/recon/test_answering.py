@@ -45,7 +45,7 @@ def told(books: Books, transmission_id: int) -> list[dict[str, Any]]:
         frame = pd.concat(list(contents.frames), ignore_index=True)
     assert list(contents.fields) == list(KINDS["invoice_answer"].fields)
     assert {field.column for field in contents.fields} <= set(frame.columns)
-    return [dict(one) for one in frame.sort_values("line").to_dict("records")]
+    return [{str(name): cell for name, cell in one.items()} for one in frame.sort_values("line").to_dict("records")]
 
 
 def test_each_claim_is_agreed_or_disputed_with_what_is_due_and_told_once(reachable: Books) -> None:

@@ -33,7 +33,8 @@ def state(books: Books, period: str = "2026-04") -> dict[str, int]:
 
 
 def adjustments(books: Books) -> list[tuple[str, int, int]]:
-    return [(row.kind, row.commission_minor, row.vat_minor) for row in books.table(CommissionAdjustment).itertuples()]
+    found = books.table(CommissionAdjustment)
+    return list(zip(*(found[name].tolist() for name in ("kind", "commission_minor", "vat_minor")), strict=True))
 
 
 def payable(books: Books) -> int:
