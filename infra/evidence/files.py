@@ -184,18 +184,19 @@ def _body(connection: Connection, desk: Desk, question: Question, accounts: Sequ
 
 
 def _known_as(desk: Desk, placed: pd.DataFrame) -> list[dict[str, Any]]:
-    """Under which names agencies know the accounts and the debtor: what ties their files to this evidence."""
-    ring, rows = desk.keyring, []
+    """Under which names agencies know the accounts and the debtor: what ties their files to this evidence.
+
+    No name where the key that made it was revoked: nobody can tell it any more.
+    """
+    rows = []
     once = placed.drop_duplicates(["agency", "key_generation", "account_id"])
     for (agency, generation), part in once.groupby(["agency", "key_generation"], sort=True):
-        key = ring.pseudonym_key(str(agency), str(generation))
-        rows += rows_of(
-            part[["account_id"]].assign(
-                agency=str(agency),
-                account=account_pseudonyms(key, part["account_id"]).to_numpy(),
-                debtor=debtor_pseudonyms(key, part["debtor_id"]).to_numpy(),
-            )
-        )
+        key = desk.keyring.pseudonym_keys(str(agency)).get(str(generation))
+        named = part[["account_id"]].assign(agency=str(agency), account=None, debtor=None)
+        if key is not None:
+            named["account"] = account_pseudonyms(key, part["account_id"]).to_numpy()
+            named["debtor"] = debtor_pseudonyms(key, part["debtor_id"]).to_numpy()
+        rows += rows_of(named)
     return rows
 
 

@@ -184,8 +184,8 @@ class SandboxAgency:
         elif kind == "erasure_request":
             self._to_erase.append(frame[["account"]].assign(lender=lender))
         elif kind == "correction":
-            told = frame.drop(columns="effective_on").melt("account", var_name="field")
-            self._to_confirm.append(told[["account", "field"]].assign(lender=lender))
+            fields = frame.drop(columns="effective_on").melt("account", var_name="field")
+            self._to_confirm.append(fields[["account", "field"]].assign(lender=lender))
         elif kind == "update":
             told = frame.set_index("account")["balance"].astype(float).mul(100).round().astype("int64")
             here = self.book["account"].isin(told.index)

@@ -157,3 +157,14 @@ def test_the_evidence_names_no_value_of_the_debtor(house: House, someone: pd.Ser
     assert {one["account_id"] for one in told["evidence"]["known_as"]} <= set(
         house.rows(Account, "account_id")["account_id"]
     )
+
+
+def test_evidence_is_made_though_a_key_that_named_somebody_was_revoked(house: House, someone: pd.Series) -> None:
+    agency = str(house.ask(someone["id_number"]).told["agency"].iloc[0])
+    ring = house.desk.keyring
+    first = ring.pseudonym_key(agency).generation
+    ring.new_pseudonym_key(agency, house.desk.now())
+    ring.revoke(agency, first, house.desk.now())
+    told, _ = files.export(house.desk, Question("harbour", someone["id_number"], WHY))
+    assert [one["account"] for one in told["evidence"]["known_as"]] == [None]
+    assert files.check(json.dumps(told).encode()).ok
