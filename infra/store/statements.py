@@ -199,14 +199,16 @@ def account(connection: Connection, statement_id: int, period: str) -> Account:
     )
     came = select(PAYMENT.c.paid_on.label("day"), PAYMENT.c.end_to_end_id.label("reference"), PAYMENT.c.amount_minor)
     back = select(PAYMENT.c.returned_on, PAYMENT.c.end_to_end_id, (-PAYMENT.c.amount_minor).label("amount_minor"))
-    payments = came.where(PAYMENT.c.statement_id == statement_id).union_all(
-        back.where(PAYMENT.c.returned_statement_id == statement_id)
+    payments = (
+        came.where(PAYMENT.c.statement_id == statement_id)
+        .union_all(back.where(PAYMENT.c.returned_statement_id == statement_id))
+        .subquery()
     )
     return Account(
         by_rate=read(connection, by_rate.order_by(LINE.c.kind, LINE.c.rate)),
         adjustments=read(connection, changed.order_by(ADJUSTMENT.c.kind)),
         late=read(connection, late.order_by(month)),
-        payments=read(connection, payments.order_by("day", "reference")),
+        payments=read(connection, select(payments).order_by(payments.c.day, payments.c.reference)),
     )
 
 

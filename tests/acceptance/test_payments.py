@@ -15,6 +15,7 @@ from infra import contracts
 from infra.payments import runs
 from infra.payments.messages import NAMESPACE
 from infra.sandbox.world import AGENCIES, World, open_world
+from infra.store import contracts as agreed
 from infra.store import payments
 from infra.store.bulk import read, table_of
 from infra.wiring import Desk, seated
@@ -78,7 +79,7 @@ def pay(world: World, lender: str, day: date) -> None:
 def agree_on_steps(desk: Desk) -> None:
     """From the second month on one agency is paid by volume, and by case."""
     with desk.database.read() as connection:
-        present = contracts.store.one(connection, "harbour", "quayside", date(2026, 1, 31)).terms
+        present = agreed.one(connection, "harbour", "quayside", date(2026, 1, 31)).terms
     steps = '[{ from_minor = 1_000_000, rate = "0.27" }]'
     terms = changed(present, {"tier.1.steps": steps, "basis": "mixed", "case_fee_minor": "300"})
     assert contracts.propose(desk, "quayside", "harbour", terms, date(2026, 2, 1), "volume and case fee") is None
@@ -96,7 +97,7 @@ def test_a_quarter_of_statements_is_paid_and_the_bank_shows_it(tmp_path: Path) -
         with world.desk.database.read() as connection:
             paid = read(connection, select(table_of(AgencyPayment)))
             statements = read(connection, select(table_of(Statement)))
-            kinds = set(connection.execute(select(CommissionAdjustment.kind)).scalars())
+            kinds = set(read(connection, select(table_of(CommissionAdjustment)))["kind"])
         assert set(paid["state"]) == {"paid", "sent"}
         last = paid["run_id"].isin(paid.groupby("lender")["run_id"].max())
         assert set(paid.loc[~last, "state"]) == {"paid"}

@@ -95,12 +95,12 @@ def test_with_several_tiers_of_rising_steps_neither(lines: list[tuple[int, int]]
 def test_marginal_commission_of_one_tier_is_the_sum_of_its_slices(lines: list[tuple[int, int]], rounding: str) -> None:
     contract = terms(STEPS.format(volume="marginal", second="0.12", third="0.15"), f'rounding = "{rounding}"')
     volume = sum(gross for gross, _ in lines)
-    slices = [
+    slices: list[tuple[int, str]] = [
         (min(volume, 10_000), "0.10"),
         (max(0, min(volume, 50_000) - 10_000), "0.12"),
         (max(0, volume - 50_000), "0.15"),
     ]
-    exact = sum(size * Decimal(rate) for size, rate in slices)
+    exact = sum((size * Decimal(rate) for size, rate in slices), Decimal(0))
     assert abs(total(lines, contract) - exact) < 1
 
 
