@@ -172,7 +172,7 @@ def boundary(command: str) -> Iterator[None]:
         _close_stdout()
         raise typer.Exit(NOBODY_READS) from None
     except Exception as error:  # noqa: BLE001 - the last line: nothing of an unknown error's text may reach a terminal
-        if (known := _as_full_disk(error) or _as_configuration(error)) is not None:
+        if (known := _as_full_disk(error) or _as_configuration(error) or _as_store_to_make(error)) is not None:
             explain(known)
             raise typer.Exit(known.exit_code) from None
         _confess(command, error)
@@ -406,6 +406,20 @@ def _as_configuration(error: Exception) -> ConfigurationError | None:
         )
     if kind == "TOMLDecodeError":
         return ConfigurationError("a TOML file cannot be read", fix="check consign.toml: every text needs its quotes")
+    return None
+
+
+def _as_store_to_make(error: Exception) -> ConfigurationError | None:
+    """A store that `consign init` has not made yet, or not brought to this program's schema."""
+    lost = getattr(error, "orig", None)
+    if "no such table" not in str(lost) and getattr(lost, "sqlstate", "") != "42P01":
+        return None
+    from infra.store import schema
+    from infra.wiring import desk
+
+    with contextlib.suppress(Exception):  # it does not answer any more: then the error itself is told
+        if schema.current(desk().database) != schema.head():
+            return ConfigurationError("the store has not the tables of this Consign", fix="run `consign init`")
     return None
 
 

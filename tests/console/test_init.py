@@ -43,6 +43,15 @@ def test_a_first_init_makes_everything_for_its_owner_alone(at: Desk) -> None:
     assert len(at.keyring.own_keys("age")) == 1
 
 
+@pytest.mark.parametrize("words", [("policy", "list"), ("role", "list"), ("plan", "list")])
+@pytest.mark.usefixtures("at")
+def test_before_it_whatever_needs_the_store_says_so(words: tuple[str, ...]) -> None:
+    result = runner.invoke(app, [*words])
+    assert (result.exit_code, "run `consign init`" in result.output) == (4, True)
+    made()
+    assert runner.invoke(app, [*words]).exit_code == 0
+
+
 def test_a_second_init_changes_nothing(at: Desk) -> None:
     made()
     fingerprint = at.keyring.own_keys("age")[0].fingerprint
