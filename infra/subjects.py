@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from infra.wiring import Desk
 
 REF_AT_MOST: Final = 80
-ROLE: Final = "compliance"
-"""Who verifies, corrects, answers and refuses; anybody may open a request."""
 FACTS: Final = (
     "account_id", "product", "currency", "original_minor", "principal_minor", "interest_minor", "fees_minor",
     "balance_minor", "dpd", "bucket", "region", "opened_on", "due_on", "last_paid_on", "score_band", "as_of", "status",
@@ -261,6 +259,7 @@ def standing(desk: Desk, request_id: int) -> dict[str, Any]:
         **row._mapping,  # noqa: SLF001 - SQLAlchemy's public name for a row's columns
         "about": KINDS[row.kind],
         "ground": GROUNDS.get(row.ground, ""),
+        "basis": BASES[row.basis].about if row.basis else None,
         "agencies_owe": files.rows_of(owed.drop(columns="request_id")),
         "corrections": files.rows_of(told),
     }
@@ -320,10 +319,10 @@ def _held(connection: Connection, desk: Desk, debtor_id: int, today: date) -> in
 
 
 def _to_move(connection: Connection, desk: Desk, request_id: int, kind: str | None = None) -> Row[Any]:
-    """The request's row, as it stays until the transaction ends; whoever acts may."""
+    """The request's row, as it stays until the transaction ends; whoever acts may. Anybody may open a request."""
     trail.hold(connection)
     row = store.request(connection, request_id)
-    require(connection, desk, ROLE)
+    require(connection, desk, "compliance")
     if kind is not None and row.kind != kind:
         raise UsageError(f"request {request_id} is one for {row.kind}", fix="leave --out away")
     return row
