@@ -255,10 +255,20 @@ def _opened(url: str, folder: Path) -> Iterator[Books]:
 @pytest.fixture
 def stating(quick_books: Books) -> Books:
     """Agency alpha can be written to: it has a row, and a pseudonym key."""
-    settings = quick_books.desk.settings
+    return _stated_to(quick_books)
+
+
+@pytest.fixture
+def stating_anywhere(books: Books) -> Books:
+    """The same on either database."""
+    return _stated_to(books)
+
+
+def _stated_to(books: Books) -> Books:
+    settings = books.desk.settings
     settings.keyring_path.parent.mkdir(parents=True)
     keyring = Keyring.create(settings.keyring_path, key_file=settings.key_file_path)
-    keyring.new_pseudonym_key("alpha", quick_books.desk.now())
-    with quick_books.database.session() as session:
-        session.add(Agency(agency="alpha", name="Alpha", drop="{}", created_at=quick_books.desk.now()))
-    return quick_books
+    keyring.new_pseudonym_key("alpha", books.desk.now())
+    with books.database.session() as session:
+        session.add(Agency(agency="alpha", name="Alpha", drop="{}", created_at=books.desk.now()))
+    return books

@@ -236,3 +236,34 @@ def test_what_the_schema_does_not_hold_is_not_let_out(owing: Books, tmp_path: Pa
         pain001(run)
     assert "0" * 35 not in str(refused.value)
     assert not list(tmp_path.glob("*.pain001"))
+
+
+def test_months_settle_and_are_paid_alike_on_either_database(stating_anywhere: Books) -> None:
+    books = stating_anywhere
+    books.agree(
+        "alpha",
+        TERMS.replace("[payee]", 'basis = "mixed"\ncase_fee_minor = 100\naccount_cap_minor = 2_500\n[payee]')
+        + 'steps = [{ from_minor = 10_000, rate = "0.20" }]\n',
+        date(2026, 2, 1),
+    )
+    books.remit(
+        "alpha",
+        [
+            {"gross_minor": 8_000, "account_id": 1},
+            {"gross_minor": 12_000, "account_id": 2, "agency_txn_id": "T2"},
+            {"gross_minor": 100, "account_id": 3, "value_date": "2026-03-02"},
+        ],
+    )
+    # 20,100 at a mean rate of 3,020 / 20,100, and five cases
+    april = state(books, "2026-04")
+    assert (april["adjusted_commission_minor"], april["closing_minor"]) == (1_010 + 500, 3_731)
+    reference = sent(books)
+    entry = {"amount_minor": -3_731, "reference": reference, "payer_account": None, "value_date": "2026-05-05"}
+    books.bank([entry], date(2026, 5, 31))
+    books.reconcile(date(2026, 5, 31))
+    books.remit(
+        "alpha", [{"gross_minor": -12_000, "account_id": 2, "original_txn_id": "T2", "value_date": "2026-05-02"}]
+    )
+    told = state(books, "2026-05")
+    assert (told["paid_minor"], told["closing_minor"]) == (3_731, -1_911)
+    assert books.ledger.get("1350") == 1_911
