@@ -238,7 +238,7 @@ def _forget(
     key_ids = sorted(gone["data_key_id"].unique())
     resealed = 0
     if portfolio_id is None:
-        resealed = sum(_sealed_anew(connection, desk, lender, key_id) for key_id in key_ids)
+        resealed = sum(_sealed_anew(connection, desk, lender, key_id) for key_id in key_ids if key_id in _alive(desk))
     else:
         key_ids = [key_id for key_id in key_ids if store.under(connection, key_id, 1).empty]
     store.retire_keys(connection, lender, key_ids, shredding_id, now)
@@ -253,8 +253,7 @@ def _forget(
 
 def _values(desk: Desk, sealed: pd.DataFrame) -> set[str]:
     """What the sealed cells say, as far as it may stand in a free text: opened here, for this alone."""
-    alive = {one.owner for one in desk.keyring.entries() if one.purpose == "data" and not one.destroyed}
-    rows = sealed[sealed["data_key_id"].isin(alive)]
+    rows = sealed[sealed["data_key_id"].isin(_alive(desk))]
     if rows.empty:
         return set()
     keys, ids = desk.keyring.keys_of_rows(rows["data_key_id"]), rows["account_id"].to_numpy()
@@ -267,6 +266,11 @@ def _values(desk: Desk, sealed: pd.DataFrame) -> set[str]:
         if "phone" in name:
             found.update(canonical_phones(opened).dropna())
     return found
+
+
+def _alive(desk: Desk) -> set[str]:
+    """The data keys that the keyring still has: what others sealed nobody opens."""
+    return {one.owner for one in desk.keyring.entries() if one.purpose == "data" and not one.destroyed}
 
 
 def _sealed_anew(connection: Connection, desk: Desk, lender: str, key_id: str) -> int:
@@ -387,7 +391,7 @@ def _blockers(
 def _refuse(because: Sequence[str], whom: str) -> None:
     words = {
         "out": ("an agency has an account of theirs", "recall it, and have its return confirmed"),
-        "legal_hold": ("a legal hold keeps them", "`consign retention holds` shows it"),
+        "legal_hold": ("a legal hold keeps them", "`consign retention hold list` shows it"),
     }
     if because:
         raise Blocked(

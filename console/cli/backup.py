@@ -78,10 +78,13 @@ def remove(
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Remove a backup and destroy its key: no copy of it opens any more, wherever it is."""
-    from infra import backups
+    from infra import backups, roles
     from infra.wiring import desk
 
+    at = desk()
+    with at.database.read() as connection:
+        roles.require(connection, at, "administrator")
     if not confirmed(f"Remove backup {name}, and make every copy of it unreadable?", yes=yes):
         raise typer.Exit(1)
-    backups.remove(desk(), name)
+    backups.remove(at, name)
     emit({"name": name, "removed": True}, title="Removed")

@@ -371,7 +371,7 @@ def lift_hold(connection: Connection, legal_hold_id: int, by: str, at: datetime)
     if connection.execute(lifted).rowcount:
         return True
     if connection.execute(select(LEGAL_HOLDS.c.legal_hold_id).where(mine)).first() is None:
-        raise UsageError(f"there is no legal hold {legal_hold_id}", fix="`consign retention holds` shows them")
+        raise UsageError(f"there is no legal hold {legal_hold_id}", fix="`consign retention hold list` shows them")
     return False
 
 

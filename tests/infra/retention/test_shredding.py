@@ -225,3 +225,18 @@ def test_killed_anywhere_the_next_run_finishes_it(
     assert (row.state, row.swept_at is not None) == ("done", True)
     assert shredding.finish(house.desk) == 0
     assert len(opened(house)) == len(raw) - len(accounts)
+
+
+@ON_SQLITE
+def test_somebody_is_forgotten_though_a_key_was_lost_before(house: Any, raw: pd.DataFrame) -> None:
+    house.take(raw)
+    debtor, accounts = debtor_of(house, raw["account_ref"][5])
+    with house.desk.database.read() as connection:
+        mine = select(IDENTITIES.c.data_key_id).where(IDENTITIES.c.account_id == accounts[0])
+        key = str(connection.execute(mine).scalar_one())
+    house.desk.keyring.destroy_data_key(key, house.now)
+    done = shredding.erase_debtor(house.desk, debtor, WHY)
+    assert done.accounts == len(accounts)
+    with house.desk.database.read() as connection:
+        left = connection.execute(select(IDENTITIES.c.account_id).where(IDENTITIES.c.account_id.in_(accounts))).all()
+    assert left == []
