@@ -111,11 +111,14 @@ def traces(world: World, raw: pd.DataFrame, account_ids: set[int]) -> Traces:
             .join(DEBTORS, DEBTORS.c.debtor_id == ACCOUNTS.c.debtor_id)
             .where(ACCOUNTS.c.account_id.in_(account_ids)),
         )
+    by_telephone = {str(index) for name in rows.columns if name.endswith("_index") for index in rows[name].dropna()}
     cells = [cell for name in IDENTITY for cell in rows[name] if cell is not None]
     keys = {key_id: world.desk.keyring.data_key(key_id).key for key_id in map(str, rows["data_key_id"].unique())}
     columns = [name for name in IDENTITY if name in raw and name != "employer"]
     values = {str(value) for name in columns for value in raw[name].dropna()}
-    return Traces(values, set(known["ref_index"]) | set(known["identity_index"]), cells, keys, account_ids)
+    return Traces(
+        values, set(known["ref_index"]) | set(known["identity_index"]) | by_telephone, cells, keys, account_ids
+    )
 
 
 def placed_and_worked(world: World, tmp_path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
