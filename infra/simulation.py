@@ -66,7 +66,7 @@ class Simulated:
     speaks: str
     basis: str
     limits: dict[str, str | int]
-    """of the risk that somebody is recognised: what a package must hold, or the gate makes it coarser"""
+    """of the risk that somebody is recognised: what a package must hold, or the gate makes it coarser; none: nothing"""
     gate: dict[str, Any] | None
     """what that did to the agency's last package under this policy; None where there was none"""
     fields: list[Leaving]
@@ -88,7 +88,8 @@ def simulate(
     told = policy.release(purpose, stage, channels, agency)
     return Simulated(
         policy=told.policy, version=told.version, entry=told.entry, agency=agency, channels=told.channels,
-        speaks=_why(policy, told, agency), basis=told.legal_basis or told.basis, limits=told.risk.told,
+        speaks=_why(policy, told, agency), basis=told.legal_basis or told.basis,
+        limits=told.risk.told if told.risk.enforced else {},
         gate=_last_package(connection, told, agency) if agency else None,
         fields=_fields(connection, told, account_id, stage),
     )  # fmt: skip

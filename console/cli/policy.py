@@ -144,8 +144,9 @@ def simulate(
     leaving = sum(each.leaves for each in told.fields)
     emit(told.fields, title=f"Account {account} under {told.policy} {told.version}, stage {stage}: {leaving} fields")
     say(f"release {told.entry} of {told.policy} {told.version} speaks: {told.speaks}\nbasis: {told.basis}")
-    limits = ", ".join(f"{name} {value}" for name, value in told.limits.items())
-    say(f"a package that does not hold {limits} is made coarser before it leaves")
+    if told.limits:
+        limits = ", ".join(f"{name} {value}" for name, value in told.limits.items())
+        say(f"a package that does not hold {limits} is made coarser before it leaves")
     if told.gate is not None:
         done = ", ".join(f"{field} to {level}" for field, level in told.gate["coarser"].items()) or "nothing"
         say(f"in {told.gate['file']} that was {done}; k {told.gate['k_before']} before, {told.gate['k_after']} after")
