@@ -3,8 +3,8 @@
 What a placement brings in a month is its balance times the recovery curve of its segment at its month on book, times
 what its agency makes of it (the joint fit and the effects of models.scoring.book), as long as it stays there: to its
 term, less what lenders recall before. Beyond the months that anybody has lived through the curve goes on falling as it
-fell. The error has three parts: payments come by chance (the agency's own dispersion), its effect is known so far only,
-and whole months were better or worse than the curve for everybody.
+fell. The error has three parts: payments come by chance (the agency's own dispersion), its effect and the curve of its
+accounts are known so far only, and whole months were better or worse than the curve for everybody.
 
 Amounts are gross recoveries by the debtor's day of payment; what is placed later is not in them.
 """
@@ -240,6 +240,7 @@ def _told(
     own_error = np.divide(effect.high - effect.low, 2 * _half_width(tail) * effect.mean, where=effect.mean > 0,
                           out=np.full(len(effect.mean), effect.spread))  # fmt: skip
     own_error = np.where(np.isfinite(own_error), own_error, effect.spread)
+    own_error = np.sqrt(own_error**2 + book.fit.log_error**2)
     rows, totals = [], []
     names = sorted(str(name) for name in book.placements["currency"].unique())
     for currency, name in enumerate(names):
