@@ -197,9 +197,9 @@ def pack_section(pack: packs.Pack) -> str:
         f"## {pack.name}, version {pack.version}\n\n{pack.about} {pack.about_zh}",
         table(("rule", "clause", "text", "number", "from", "severity", "read", "judged by"), rules),
         (
-            f"Complaints are answered within {told.answer_days} days ({told.clause}; {told.verified}). Requests of debtors"
-            f" about their data: within {asked.within or 'the setting `answer_subjects_within`'} ({asked.clause};"
-            f" {asked.verified})."
+            f"Complaints are answered within {told.answer_days} days ({told.clause}; {told.verified})."
+            f" Requests of debtors about their data: within {asked.within or 'the setting `answer_subjects_within`'}"
+            f" ({asked.clause}; {asked.verified})."
         ),
         "### Gates of " + pack.name + "\n\n" + table(("gate", "measure", "limit", "closes at"), gates),
         "### Evidence that " + pack.name + " asks for\n\n" + table(("kind", "what", "months", "clause"), needs),
