@@ -45,6 +45,7 @@ CHANGED_BY_REFUSING = {
     "id_counter",
     "disclosure",
     "exchange_exception",
+    "gate_check",
 }
 
 
