@@ -87,7 +87,7 @@ def _changed(entries: pd.DataFrame, done: pd.DataFrame, rng: np.random.Generator
     mangled = [_mangled(str(text), rng) for text in entries.loc[of["mangled"], "reference"]]
     entries.loc[of["mangled"], "reference"] = pd.array(mangled, dtype="str")
     merged = done[done["way"] == "merged"]
-    second = merged["second"].astype("int64").to_numpy()
+    second = merged["second"].astype("int64").tolist()
     entries.loc[of["merged"], "amount_minor"] += amount.loc[second].to_numpy()
     twice = done[done["way"] == "doubled"]
     again = entries.loc[twice["line"]].assign(label=twice["second"].astype("int64").to_numpy())

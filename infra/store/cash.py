@@ -19,7 +19,7 @@ from models import postings
 from models.reconcile import breaks as codes
 from models.reconcile.cash import Outcome, Terms, matched
 from models.reconcile.outcome import WHY
-from models.reconcile.posting import moved, paid_on
+from models.reconcile.posting import moved
 from models.reconcile.references import NONE, coded
 from models.tables import AgencyContract, BankReceipt, Break, Match, MatchPart, MatchRival, RemittanceLine
 
@@ -234,8 +234,9 @@ def _settle(
     append(connection, MATCH, matches.drop(columns="match").assign(match_id=number.to_numpy(), made_at=now, **subject))
     for table, name, rows in ((PART, "part", parts), (RIVAL, "rival", rivals)):
         at = reserve(connection, f"match_{name}", len(rows))
-        keyed = {"match_id": rows["match"].map(number), f"{name}_id": np.arange(at, at + len(rows))}
-        append(connection, table, rows.assign(**keyed).drop(columns="match"))
+        keyed = rows.assign(match_id=rows["match"].map(number)).drop(columns="match")
+        keyed[f"{name}_id"] = np.arange(at, at + len(rows))
+        append(connection, table, keyed)
 
     changed = outcome.lines.merge(
         lines[["line_id", "tied_minor", "state", "posted_at"]], on="line_id", suffixes=("", "_was")
@@ -248,11 +249,10 @@ def _settle(
     set_columns(connection, RECEIPT, _without_why(moved[["receipt_id", "applied_minor", "state"]]), ["receipt_id"])
     _resolve(connection, changed[["line_id"]], moved[["receipt_id"]], first, now)
 
-    day = paid_on(outcome, receipts)
-    late = _late(outcome, lines, agreed, day, subject["lender"])
+    late = _late(outcome, lines, agreed, subject["lender"])
     opened = renew_breaks(connection, subject["lender"], codes.together([outcome.breaks, late]), now)
     booked = changed.loc[changed["posted_at"].notna(), "line_id"]
-    _post_cash(connection, outcome, booked, day, first, now, **subject)
+    _post_cash(connection, outcome, booked, first, now, **subject)
     statuses = matches["status"].value_counts()
     return Tied(
         confirmed=int(statuses.get("confirmed", 0)),
@@ -302,8 +302,9 @@ def _resolve(connection: Connection, lines: pd.DataFrame, receipts: pd.DataFrame
     settle_breaks(connection, lines, receipts, now)
 
 
-def _late(outcome: Outcome, lines: pd.DataFrame, agreed: Agreed, day: np.ndarray, lender: str) -> pd.DataFrame:
+def _late(outcome: Outcome, lines: pd.DataFrame, agreed: Agreed, lender: str) -> pd.DataFrame:
     """Transfers, and lines that name none, whose money came later than agreed."""
+    day = outcome.paid_on
     confirmed = outcome.matches.loc[outcome.matches["status"] == "confirmed", "match"]
     parts = outcome.parts[outcome.parts["line_id"].notna() & outcome.parts["match"].isin(confirmed)]
     parts = parts[day[parts["match"]] > 0].astype({"line_id": "int64"})
@@ -311,7 +312,7 @@ def _late(outcome: Outcome, lines: pd.DataFrame, agreed: Agreed, day: np.ndarray
     about = lines.set_index("line_id")[names]
     parts = parts.join(about, on="line_id")
     took = day[parts["match"]] - parts["value_date"].to_numpy(dtype="datetime64[D]").astype(np.int64)
-    late = (took > late_days(agreed, parts["value_date"])).fillna(value=False).to_numpy(dtype=bool)
+    late = (late_days(agreed, parts["value_date"]) < took).fillna(value=False).to_numpy(dtype=bool)
     return by_transfer(parts[late], "late_remittance", lender)
 
 
@@ -319,7 +320,6 @@ def _post_cash(
     connection: Connection,
     outcome: Outcome,
     booked: pd.Series,
-    day: np.ndarray,
     first: int,
     now: datetime,
     **subject: str,
@@ -328,7 +328,7 @@ def _post_cash(
 
     Lines that are not in the books take nothing out of `unapplied`.
     """
-    events = moved(outcome, booked, day)
+    events = moved(outcome, booked)
     key = "cash:" + ":".join((subject["lender"], subject["agency"], subject["currency"], str(first))) + ":"
     events = events.assign(
         entry_key=(key + events["value_date"].dt.strftime("%Y-%m-%d")).astype("str"),

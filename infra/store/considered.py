@@ -116,11 +116,11 @@ def candidates(connection: Connection, item: tuple[Kind, int], limit: int = 10) 
     if others.empty:
         return []
     single = ranked(own, day, refs, others, limit)
-    found = [
-        {"by": _by(one, refs), "ids": [int(one.id)], "beside": [], "off_minor": int(one.off_minor),
-         "off_days": int(one.off_days), "likeness": int(one.likeness)}
-        for one in single.itertuples()
-    ]  # fmt: skip
+    found: list[dict[str, Any]] = []
+    one: Any
+    for one in single.itertuples():
+        said = {"off_minor": int(one.off_minor), "off_days": int(one.off_days), "likeness": int(one.likeness)}
+        found.append({"by": _by(one, refs), "ids": [int(one.id)], "beside": []} | said)
     around = others.assign(apart=(others["day"] - day).abs()).sort_values(["apart", "content"]).head(SUMMED)
     amounts, ids = around["amount_minor"].to_numpy(), around["id"].to_numpy()
     days = around["day"].to_numpy()

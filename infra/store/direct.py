@@ -129,9 +129,10 @@ def _take(connection: Connection, lender: str, agency: str, paid: pd.DataFrame, 
         "amount_minor": paid["amount_minor"], "candidates": 1, "made_at": now,
     })  # fmt: skip
     append(connection, MATCH, heads)
-    sides = pd.concat([
-        heads[["match_id", "amount_minor"]].assign(line_id=made["line_id"].astype("Int64"), receipt_id=pd.NA),
-        heads[["match_id", "amount_minor"]].assign(line_id=pd.NA, receipt_id=paid["receipt_id"].astype("Int64")),
+    nobody = pd.array([pd.NA] * len(made), dtype="Int64")
+    sides: pd.DataFrame = pd.concat([
+        heads[["match_id", "amount_minor"]].assign(line_id=made["line_id"].astype("Int64"), receipt_id=nobody),
+        heads[["match_id", "amount_minor"]].assign(line_id=nobody, receipt_id=paid["receipt_id"].astype("Int64")),
     ]).astype({"line_id": "Int64", "receipt_id": "Int64"})  # fmt: skip
     append(connection, PART, sides.assign(part_id=np.arange(part, part + len(sides))))
     used = paid[["receipt_id", "account_id"]].assign(

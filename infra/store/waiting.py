@@ -56,7 +56,9 @@ def by_transfer(lines: pd.DataFrame, code: str, lender: str) -> pd.DataFrame:
     rest = rest.assign(key=key + rest["batch_ref"].str.strip().str.upper())
     heads = rest.drop_duplicates("key").set_index("key")
     groups = rest.groupby("key", sort=False)["amount_minor"]
-    heads = heads.assign(amount_minor=groups.sum(), lines=groups.size(), account_id=pd.NA).reset_index()
+    heads = heads.assign(
+        amount_minor=groups.sum(), lines=groups.size(), account_id=pd.array([pd.NA] * len(heads), dtype="Int64")
+    ).reset_index()
     ones = pd.Series(1, index=alone.index)
     return codes.together([
         codes.found(alone, code, "line_id", lines=ones),

@@ -50,8 +50,16 @@ def outcome(table: Table) -> Outcome:
         }, copy=False),
         line_why=_line_why(table),
         receipt_why=_receipt_why(table),
+        paid_on=_paid_on(table, match, receipt),
         breaks=codes.together(table.breaks),
     )  # fmt: skip
+
+
+def _paid_on(table: Table, match: Ints, receipt: Ints) -> Ints:
+    day = np.zeros(table.ties.count, dtype=np.int64)
+    has = receipt != NONE
+    np.maximum.at(day, match[has], table.receipt_day[receipt[has]])
+    return day
 
 
 def _matches(table: Table) -> pd.DataFrame:

@@ -60,6 +60,8 @@ class Outcome:
     """lines that are not wholly matched: `line_id` and WHY"""
     receipt_why: pd.DataFrame
     """receipts that are not wholly matched: `receipt_id` and WHY"""
+    paid_on: Ints
+    """per match the value date of its last receipt, as days since 1970; 0 where it has none"""
     breaks: pd.DataFrame
     """columns models.reconcile.breaks.COLUMNS"""
 

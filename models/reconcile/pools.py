@@ -75,17 +75,17 @@ def _tie_pools(table: Table, pairs: pd.DataFrame, line: Ints, receipt: Ints, res
     numbers = table.ties.add("pool", "confirmed", pairs["total"].to_numpy(), 1)
     of_day = pd.Series(numbers, index=pairs["day"])
     line = line[np.isin(table.line_day[line], pairs["day"])]
-    table.settle(of_day.loc[table.line_day[line]].to_numpy(), line, rest[line])
+    table.settle(of_day.reindex(table.line_day[line]).to_numpy(), line, rest[line])
     one = pairs["receipt"].to_numpy()
     is_single = one != NONE
     table.apply(numbers[is_single], one[is_single], table.amount[one[is_single]])
     of_paid = pd.Series(numbers[~is_single], index=pairs["day_paid"][~is_single])
     several = receipt[np.isin(table.receipt_day[receipt], of_paid.index)]
-    table.apply(of_paid.loc[table.receipt_day[several]].to_numpy(), several, table.amount[several])
+    table.apply(of_paid.reindex(table.receipt_day[several]).to_numpy(), several, table.amount[several])
     if rest is table.net:
         return
-    net = pd.Series(table.net[line]).groupby(of_day.loc[table.line_day[line]].to_numpy()).sum()
-    for number in numbers[(net.loc[numbers] != pairs["total"].to_numpy()).to_numpy()]:
+    net = pd.Series(table.net[line]).groupby(of_day.reindex(table.line_day[line]).to_numpy()).sum()
+    for number in numbers[(net.reindex(numbers) != pairs["total"].to_numpy()).to_numpy()]:
         at = int(np.flatnonzero(numbers == number)[0])
         first = one[at] if is_single[at] else several[table.receipt_order(several)][0]
         expected, paid = np.array([net.loc[number]]), np.array([pairs["total"].iloc[at]])

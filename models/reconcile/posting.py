@@ -7,32 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from models.reconcile.table import days
-
 if TYPE_CHECKING:
-    from models.reconcile.outcome import Ints, Outcome
+    from models.reconcile.outcome import Outcome
 
 
-def paid_on(outcome: Outcome, receipts: pd.DataFrame) -> Ints:
-    """Per match the value date of its last receipt, as days since 1970; 0 where it has none.
-
-    receipts: as the rules took them.
-    """
-    day = np.zeros(len(outcome.matches), dtype=np.int64)
-    has = outcome.parts["receipt_id"].notna().to_numpy()
-    wanted = outcome.parts["receipt_id"].to_numpy(dtype=np.int64, na_value=0)[has]
-    at = pd.Index(receipts["receipt_id"]).get_indexer(wanted)
-    np.maximum.at(day, outcome.parts["match"].to_numpy()[has], days(receipts["value_date"])[at])
-    return day
-
-
-def moved(outcome: Outcome, booked: pd.Series, day: Ints) -> pd.DataFrame:
+def moved(outcome: Outcome, booked: pd.Series) -> pd.DataFrame:
     """Per day `value_date`, `paid_minor`, `short_minor` and `over_minor`: what models.postings.cash takes.
 
-    booked: ids of the lines that are in the books; the others take nothing out of what is unapplied. day: `paid_on`.
-    What undid itself without money moves nothing.
+    booked: ids of the lines that are in the books; the others take nothing out of what is unapplied. What undid
+    itself without money moves nothing.
     """
-    parts = outcome.parts
+    parts, day = outcome.parts, outcome.paid_on
     match = parts["match"].to_numpy()
     confirmed = (outcome.matches["status"] == "confirmed").to_numpy()
     counts = (confirmed & (day > 0))[match]

@@ -10,7 +10,6 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from models.errors import UsageError
@@ -59,7 +58,7 @@ class Sla:
             scale = resolutions.shipped().scale.get(currency, 1)
             for bound, most in self.large:
                 least = int((bound * scale).scaleb(exponent(currency)))
-                days = days.mask(own & (size >= least).to_numpy(), np.minimum(days, most))
+                days = days.mask(own & (size >= least).to_numpy(), days.clip(upper=most))
         return days
 
     def stated(self, breaks: pd.DataFrame, as_of: date) -> pd.DataFrame:

@@ -74,6 +74,7 @@ class Reconciled:
 
     def found(self) -> Iterator[tuple[str, str]]:
         """Code, and what it is about as the truth writes it."""
+        row: Any
         for row in self.breaks.itertuples():
             _, kind, which = row.break_key.split(":", 2)
             if kind == "transfer":

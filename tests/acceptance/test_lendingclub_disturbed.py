@@ -94,7 +94,7 @@ def reconciled(month: Disturbed, folder: Path) -> Done:
     where = []
     with seated(desk):
         for number, (day, some) in enumerate(month.entries.groupby("value_date", sort=True)):
-            on = day.date()
+            on = pd.Timestamp(str(day)).date()
             path = bank.write(folder / f"{on}.xml", some.assign(booked_on=some["value_date"]), on, on)
             import_statement(path, "bank", new_account=number == 0)
             where.append(some["label"].to_numpy())
@@ -149,15 +149,18 @@ def read_back(desk: Desk, month: Disturbed, came: np.ndarray) -> Done:
 
 def named(done: Done) -> Counter[tuple[str, str, int]]:
     """Every open break: its code, whether of a line or a receipt, and the label of that."""
-    return Counter(
-        (row.code, "receipt", int(row.receipt)) if pd.notna(row.receipt) else (row.code, "line", int(row.line))
-        for row in done.breaks.itertuples()
-    )
+    row: Any
+    found: Counter[tuple[str, str, int]] = Counter()
+    for row in done.breaks.itertuples():
+        of, label = ("receipt", row.receipt) if pd.notna(row.receipt) else ("line", row.line)
+        found[row.code, of, int(label)] += 1
+    return found
 
 
 def wanted(month: Disturbed) -> Counter[tuple[str, str, int]]:
     """Every break that the disturbances ask for."""
     right: list[tuple[str, str, int]] = []
+    row: Any
     for row in month.done.itertuples():
         for name in WAYS[row.way]:
             code, of = name.split()

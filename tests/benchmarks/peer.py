@@ -10,6 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,7 @@ import pandas as pd
 
 def datacompy(lines: pd.DataFrame, receipts: pd.DataFrame) -> Callable[[], int]:
     """Rows of the two that have one reference and amount; it ranks duplicates by itself."""
-    import datacompy as library
+    library = import_module("datacompy")
 
     compare = getattr(library, "PandasCompare", None) or library.Compare
     return lambda: len(compare(lines, receipts, join_columns=["reference", "amount_minor"]).intersect_rows)
@@ -25,7 +26,7 @@ def datacompy(lines: pd.DataFrame, receipts: pd.DataFrame) -> Callable[[], int]:
 
 def recordlinkage(lines: pd.DataFrame, receipts: pd.DataFrame) -> Callable[[], int]:
     """Pairs of one reference, compared in their amount."""
-    import recordlinkage as library
+    library = import_module("recordlinkage")
 
     def work() -> int:
         pairs = library.Index().block("reference").index(lines, receipts)
@@ -38,17 +39,16 @@ def recordlinkage(lines: pd.DataFrame, receipts: pd.DataFrame) -> Callable[[], i
 
 def splink(lines: pd.DataFrame, receipts: pd.DataFrame) -> Callable[[], int]:
     """Its deterministic link, by reference and amount, in DuckDB."""
-    import splink.comparison_library as compared
-    from splink import DuckDBAPI, Linker, SettingsCreator, block_on
+    library, compared = import_module("splink"), import_module("splink.comparison_library")
 
     def work() -> int:
-        settings = SettingsCreator(
+        settings = library.SettingsCreator(
             link_type="link_only",
             comparisons=[compared.ExactMatch("reference"), compared.ExactMatch("amount_minor")],
-            blocking_rules_to_generate_predictions=[block_on("reference", "amount_minor")],
+            blocking_rules_to_generate_predictions=[library.block_on("reference", "amount_minor")],
         )
-        database = DuckDBAPI()
-        linker = Linker([database.register(lines), database.register(receipts)], settings)
+        database = library.DuckDBAPI()
+        linker = library.Linker([database.register(lines), database.register(receipts)], settings)
         return len(linker.inference.deterministic_link().as_pandas_dataframe())
 
     return work

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from infra.wiring import Desk, seated
 from models.postings import cash
 from models.reconcile.cash import STEPS, Outcome, Terms
 from models.reconcile.findings import outcome as told
-from models.reconcile.posting import moved, paid_on
+from models.reconcile.posting import moved
 from models.reconcile.table import Table
 from models.tables import Account, AgencyContract, Lender, Placement
 
@@ -162,14 +163,14 @@ def matched_in_stages(lines: pd.DataFrame, receipts: pd.DataFrame) -> tuple[Outc
 
     table = step("references", lambda: Table(lines, receipts, Terms(tolerance_minor=TOLERANCE_MINOR)))
     for rule in STEPS:
-        step(rule.__name__.replace("_", " "), lambda rule=rule: rule(table))
+        step(rule.__name__.replace("_", " "), partial(rule, table))
     outcome = step("states, reasons, rivals", lambda: told(table))
-    return outcome, step("postings", lambda: postings(outcome, lines, receipts)), spent
+    return outcome, step("postings", lambda: postings(outcome, lines)), spent
 
 
-def postings(outcome: Outcome, lines: pd.DataFrame, receipts: pd.DataFrame) -> pd.DataFrame:
+def postings(outcome: Outcome, lines: pd.DataFrame) -> pd.DataFrame:
     """The journal lines of the outcome, where every line is in the books."""
-    events = moved(outcome, lines["line_id"], paid_on(outcome, receipts))
+    events = moved(outcome, lines["line_id"])
     events = events.assign(
         entry_key=events["value_date"].dt.strftime("%Y-%m-%d"), event="cash", lender="bank", agency="alpha",
         currency="CNY", account_id=pd.array([pd.NA] * len(events), dtype="Int64"),
