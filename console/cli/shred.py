@@ -111,6 +111,11 @@ def sweep(json: Json = False) -> None:  # noqa: ARG001 - read by emit
 
 
 def _say_what_is_left(swept: bool) -> None:
+    from infra import escrow
+    from infra.wiring import desk
+
     if not swept:
         say("its pages are written anew by the nightly run, or by `consign shred sweep`; the keys are gone already")
+    if out := sum((one["kind"], one["state"]) == ("export", "done") for one in escrow.listed(desk())):
+        say(f"{out} escrows of the keyring were let out: each holds the keys of its day; have old ones destroyed")
     say("what no program reaches: docs/explanation/what-shredding-reaches.md")
