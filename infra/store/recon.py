@@ -522,7 +522,8 @@ def _stopped(lines: pd.DataFrame, code: pd.Series) -> pd.DataFrame:
 def _differences(lines: pd.DataFrame, agreed: Agreed) -> list[pd.DataFrame]:
     """The breaks that stand beside lines that count: what the agency kept is not what it may keep."""
     terms = agreed.on(lines["value_date"])
-    retains = agreed.term("remits", terms) == "net"
+    # of what was paid to the lender itself the agency had nothing to keep back
+    retains = (agreed.term("remits", terms) == "net") & (lines["kind"] != "direct").to_numpy()
     # where the month as a whole decides, what was kept is held against the statement (docs/reference/contracts.md)
     by_tier = (agreed.term("fees", terms) == "tiers") & ~agreed.term("is_counted_by_month", terms)
     tolerance = agreed.term("invoice_tolerance_minor", terms)

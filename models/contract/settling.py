@@ -58,12 +58,13 @@ def counted_together(units: pd.DataFrame, contract: Contract) -> pd.DataFrame:
         return none()
     if not by_volume and contract.rounding_level == "line":
         return none()
+    if "kind" in units and (not contract.direct_payments or contract.direct_rate is not None):
+        # what was paid to the lender has a rate of its own, or none: it is in no volume and no common rounding
+        units = units[(units["kind"] != "direct").to_numpy(dtype=bool, na_value=True)]
     gross = units["gross_minor"].to_numpy(dtype=np.int64)
     tier = tier_of(units, contract)
     before = fee_of(*_due(units), contract)
     after = _by_volume(gross, tier, contract) if by_volume else _rounded_together(gross, tier, contract)
-    if "kind" in units:  # what was paid to the lender has a rate of its own, or none
-        after = np.where((units["kind"] == "direct").to_numpy(dtype=bool, na_value=False), before, after)
     after = limited(after, gross, contract, entitled=after > 0)
     return _changed(units, "volume" if by_volume else "rounding", before, after, contract)
 

@@ -249,3 +249,13 @@ def test_the_same_terms_cost_the_same_in_a_simulation(lines: list[tuple[int, int
     whole = total(lines, contract)
     due = int(told.lines["commission_minor"].sum() + told.adjustments["commission_minor"].sum())
     assert due == min(whole, 100_000)
+
+
+def test_what_was_paid_to_the_lender_is_in_no_volume_unless_it_earns_like_the_rest() -> None:
+    lines = [(8_000, 30), (8_000, 30)]
+    for more, added in (("", 0), ("direct_payments = true", 600), ('direct_payments = true\ndirect_rate = "0.02"', 0)):
+        contract = terms(STEPS.format(volume="marginal", second="0.20", third="0.30"), more)
+        frame = month(lines, contract).assign(kind=["recovery", "direct"])
+        due = commission(frame, contract)
+        frame = frame.assign(commission_minor=due["commission_minor"], vat_minor=due["vat_minor"])
+        assert settling.counted_together(frame, contract)["commission_minor"].sum() == added
