@@ -26,7 +26,7 @@ from keys.sealing import open_from
 from keys.vault import open_cells
 from models.gate.identifiers import found
 from models.planning.spec import PlanSpec
-from models.tables import Account, GateCheck, Identity, Transmission
+from models.tables import Account, Agency, GateCheck, Identity, Transmission
 
 START = date(2026, 1, 5)
 ROWS = 40
@@ -85,14 +85,22 @@ def test_recall_on_generated_text_and_false_alarms(record_property: Callable[[st
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """One lender, one agency, a folder between them; forty accounts taken in."""
+def raw() -> pd.DataFrame:
+    """What the lender's file says of forty accounts."""
+    return debtors.portfolio(5, ROWS, "harbour", START)
+
+
+@pytest.fixture
+def world(tmp_path: Path, raw: pd.DataFrame) -> Iterator[World]:
+    """One lender, one agency, a folder between them; the accounts taken in."""
     cast = (Cast("quayside", "Quayside Recoveries", share=1.0),)
     with open_world(
         tmp_path / "home", seed=7, start=START, cast=cast, lenders={"harbour": "Harbour"}, sftp=False,
         engine="direct", delivery_attempts=1,
     ) as opened:  # fmt: skip
-        source = debtors.write(debtors.portfolio(5, ROWS, "harbour", START), tmp_path / "accounts.csv")
+        source = debtors.write(raw, tmp_path / "accounts.csv")
+        with opened.desk.database.write() as connection:
+            connection.execute(update(bulk.table_of(Agency)).values(channels="phone,sms,online,field"))
         intake(source=source, profile="consign", lender="harbour", as_of=START, threshold="0.01")
         yield opened
 
@@ -214,3 +222,26 @@ def test_what_stopped_left_nothing_behind_and_goes_out_when_it_is_corrected(worl
     plant(world, 3, product="credit_card")
     assert outbox.send(world.desk, "quayside").delivered == 1
     assert (placement(world).state, check(world).verdict) == ("delivered", "passed")
+
+
+class TestAnAddress:
+    """It leaves whole in the field, and may hold what else the lender knows."""
+
+    @pytest.fixture
+    def raw(self, raw: pd.DataFrame) -> pd.DataFrame:
+        """One address holds its debtor's employer, another a telephone, a third somebody else's employer."""
+        employed = raw.index[raw["employer"].notna()]
+        raw.loc[employed[3], "address"] = f"{raw.loc[employed[3], 'employer']} 宿舍 2栋"
+        raw.loc[employed[5], "address"] = "人民路1号 电话 154 1234 5678"
+        raw.loc[employed[7], "address"] = f"{raw.loc[employed[9], 'employer']} 旁"
+        return raw
+
+    def test_is_compared_with_its_own_debtor_and_read_for_numbers(self, world: World, raw: pd.DataFrame) -> None:
+        employed = raw.index[raw["employer"].notna()]
+        with pytest.raises(gate.GateStopped) as stopped:
+            sent(world, "field")
+        found = {(hit.column, hit.kind, hit.lines) for hit in stopped.value.verdict.stopping}
+        assert found == {
+            ("address", "employer_of_debtor", (int(employed[3]) + 1,)),
+            ("address", "phone", (int(employed[5]) + 1,)),
+        }

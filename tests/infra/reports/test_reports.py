@@ -20,7 +20,7 @@ from infra import audit
 from infra.packages import debtor_pseudonyms
 from infra.reports import drafts, pages
 from models.errors import UsageError
-from models.tables import Erasure
+from models.tables import Erasure, GateCheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -233,3 +233,26 @@ def test_reports_are_shown_where_no_file_is_named(world: World, tmp_path: Path) 
     assert runner.invoke(app, [*words, "--known-at", "2026-01-06T12:00"]).exit_code == 0
     assert len(listed.read_text().splitlines()) == 3
     assert world.desk.actor
+
+
+def test_the_gate_s_figures_stand_in_the_impact_assessment_and_lines_alone_are_an_open_point(world: World) -> None:
+    before = drafts.impact(world.desk)
+    assert not before.section("telling_apart").rows
+    assert "no_risk_figures" in codes(before)
+    with world.desk.database.session() as session:
+        session.add(
+            GateCheck(
+                transmission_id=1, verdict="passed", checked_at=world.desk.now(), checked_by="sandbox", rows=3,
+                cells=30, stopping=0, quasi='["region"]', k_before=1, k_after=2, l_before=1, l_after=1,
+                unique_before=2, unique_after=1, suppressed=1,
+            )
+        )  # fmt: skip
+    report = drafts.impact(world.desk)
+    assert rows(report, "telling_apart") == [
+        {"agency": "quayside", "files": 1, "lines": 3, "k_before": 1, "k_after": 2, "l_after": 1, "unique_before": 2,
+         "unique_after": 1, "suppressed": 1},
+    ]  # fmt: skip
+    assert "no_risk_figures" not in codes(report)
+    assert {"agency": "quayside", "count": 1} in [one.told for one in report.points if one.code == "told_apart"]
+    for language in ("en", "zh"):
+        assert "quayside" in pages.html(report, language)
