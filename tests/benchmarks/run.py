@@ -24,6 +24,7 @@ BENCHMARKS = {
     "conduct": (1_000_000,),
     "forget": (100_000, 1_000_000),
     "statements": (1_000_000,),
+    "ledger": (1_000_000,),
     "gate": (100_000,),
     "contracts": (1_000_000,),
 }
