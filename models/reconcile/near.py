@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from models.reconcile.outcome import lesser
+from models.reconcile.references import NONE
 from models.reconcile.table import PART
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def _suggest(table: Table, which: Flags, line: Ints, receipt: Ints, total: Ints,
 
 def tie_near(table: Table) -> None:
     """A transaction's reference within tolerance and window, mutual best; a lone transaction is paid in part."""
+    _tie_lone(table)
     at_line, at_receipt = table.open(table.refs.transaction)
     code, code_r = table.refs.transaction[at_line], table.refs.receipt[at_receipt]
     lines, receipts = table.counts(code), table.counts(code_r)
@@ -127,18 +129,44 @@ def tie_near(table: Table) -> None:
     at_line, at_receipt = at_line[few[code]], at_receipt[few[code_r]]
     pairs = _pairs(table, at_line, at_receipt)
     line, receipt = pairs["line"].to_numpy(), pairs["receipt"].to_numpy()
-    late = table.receipt_day[receipt] - table.line_day[line]
-    pairs["days"] = np.abs(late)
+    pairs["days"] = np.abs(table.receipt_day[receipt] - table.line_day[line])
     pairs["off"] = np.abs(table.amount[receipt] - table.net[line])
     pairs["candidates"] = np.maximum(lines, receipts)[pairs["code"]]
-    pairs = pairs[
-        (late >= -table.terms.days_before)
-        & (late <= table.terms.days_after)
-        & (table.amount[receipt] * np.sign(table.net[line]) > 0)
-    ]
+    pairs = pairs[_timely(table, line, receipt)]
     _mutual(table, pairs[pairs["off"] <= table.terms.tolerance_minor])
     free = table.line_free[pairs["line"]] & table.receipt_free[pairs["receipt"]]
     _in_part(table, pairs[free])
+
+
+def _timely(table: Table, line: Ints, receipt: Ints) -> Flags:
+    """Whether each receipt is of the line's sign and within its window."""
+    late = table.receipt_day[receipt] - table.line_day[line]
+    within = (late >= -table.terms.days_before) & (late <= table.terms.days_after)
+    return within & (table.amount[receipt] * np.sign(table.net[line]) > 0)
+
+
+def _tie_lone(table: Table) -> None:
+    """Nearly every reference has one line and one receipt: these have no rivals, and need no order."""
+    at_line, at_receipt = table.open(table.refs.transaction)
+    code, code_r = table.refs.transaction[at_line], table.refs.receipt[at_receipt]
+    lone = (table.counts(code) == 1) & (table.counts(code_r) == 1)
+    place = np.full(table.refs.count, NONE, dtype=np.int64)
+    place[code_r] = at_receipt
+    line = at_line[lone[code]]
+    receipt = place[table.refs.transaction[line]]
+    near = np.abs(table.amount[receipt] - table.net[line]) <= table.terms.tolerance_minor
+    near &= _timely(table, line, receipt)
+    _tie(table, line[near], receipt[near], 1)
+
+
+def _tie(table: Table, line: Ints, receipt: Ints, candidates: Ints | int) -> None:
+    """These pairs are each other's; what the one is more than the other is written off."""
+    agreed = lesser(table.amount[receipt], table.net[line])
+    numbers = table.ties.add("near", "confirmed", agreed, candidates)
+    table.settle(numbers, line, agreed)
+    table.apply(numbers, receipt, agreed)
+    table.line_off[line] = table.net[line] - agreed
+    table.receipt_off[receipt] = table.amount[receipt] - agreed
 
 
 def _pairs(table: Table, at_line: Ints, at_receipt: Ints) -> pd.DataFrame:
@@ -163,13 +191,7 @@ def _mutual(table: Table, pairs: pd.DataFrame) -> None:
         if unsure.any():
             _unsure(table, chosen[unsure], tied)
         sure = chosen[~unsure]
-        line, receipt = sure["line"].to_numpy(), sure["receipt"].to_numpy()
-        agreed = lesser(table.amount[receipt], table.net[line])
-        numbers = table.ties.add("near", "confirmed", agreed, sure["candidates"].to_numpy())
-        table.settle(numbers, line, agreed)
-        table.apply(numbers, receipt, agreed)
-        table.line_off[line] = table.net[line] - agreed
-        table.receipt_off[receipt] = table.amount[receipt] - agreed
+        _tie(table, sure["line"].to_numpy(), sure["receipt"].to_numpy(), sure["candidates"].to_numpy())
         pairs = pairs[table.line_free[pairs["line"]] & table.receipt_free[pairs["receipt"]]]
 
 

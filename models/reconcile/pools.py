@@ -41,10 +41,14 @@ def tie_pools(table: Table) -> None:
         line, receipt = unspoken(table)
         if not len(line) or not len(receipt):
             return
+        if rest is table.gross and (rest[line] == table.net[line]).all():
+            return
         pools = _pools(table.line_day[line], rest[line])
         pools = pools[pools["total"] > 0]
         days = _pools(table.receipt_day[receipt], table.amount[receipt]).assign(receipt=NONE)
         one = receipt[np.isin(table.amount[receipt], pools["total"].to_numpy())]
+        if not len(one) and not np.isin(days["total"], pools["total"]).any():
+            continue
         single = pd.DataFrame({"day": table.receipt_day[one], "total": table.amount[one], "receipt": one})
         pairs = pools.merge(pd.concat([single, days]), on="total", suffixes=("", "_paid"))
         late = pairs["day_paid"] - pairs["day"]
