@@ -65,7 +65,8 @@ def _drawn(path: Path, lender: str, layout: str | None, account: str | None) -> 
 
 def _told(statement: BankStatementFile) -> dict[str, object]:
     return {
-        "form": statement.form, "account": f"…{statement.account[-4:]}", "number": statement.number,
+        "form": statement.form, "account": f"…{statement.account[-4:]}" if statement.account else None,
+        "number": statement.number,
         "currency": statement.currency, "opening_minor": statement.opening_minor,
         "closing_minor": statement.closing_minor, "entries": len(statement.entries), "pending": statement.pending,
         "credit_minor": int(statement.entries["amount_minor"].clip(lower=0).sum()),

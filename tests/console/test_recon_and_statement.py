@@ -120,3 +120,25 @@ def test_a_file_that_is_no_statement_is_refused_and_ends_with_3(typed: Type, tmp
     path = tmp_path / "april.xml"
     path.write_text("<Document>")
     assert "not well-formed" in typed("recon", "import-statement", str(path), "--lender", "first-bank", code=3).output
+
+
+def test_accounts_are_registered_and_listed(typed: Type, april: str) -> None:
+    assert "is not in the register" in typed("recon", "import", april, "--lender", "first-bank", code=6).output
+    added = ("recon", "accounts", "add", "L-1", "--lender", "first-bank", "--currency", "cny", "--json")
+    assert said(typed(*added)) == {"account": "…L-1", "lender": "first-bank", "currency": "CNY", "new": True}
+    assert said(typed(*added))["new"] is False
+    (one,) = said(typed("recon", "accounts", "--json"))["items"]
+    assert (one["account"], one["lender"], one["ledger"]) == ("L-1", "first-bank", "1010")
+    assert said(typed("recon", "import", april, "--lender", "first-bank", "--json"))["form"] == "camt.053"
+
+
+def test_layouts_are_listed_shown_and_tried_on_a_file(typed: Type, tmp_path: Path) -> None:
+    assert "cn-alipay-ledger@1" in {one["layout"] for one in said(typed("recon", "layouts", "list", "--json"))["items"]}
+    assert "[columns]" in said(typed("recon", "layouts", "show", "ch-akb", "--json"))["toml"]
+    table = tmp_path / "akb.csv"
+    head = "Buchung;Valuta;Buchungstext;Belastung;Gutschrift;Saldo CHF;"
+    table.write_text(f"{head}\n02.04.2026;02.04.2026;a;;5.00;15.00;\n01.04.2026;01.04.2026;b;2.00;;10.00;\n")
+    (told,) = said(typed("recon", "layouts", "check", str(table), "--json"))["items"]
+    assert (told["form"], told["opening_minor"], told["closing_minor"]) == ("ch-akb@1", 1_200, 1_500)
+    table.write_text(table.read_text().replace("10.00", "10.01"))
+    assert "line 3: its balance does not follow" in typed("recon", "layouts", "check", str(table), code=3).output

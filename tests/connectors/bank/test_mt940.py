@@ -54,8 +54,8 @@ def test_the_mark_and_the_amount_of_an_entry_as_banks_write_them(line: str, mino
     ],
 )
 def test_a_booking_day_without_a_year_lies_next_to_the_value_date(line: str, value: date, booked: date) -> None:
-    (row,) = one(f":61:{line}").entries.itertuples()
-    assert (row.value_date.date(), row.booked_on.date()) == (value, booked)
+    row = one(f":61:{line}").entries
+    assert (row["value_date"].dt.date.tolist(), row["booked_on"].dt.date.tolist()) == ([value], [booked])
 
 
 @pytest.mark.parametrize(

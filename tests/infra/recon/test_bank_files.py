@@ -122,13 +122,14 @@ def test_a_missing_statement_is_finances_until_it_is_in(books: Any, take: Take) 
 
 
 def test_numbers_that_are_left_out_show_where_no_balance_does(quick_books: Any, quick_take: Take) -> None:
+    gaps: list[str] = []
     for number in (1, 3):
         quick_books.account.statements = number - 1
         path = quick_books.account.write(quick_books.folder / f"{number}.xml", entries([5]), day(number), day(number))
         text = path.read_text()
         path.write_text(text[: text.index("<Bal>")] + text[text.rindex("</Bal>") + 6 :])
-        report = quick_take(path)
-    assert report.gaps == ("between the statements number 1 and 3 some are missing",)
+        gaps += quick_take(path).gaps
+    assert gaps == ["between the statements number 1 and 3 some are missing"]
 
 
 def test_the_same_statement_in_other_bytes_is_refused(quick_books: Any, quick_take: Take) -> None:
