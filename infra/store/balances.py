@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement, RowMapping, Select
 
 ENTRY: Final = table_of(JournalEntry)
 LINE: Final = table_of(JournalLine)
@@ -141,12 +141,26 @@ def card(connection: Connection, placement_id: int) -> dict[str, Any]:
     row = connection.execute(select(PLACEMENT).where(PLACEMENT.c.placement_id == placement_id)).mappings().one_or_none()
     if row is None:
         raise UsageError(f"no placement {placement_id}", fix="`consign plan show` lists a plan's placements")
+    lines = _lines_of_placement(connection, row)
+    moved = {ledger: int(part["amount_minor"].sum()) for ledger, part in lines.groupby("ledger")}
+    kept = ("placement_id", "lender", "agency", "account_id", "round", "state", "placed_on", "currency")
+    return {name: row[name] for name in kept} | {
+        "placed_minor": row["balance_minor"],
+        "left_minor": row["balance_minor"] + moved.get("1100", 0),
+        "refund_due_minor": -moved.get("2200", 0),
+        "commission_minor": moved.get("5100", 0),
+        "lines": lines,
+    }
+
+
+def _lines_of_placement(connection: Connection, row: RowMapping) -> pd.DataFrame:
+    """Every line of the books on the placement, by value date, with its account's `name`."""
     again = connection.execute(
         select(PLACEMENT.c.placed_on).where(
             PLACEMENT.c.account_id == row["account_id"],
             PLACEMENT.c.agency == row["agency"],
             PLACEMENT.c.state != "planned",
-            PLACEMENT.c.placement_id != placement_id,
+            PLACEMENT.c.placement_id != row["placement_id"],
         )
     ).scalars()
     others = sorted(again)
@@ -169,15 +183,7 @@ def card(connection: Connection, placement_id: int) -> dict[str, Any]:
         statement = statement.where(ENTRY.c.value_date < after)
     lines = read(connection, statement)
     lines.insert(6, "name", named(connection, lines["code"]))
-    moved = {ledger: int(part["amount_minor"].sum()) for ledger, part in lines.groupby("ledger")}
-    kept = ("placement_id", "lender", "agency", "account_id", "round", "state", "placed_on", "currency")
-    return {name: row[name] for name in kept} | {
-        "placed_minor": row["balance_minor"],
-        "left_minor": row["balance_minor"] + moved.get("1100", 0),
-        "refund_due_minor": -moved.get("2200", 0),
-        "commission_minor": moved.get("5100", 0),
-        "lines": lines,
-    }
+    return lines
 
 
 def journal(
