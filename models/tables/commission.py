@@ -78,7 +78,7 @@ class PaymentRun(SQLModel, table=True):
 
 
 class AgencyPayment(SQLModel, table=True):
-    """What one agency is paid in a run, or (without a run, below zero) has paid; paid when a bank statement shows it."""
+    """What one agency is paid in a run, or (without a run, below zero) has paid; known once the bank has shown it."""
 
     __tablename__ = "agency_payment"
     __table_args__ = (UniqueConstraint("run_id", "agency"),)
