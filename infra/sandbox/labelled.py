@@ -7,177 +7,30 @@ The truth names what belongs together and which break is right; the rules never 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from infra.sandbox.truth import (
+    BY_SUM,
+    BY_TRANSFER,
+    FIRST,
+    LATE_DAYS,
+    TAIL_DAYS,
+    TOLERANCE_MINOR,
+    Labelled,
+    World,
+    fee_of,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-LENDER = "labelled"
-FIRST = np.datetime64("2026-04-01")
-PLACED_ON = date(2026, 3, 1)
-AS_OF = date(2026, 9, 30)
-LATE_DAYS = 20
-TAIL_DAYS = 10
-TOLERANCE_MINOR = 5
-INSTALMENTS = 0.2
-RATE, VAT = 10, 6
-"""Commission and VAT on it, in percent."""
-NET = ("beta",)
-"""Agencies that keep their fee and hand over the rest; the others hand over gross."""
-BY_TRANSFER, BY_TRANSACTION, BY_DAY = ("alpha", "beta"), ("gamma",), ("delta",)
-BY_SUM = ("epsilon", "zeta")
-"""Agencies by how they pay: transfers with a reference, each transaction alone, a day in one sum, sums of a few."""
-AGENCIES = (*BY_TRANSFER, *BY_TRANSACTION, *BY_DAY, *BY_SUM)
-
-
-def terms(agency: str) -> str:
-    """The agency's contract."""
-    return f"""
-currency = "CNY"
-remits = "{"net" if agency in NET else "gross"}"
-vat_rate = "0.{VAT:02d}"
-tail_days = {TAIL_DAYS}
-late_days = {LATE_DAYS}
-tolerance_minor = {TOLERANCE_MINOR}
-direct_payments = {"true" if agency == "alpha" else "false"}
-payer_accounts = ["CN-{agency.upper()}"]
-
-[[tier]]
-rate = "0.{RATE}"
-"""
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """What the lender is sent, and what is true of it."""
-
-    lines: pd.DataFrame
-    """as accepting a remittance takes them, with `label`, `agency`, `file` and what planted it (`plant`)"""
-    receipts: pd.DataFrame
-    """as a bank statement's entries, with `label` and `plant`"""
-    claims: pd.DataFrame
-    """as accepting an invoice takes them, with `label` and `agency`"""
-    placements: pd.DataFrame
-    """`account_id`, `ref` (the lender's own number), `agency`, `currency`, `balance_minor`, `ended_on`"""
-    pairs: pd.DataFrame
-    """`line`, `receipt` (labels): whose money pays what; the rest belongs to nothing"""
-    matchable: frozenset[int]
-    """labels of lines whose money is here and can be told, each of them by some rule"""
-    undone: frozenset[tuple[int, int]]
-    """labels of lines, and of receipts, that undo each other"""
-    breaks: frozenset[tuple[str, str]]
-    """code, and what it is about: `line:7`, `receipt:7`, `claim:7`, `account:7`, `transfer:alpha:CNY:REF`"""
-
-
-@dataclass
-class _World:
-    """What has been planted so far."""
-
-    rng: np.random.Generator
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    receipts: list[dict[str, Any]] = field(default_factory=list)
-    claims: list[dict[str, Any]] = field(default_factory=list)
-    placements: list[dict[str, Any]] = field(default_factory=list)
-    pairs: list[tuple[int, int]] = field(default_factory=list)
-    matchable: set[int] = field(default_factory=set)
-    undone: set[tuple[int, int]] = field(default_factory=set)
-    breaks: set[tuple[str, str]] = field(default_factory=set)
-    numbers: dict[str, int] = field(default_factory=dict)
-    plant: str = ""
-
-    def number(self, of: str) -> int:
-        """The next number of a sort."""
-        self.numbers[of] = self.numbers.get(of, 0) + 1
-        return self.numbers[of]
-
-    def day(self, last: int = 90) -> int:
-        """A day, counted from the first."""
-        return int(self.rng.integers(0, last))
-
-    def amount(self) -> int:
-        """Between 50 and 50,000, one in five of them an instalment that many pay."""
-        if self.rng.random() < INSTALMENTS:
-            return int(self.rng.choice([50_000, 100_000, 88_800]))
-        return int(self.rng.integers(5_000, 5_000_000))
-
-    def account(self, agency: str, currency: str = "CNY", **more: Any) -> int:
-        """A fresh account that is placed with the agency."""
-        account = self.number("account")
-        usual = {"ref": f"62{account:010d}", "balance_minor": 10**10, "ended_on": None}
-        self.placements.append({"account_id": account, "agency": agency, "currency": currency} | usual | more)
-        return account
-
-    def line(self, agency: str, gross: int, day: int, **more: Any) -> dict[str, Any]:
-        """One remittance line; by default of a fresh account, with a transaction id, handed over as agreed."""
-        label = self.number("line")
-        currency = more.get("currency", "CNY")
-        fee, vat = fee_of(gross) if agency in NET else (0, 0)
-        usual = {
-            "label": label, "agency": agency, "plant": self.plant, "file": f"{agency}-{day // 30}",
-            "agency_txn_id": f"{agency[:1].upper()}T{label:07d}", "type": "reversal" if gross < 0 else "recovery",
-            "currency": currency, "gross_minor": gross, "commission_minor": fee, "vat_minor": vat,
-            "net_minor": gross - fee - vat, "day": day, "batch_ref": None, "original_txn_id": None,
-        }  # fmt: skip
-        made = usual | more
-        if "account_id" not in made:
-            made["account_id"] = self.account(agency, currency)
-        self.lines.append(made)
-        return made
-
-    def receipt(self, agency: str | None, amount: int, day: int, reference: str | None, **more: Any) -> int:
-        """One bank entry; its label. Without an agency the payer is unknown."""
-        label = self.number("receipt")
-        payer = f"CN-{agency.upper()}" if agency else f"DE{label:09d}"
-        usual = {"label": label, "plant": self.plant, "amount_minor": amount, "day": day, "reference": reference,
-                 "payer_account": payer, "currency": "CNY", "is_reversal": False}  # fmt: skip
-        self.receipts.append(usual | more)
-        return label
-
-    def pays(self, receipts: Sequence[int], lines: Sequence[Mapping[str, Any]], *, tells: bool = True) -> None:
-        """The receipts are the money of the lines; `tells`: and that can be told."""
-        self.pairs += [(line["label"], receipt) for line in lines for receipt in receipts]
-        if tells:
-            self.matchable |= {line["label"] for line in lines}
-
-    def broken(self, code: str, of: str, which: object) -> None:
-        """This break is right."""
-        self.breaks.add((code, f"{of}:{which}"))
-
-    def written(self, reference: str) -> str:
-        """The reference as a bank hands it on: as it is, in small letters, or within its own text."""
-        forms = (reference, reference.lower(), f" {reference} ", f"/ROC/{reference}//VIELEN DANK",
-                 f"PAYMENT {reference} AS AGREED")  # fmt: skip
-        return forms[int(self.rng.integers(0, len(forms)))]
-
-    def unpaid(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        """These lines' money never comes: a break each, or one per transfer."""
-        for line in lines:
-            where = f"{line['agency']}:{line['currency']}:{line['batch_ref']}"
-            of, which = ("line", line["label"]) if line["batch_ref"] is None else ("transfer", where)
-            self.broken("no_receipt", of, which)
-
-    def transfer(self, agency: str, size: int, day: int | None = None) -> tuple[str, int, list[dict[str, Any]]]:
-        """A transfer's reference, its day, and the lines that it is for."""
-        reference, on = f"{agency.upper()}-{self.number('transfer'):05d}", self.day() if day is None else day
-        amounts = [self.amount() for _ in range(size)]
-        return reference, on, [self.line(agency, one, on, batch_ref=reference) for one in amounts]
-
-
-def fee_of(gross: int) -> tuple[int, int]:
-    """Commission and VAT on it, each rounded half up."""
-    size, sign = abs(gross), -1 if gross < 0 else 1
-    fee = (size * RATE + 50) // 100
-    return sign * fee, sign * ((fee * VAT + 50) // 100)
+    from collections.abc import Callable, Mapping
 
 
 def labelled(lines: int = 10_000, seed: int = 20260401) -> Labelled:
     """About so many lines; every plant at least twice, the rest transfers and single transactions that fit."""
-    world = _World(np.random.default_rng(seed))
+    world = World(np.random.default_rng(seed))
     rounds = max(2, lines // 500)
     for plant in PLANTS:
         world.plant = plant.__name__.removeprefix("_")
@@ -194,7 +47,7 @@ def labelled(lines: int = 10_000, seed: int = 20260401) -> Labelled:
     return _labelled(world)
 
 
-def _labelled(world: _World) -> Labelled:
+def _labelled(world: World) -> Labelled:
     lines, receipts = pd.DataFrame(world.lines), pd.DataFrame(world.receipts)
     for frame in (lines, receipts):
         frame["value_date"] = (FIRST + frame["day"].to_numpy().astype("timedelta64[D]")).astype("datetime64[us]")
@@ -212,7 +65,7 @@ def _labelled(world: _World) -> Labelled:
 # --- what fits ----------------------------------------------------------------------------------------------------
 
 
-def lump(world: _World) -> None:
+def lump(world: World) -> None:
     """A transfer that is its lines' total; one in six paid in two."""
     agency = str(world.rng.choice(BY_TRANSFER))
     reference, day, lines = world.transfer(agency, int(world.rng.integers(2, 40)))
@@ -225,7 +78,7 @@ def lump(world: _World) -> None:
     world.pays([world.receipt(agency, part, paid_on, world.written(reference)) for part in parts], lines)
 
 
-def single(world: _World) -> None:
+def single(world: World) -> None:
     """One transaction paid alone."""
     line = world.line("gamma", world.amount(), world.day())
     paid_on = line["day"] + int(world.rng.integers(0, 9))
@@ -233,7 +86,7 @@ def single(world: _World) -> None:
     world.pays([receipt], [line])
 
 
-def twins(world: _World) -> None:
+def twins(world: World) -> None:
     """The same transaction twice on one account, each paid: two, and not four."""
     first = world.line("gamma", world.amount(), world.day(80))
     second = world.line("gamma", first["gross_minor"], first["day"] + 1, account_id=first["account_id"],
@@ -242,21 +95,21 @@ def twins(world: _World) -> None:
     world.pays(paid, [first, second])
 
 
-def nearly(world: _World) -> None:
+def nearly(world: World) -> None:
     """A few cents lost on the way."""
     line = world.line("gamma", world.amount(), world.day())
     off = int(world.rng.integers(1, TOLERANCE_MINOR + 1)) * int(world.rng.choice([-1, 1]))
     world.pays([world.receipt("gamma", line["net_minor"] + off, line["day"] + 2, line["agency_txn_id"])], [line])
 
 
-def undone_before_money(world: _World) -> None:
+def undone_before_money(world: World) -> None:
     """A recovery that bounced before it was handed over needs no money."""
     line = world.line("gamma", world.amount(), world.day(80))
     back = _undo(world, line, line["gross_minor"], line["day"] + 1)
     world.undone.add((line["label"], back["label"]))
 
 
-def undone_in_part(world: _World) -> None:
+def undone_in_part(world: World) -> None:
     """A part of a recovery bounced, and the rest was handed over under its own reference."""
     line = world.line("gamma", world.amount(), world.day(80))
     part = int(world.rng.integers(1, line["gross_minor"]))
@@ -266,7 +119,7 @@ def undone_in_part(world: _World) -> None:
     world.pays([paid], [line])
 
 
-def deducted(world: _World) -> None:
+def deducted(world: World) -> None:
     """A reversal that a later transfer is short by."""
     reference, day, lines = world.transfer("alpha", 4)
     world.pays([world.receipt("alpha", sum(line["net_minor"] for line in lines), day + 2, reference)], lines)
@@ -277,12 +130,12 @@ def deducted(world: _World) -> None:
     world.pays([world.receipt("alpha", total, then + 2, later)], [*more, back])
 
 
-def _undo(world: _World, line: Mapping[str, Any], size: int, day: int, **more: Any) -> dict[str, Any]:
+def _undo(world: World, line: Mapping[str, Any], size: int, day: int, **more: Any) -> dict[str, Any]:
     return world.line(line["agency"], -size, day, account_id=line["account_id"],
                       original_txn_id=line["agency_txn_id"], **more)  # fmt: skip
 
 
-def returned(world: _World) -> None:
+def returned(world: World) -> None:
     """The bank took the money back: both entries undo each other, and the line waits."""
     line = world.line("gamma", world.amount(), world.day())
     world.receipt("gamma", line["net_minor"], line["day"] + 2, line["agency_txn_id"])
@@ -290,7 +143,7 @@ def returned(world: _World) -> None:
     world.unpaid([line])
 
 
-def within_tail(world: _World) -> None:
+def within_tail(world: World) -> None:
     """Paid a few days after the recall: still the agency's work."""
     day = world.day(60)
     ended = FIRST + np.timedelta64(day - TAIL_DAYS, "D")
@@ -301,19 +154,19 @@ def within_tail(world: _World) -> None:
 # --- what does not ------------------------------------------------------------------------------------------------
 
 
-def never_paid(world: _World) -> None:
+def never_paid(world: World) -> None:
     """A transfer and a transaction whose money never comes."""
     _, _, lines = world.transfer("alpha", int(world.rng.integers(2, 6)))
     world.unpaid([*lines, world.line("gamma", world.amount(), world.day())])
 
 
-def nobodys(world: _World) -> None:
+def nobodys(world: World) -> None:
     """Money of an agency under a reference that nothing has, and money of nobody."""
     for agency, reference in (("gamma", f"QX{world.number('strange'):06d}"), ("alpha", None), (None, "RENT APRIL")):
         world.broken("no_line", "receipt", world.receipt(agency, world.amount(), world.day(), reference))
 
 
-def late(world: _World) -> None:
+def late(world: World) -> None:
     """Money that comes after the agreed day: one transfer, one transaction."""
     reference, day, lines = world.transfer("beta", 3)
     total = sum(line["net_minor"] for line in lines)
@@ -325,14 +178,14 @@ def late(world: _World) -> None:
     world.broken("late_remittance", "line", line["label"])
 
 
-def in_part(world: _World) -> None:
+def in_part(world: World) -> None:
     """A third of a transaction comes, and no more."""
     line = world.line("gamma", world.amount(), world.day())
     world.pays([world.receipt("gamma", line["net_minor"] // 3, line["day"] + 2, line["agency_txn_id"])], [line])
     world.broken("amount_diff", "line", line["label"])
 
 
-def short(world: _World) -> None:
+def short(world: World) -> None:
     """A transfer that lacks more than anybody forgives: a person must say which line it is."""
     reference, day, lines = world.transfer("alpha", 4)
     total = sum(line["net_minor"] for line in lines)
@@ -341,7 +194,7 @@ def short(world: _World) -> None:
     world.broken("amount_diff", "receipt", paid)
 
 
-def too_much(world: _World) -> None:
+def too_much(world: World) -> None:
     """A transfer that is more than its lines: they are paid, the rest is open."""
     reference, day, lines = world.transfer("alpha", 4)
     paid = world.receipt("alpha", sum(line["net_minor"] for line in lines) + 12_345, day + 2, reference)
@@ -349,7 +202,7 @@ def too_much(world: _World) -> None:
     world.broken("amount_diff", "receipt", paid)
 
 
-def paid_gross(world: _World) -> None:
+def paid_gross(world: World) -> None:
     """A net remitter hands over gross for once."""
     reference, day, lines = world.transfer("beta", 3)
     paid = world.receipt("beta", sum(line["gross_minor"] for line in lines), day + 2, reference)
@@ -357,7 +210,7 @@ def paid_gross(world: _World) -> None:
     world.broken("amount_diff", "receipt", paid)
 
 
-def fee_taken_off(world: _World) -> None:
+def fee_taken_off(world: World) -> None:
     """A gross remitter says gross and hands over less its fee: a transfer, and a transaction."""
     reference, day, lines = world.transfer("alpha", 3)
     less = sum(line["gross_minor"] - sum(fee_of(line["gross_minor"])) for line in lines)
@@ -371,7 +224,7 @@ def fee_taken_off(world: _World) -> None:
         world.broken("fee_netted", "receipt", paid)
 
 
-def says_net(world: _World) -> None:
+def says_net(world: World) -> None:
     """A gross remitter whose line says net: told of the line, and its money fits."""
     gross = world.amount()
     fee, vat = fee_of(gross)
@@ -380,7 +233,7 @@ def says_net(world: _World) -> None:
     world.broken("fee_netted", "line", line["label"])
 
 
-def kept_too_much(world: _World) -> None:
+def kept_too_much(world: World) -> None:
     """A net remitter keeps more commission, or more VAT, than agreed; its money fits what it says."""
     for code, fee_more, vat_more in (("commission_diff", 333, 0), ("vat_diff", 0, 21)):
         gross = world.amount()
@@ -390,7 +243,7 @@ def kept_too_much(world: _World) -> None:
         world.broken(code, "line", line["label"])
 
 
-def equal_elsewhere(world: _World) -> None:
+def equal_elsewhere(world: World) -> None:
     """One reference and amount on two accounts, and money for one of them."""
     first = world.line("gamma", world.amount(), world.day())
     world.line("gamma", first["gross_minor"], first["day"], agency_txn_id=first["agency_txn_id"])
@@ -398,7 +251,7 @@ def equal_elsewhere(world: _World) -> None:
     world.broken("ambiguous", "receipt", paid)
 
 
-def exchanged(world: _World) -> None:
+def exchanged(world: World) -> None:
     """Two transactions whose references the bank mixed up."""
     day = world.day()
     one, other = (world.line("gamma", world.amount() + extra, day) for extra in (7, 6_000_000))
@@ -408,7 +261,7 @@ def exchanged(world: _World) -> None:
         world.broken("ambiguous", "receipt", paid)
 
 
-def other_currency(world: _World) -> None:
+def other_currency(world: World) -> None:
     """A line in another currency than its account; and a line whose money comes in another currency."""
     wrong = world.line("gamma", world.amount(), world.day(), account_id=world.account("gamma"), currency="USD")
     world.broken("wrong_currency", "line", wrong["label"])
@@ -418,7 +271,7 @@ def other_currency(world: _World) -> None:
     world.unpaid([line])
 
 
-def other_agencys_money(world: _World) -> None:
+def other_agencys_money(world: World) -> None:
     """One agency pays under the reference of another's line."""
     line = world.line("gamma", world.amount(), world.day())
     paid = world.receipt("alpha", line["net_minor"], line["day"] + 2, line["agency_txn_id"])
@@ -426,7 +279,7 @@ def other_agencys_money(world: _World) -> None:
     world.unpaid([line])
 
 
-def fits_no_placement(world: _World) -> None:
+def fits_no_placement(world: World) -> None:
     """In one transfer that is paid whole: lines of an unknown account, of another agency, too early and too late."""
     reference, day, lines = world.transfer("alpha", 3)
     ended = FIRST + np.timedelta64(day - TAIL_DAYS - 1, "D")
@@ -443,7 +296,7 @@ def fits_no_placement(world: _World) -> None:
     world.pays([paid], lines)
 
 
-def again(world: _World) -> None:
+def again(world: World) -> None:
     """The same line twice in one file; and once more in a later file."""
     line = world.line("gamma", world.amount(), world.day())
     world.pays([world.receipt("gamma", line["net_minor"], line["day"] + 2, line["agency_txn_id"])], [line])
@@ -453,13 +306,13 @@ def again(world: _World) -> None:
         world.broken(code, "line", same["label"])
 
 
-def undoes_nothing(world: _World) -> None:
+def undoes_nothing(world: World) -> None:
     """A reversal of something that never was."""
     line = world.line("gamma", -world.amount(), world.day(), original_txn_id="GT9999999")
     world.broken("reversal_without_original", "line", line["label"])
 
 
-def beyond_the_balance(world: _World) -> None:
+def beyond_the_balance(world: World) -> None:
     """More is recovered than was owed."""
     account = world.account("gamma", balance_minor=10_000)
     line = world.line("gamma", 25_000 + world.day(), world.day(), account_id=account)
@@ -467,7 +320,7 @@ def beyond_the_balance(world: _World) -> None:
     world.broken("overpayment", "account", account)
 
 
-def paid_to_the_lender(world: _World) -> None:
+def paid_to_the_lender(world: World) -> None:
     """Direct payments: claimed once, as agreed; claimed twice; and claimed though nobody can see one."""
     account, amount, day = world.account("alpha"), world.amount(), world.day()
     world.receipt(None, amount, day, f"62{account:010d}")
@@ -479,14 +332,14 @@ def paid_to_the_lender(world: _World) -> None:
     world.broken("direct_payment_claim", "claim", unseen)
 
 
-def paid_to_the_lender_unentitled(world: _World) -> None:
+def paid_to_the_lender_unentitled(world: World) -> None:
     """A direct payment claimed by an agency whose contract gives it nothing for that."""
     account, amount = world.account("gamma"), world.amount()
     world.receipt(None, amount, world.day(), f"62{account:010d}")
     world.broken("direct_payment_claim", "claim", _claim(world, "gamma", account, amount))
 
 
-def _claim(world: _World, agency: str, account: int, base: int) -> int:
+def _claim(world: World, agency: str, account: int, base: int) -> int:
     fee, vat = fee_of(base)
     label = world.number("claim")
     world.claims.append({
@@ -500,7 +353,7 @@ def _claim(world: _World, agency: str, account: int, base: int) -> int:
 # --- where no reference speaks ------------------------------------------------------------------------------------
 
 
-def whole_days(world: _World, days: int) -> None:
+def whole_days(world: World, days: int) -> None:
     """An agency that pays each day's lines in one sum without a reference; some days in two, some with a stranger."""
     world.plant = "whole_day"
     for number in range(days):
@@ -518,7 +371,7 @@ CLUSTER_DAYS = 15
 """So far apart in time that the lines of two clusters never lie in one receipt's window."""
 
 
-def sums_of_few(world: _World, clusters: int) -> None:
+def sums_of_few(world: World, clusters: int) -> None:
     """Small pools: some of their lines are paid in one sum without a reference, some never; strangers pay beside."""
     world.plant = "sum_of_few"
     for number in range(clusters):
@@ -535,7 +388,7 @@ def sums_of_few(world: _World, clusters: int) -> None:
         world.broken("no_line", "receipt", stranger)
 
 
-PLANTS: tuple[Callable[[_World], None], ...] = (
+PLANTS: tuple[Callable[[World], None], ...] = (
     twins, nearly, undone_before_money, undone_in_part, deducted, returned, within_tail, never_paid, nobodys, late,
     in_part, short, too_much, paid_gross, fee_taken_off, says_net, kept_too_much, equal_elsewhere, exchanged,
     other_currency, other_agencys_money, fits_no_placement, again, undoes_nothing, beyond_the_balance,

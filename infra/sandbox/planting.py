@@ -11,14 +11,14 @@ import pandas as pd
 
 from connectors.bank.statement import KINDS, BankStatementFile
 from infra.indexes import ref_index
-from infra.sandbox.labelled import AGENCIES, LENDER, PLACED_ON, terms
+from infra.sandbox.truth import AGENCIES, LENDER, PLACED_ON, terms
 from infra.store.bankfiles import store_statement
 from infra.store.bulk import append
 from infra.store.recon import accept_invoice, accept_remittance
 from models.tables import Account, AgencyContract, Lender, Placement
 
 if TYPE_CHECKING:
-    from infra.sandbox.labelled import Labelled
+    from infra.sandbox.truth import Labelled
     from infra.wiring import Desk
 
 

@@ -15,8 +15,9 @@ from sqlalchemy import select
 from sqlmodel import SQLModel
 
 from flows.reconcile import ReconcileReport, reconcile
-from infra.sandbox.labelled import AS_OF, LENDER, Labelled, labelled
+from infra.sandbox.labelled import labelled
 from infra.sandbox.planting import Brought, bring, open_lender
+from infra.sandbox.truth import AS_OF, LENDER, Labelled
 from infra.settings import Settings
 from infra.store.bulk import read, table_of
 from infra.wiring import Desk, seated
