@@ -37,7 +37,7 @@ class Shape:
     own_line: bool = False
     """an identity that leaves whole: compared with what else is known of its own debtor"""
     echo: bool = False
-    """the agency's own words, said back to it: only what is proved stops them"""
+    """the agency's own words, said back to it, or words of ours about them: only what is proved stops them"""
 
 
 _DAY: Final = r"[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2})?|-Q[1-4])?"
@@ -89,7 +89,7 @@ _ELSEWHERE: Final[Mapping[str, Shape]] = MappingProxyType(
         "account": Shape(PSEUDONYM),
         "currency": Shape("[A-Z]{3}", few=True),
         "sha256": Shape("[0-9a-f]{64}"),
-        **dict.fromkeys(("file", "table", "column", "agency_txn_id"), _ECHO),
+        **dict.fromkeys(("file", "table", "column", "fix", "fix_zh", "agency_txn_id"), _ECHO),
         **dict.fromkeys(("code", "outcome", "type", "state", "level", "step", "by", "scope", "suite"), _CODED),
         "reason": Shape("|".join((*HOLD_REASONS, *_RECALLED_FOR)), free=True, few=True),
         "period": _DATED,
