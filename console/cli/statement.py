@@ -1,4 +1,4 @@
-"""`consign statement`: what each agency recovered in a month, and the commission owed for it."""
+"""`consign statement`: what each agency recovered in a month, and the account with it from opening to closing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from console.cli.output import DryRun, Json, emit
 
 app = typer.Typer(no_args_is_help=True)
 
-COLUMNS = ["statement_id", "agency", "period", "currency", "lines", "gross_minor", "commission_minor", "net_minor"]
+COLUMNS = [
+    "statement_id", "agency", "period", "lines", "gross_minor", "commission_minor", "opening_minor", "closing_minor",
+]  # fmt: skip
 
 
 @app.command()
@@ -20,7 +22,7 @@ def make(
     dry_run: DryRun = False,
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
-    """State a month to every agency: CSV and XLSX below home/statements, and a file in each outbox."""
+    """State a month to every agency: CSV, XLSX and PDF below home/statements, and a file in each outbox."""
     if dry_run:
         from infra.store import statements
         from infra.wiring import desk
@@ -50,7 +52,7 @@ def list_(
 
 @app.command()
 def show(statement_id: int, json: Json = False) -> None:  # noqa: ARG001 - read by emit
-    """Show one statement: sums, files and their hash."""
+    """Show one statement: sums, from opening to closing balance, files and their hashes."""
     from infra.store import statements
     from infra.wiring import desk
 
