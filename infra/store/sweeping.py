@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REWRITTEN: Final = ("identity", "account", "debtor")
 """Tables of PostgreSQL whose rows tell who somebody is."""
+ATTEMPTS: Final = 3
 _MEGABYTE: Final = 1 << 20
 
 
@@ -36,10 +37,12 @@ def rewrite(database: Database, scratch: Path) -> bool:
 
     scratch: a private folder for what SQLite must put aside meanwhile: a copy of the store.
     """
-    try:
-        return _sqlite(database, scratch) if database.is_sqlite else _postgresql(database)
-    except DBAPIError:
-        return False
+    for _ in range(ATTEMPTS):
+        try:
+            return _sqlite(database, scratch) if database.is_sqlite else _postgresql(database)
+        except DBAPIError:  # PostgreSQL's own vacuum was at the same table
+            continue
+    return False
 
 
 def cut_log(database: Database) -> bool:
@@ -72,5 +75,5 @@ def _cut(cursor: Any) -> bool:
 
 def _postgresql(database: Database) -> bool:
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"VACUUM (FULL, ANALYZE) {', '.join(REWRITTEN)}"))
+        connection.execute(text(f"VACUUM (FULL) {', '.join(REWRITTEN)}"))
     return True
