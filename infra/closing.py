@@ -7,10 +7,14 @@ that is closed stays byte-identical: the database refuses to change it, and `ver
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
 
 from infra import audit, roles
 from infra.store import balances, bulk, checklist, exchange, periods
@@ -214,14 +218,25 @@ def digested(connection: Connection, desk: Desk, lender: str, period: str, *, si
     entries = lines = 0
     journal = hashlib.sha256()
     for shard in _shards(connection, lender, after, period):
-        journal.update(shard[list(JOURNAL)].to_csv(index=False, header=False, lineterminator="\n").encode())
+        journal.update(_canonical(shard[list(JOURNAL)]))
         lines += len(shard)
         entries += int(shard["begins"].sum())
     standing = balances.trial_balance(connection, lender, period=period)[list(BALANCE)]
-    balance = _digest(standing.to_csv(index=False, lineterminator="\n"))
+    balance = hashlib.sha256(_canonical(standing)).hexdigest()
     statements = periods.as_json(_stated(connection, desk, lender, period))
     whole = _digest(f"{journal.hexdigest()}\n{balance}\n{statements}")
     return Digest(entries, lines, journal.hexdigest(), balance, statements, whole)
+
+
+def _canonical(rows: pd.DataFrame) -> bytes:
+    """The rows as they are hashed: Arrow's CSV without a header, text in quotes, days in ISO 8601, null as nothing."""
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    for place, column in enumerate(table.schema):
+        if pa.types.is_timestamp(column.type):
+            table = table.set_column(place, column.name, table.column(place).cast(pa.date32()))
+    out = io.BytesIO()
+    pacsv.write_csv(table, out, pacsv.WriteOptions(include_header=False))
+    return out.getvalue()
 
 
 def _before(connection: Connection, lender: str, period: str) -> str | None:
