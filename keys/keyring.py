@@ -476,9 +476,7 @@ class Keyring:
             if entry.destroyed:
                 raise KeyDestroyed(f"data key {key_id} was destroyed: what it sealed cannot be read again")
             return DataKey(key_id, _key(entry))
-        raise KeyUnknown(
-            f"the keyring has no data key {key_id}", fix="open the keyring that it was made in"
-        )
+        raise KeyUnknown(f"the keyring has no data key {key_id}", fix="open the keyring that it was made in")
 
     def keys_of_rows(self, key_ids: pd.Series) -> RowKeys:
         """Return the data key of each row; raises as `data_key` does."""
