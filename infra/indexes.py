@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, select, union
 
@@ -47,9 +48,19 @@ def telephone_indexes(keyring: Keyring, lines: pd.DataFrame) -> dict[str, pd.Ser
     """By column of an identity: the keyed index of each line's telephone; missing where there is none to speak of."""
     nothing = pd.Series(pd.NA, index=lines.index, dtype="str")
     return {
-        f"{name}_index": blind_index(keyring.secret(INDEX_KEY), _dialled(lines.get(name, nothing)), "telephone")
+        f"{name}_index": _as_number(
+            blind_index(keyring.secret(INDEX_KEY), _dialled(lines.get(name, nothing)), "telephone")
+        )
         for name in TELEPHONES
     }
+
+
+def _as_number(index: pd.Series) -> pd.Series:
+    """The first 64 bits as a whole number: half the size in the store, and in its index a third of the work."""
+    there = index.notna()
+    digits = bytes.fromhex("".join(index[there].str.slice(0, 16)))
+    numbers = pd.Series(np.frombuffer(digits, dtype=">i8").astype(np.int64), index=index.index[there], dtype="Int64")
+    return numbers.reindex(index.index)
 
 
 def _dialled(phones: pd.Series) -> pd.Series:
@@ -78,7 +89,7 @@ def accounts_of(connection: Connection, keyring: Keyring, lender: str, who: str)
         found += [
             select(accounts.c.debtor_id)
             .join(identities, identities.c.account_id == accounts.c.account_id)
-            .where(accounts.c.lender == lender, identities.c[f"{name}_index"] == str(telephone))
+            .where(accounts.c.lender == lender, identities.c[f"{name}_index"] == int(telephone))
             for name in TELEPHONES
         ]
     return list(

@@ -118,10 +118,10 @@ class Identity(SQLModel, table=True):
     employer: bytes | None = None
     contact_name: bytes | None = None
     contact_phone: bytes | None = None
-    phone_index: str | None = Field(
-        default=None, index=True, description="hex of the keyed blind index of the telephone number; to find by it"
+    phone_index: int | None = big(
+        None, index=True, description="64 bits of the keyed blind index of the telephone number; to find by it"
     )
-    phone_alt_index: str | None = Field(default=None, index=True)
+    phone_alt_index: int | None = big(None, index=True)
 
 
 class Hold(SQLModel, table=True):

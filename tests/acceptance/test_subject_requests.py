@@ -22,6 +22,7 @@ def someone(lived: Any) -> pd.Series:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_an_erasure_from_the_letter_to_the_certificate_and_the_destroyed_identity(lived: Any, tmp_path: Path) -> None:
     consign, line = lived.consign, someone(lived)
     who = line["id_number"]
@@ -45,6 +46,7 @@ def test_an_erasure_from_the_letter_to_the_certificate_and_the_destroyed_identit
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_correction_a_restriction_and_access_by_the_commands(lived: Any, tmp_path: Path) -> None:
     consign, line = lived.consign, someone(lived)
     who = line["phone"]

@@ -756,8 +756,8 @@ def upgrade() -> None:
         sa.Column("employer", sa.LargeBinary(), nullable=True),
         sa.Column("contact_name", sa.LargeBinary(), nullable=True),
         sa.Column("contact_phone", sa.LargeBinary(), nullable=True),
-        sa.Column("phone_index", sa.String(), nullable=True),
-        sa.Column("phone_alt_index", sa.String(), nullable=True),
+        sa.Column("phone_index", sa.BigInteger(), nullable=True),
+        sa.Column("phone_alt_index", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("account_id"),
     )
     op.create_index(op.f("ix_identity_data_key_id"), "identity", ["data_key_id"], unique=False)
