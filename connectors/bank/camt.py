@@ -22,7 +22,7 @@ import pyarrow as pa
 from lxml import etree
 
 from connectors.bank.entries import judged, scanner
-from connectors.bank.spelling import TEXT, minor_of
+from connectors.bank.spelling import TEXT, minor_of, number_of
 from connectors.bank.statement import COLUMNS, BankStatementFile, StatementRefused, framed
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def _statement(
         account=account,
         currency=currency,
         number=(f"{number}/{page}" if page > 1 else number) or None,
-        sequence=int(sequence) if sequence.isdecimal() else None,
+        sequence=number_of(sequence),
         opening_minor=opening[0][0] if opening else None,
         closing_minor=closing[0][0] if closing else None,
         from_on=_day(_said(element, "FrToDt", "FrDtTm") or _said(element, "FrToDt", "FrDt")),
@@ -321,9 +321,9 @@ def _agrees_with_summary(
     element: etree._Element, entries: pd.DataFrame, count: int, pending: int, currency: str
 ) -> None:
     """Raises StatementRefused where the bank's own summary counts or sums its entries otherwise."""
-    stated = _said(element, "TxsSummry", "TtlNtries", "NbOfNtries")
-    if stated.isdecimal() and int(stated) != count:
-        raise StatementRefused(f"the statement says that it has {int(stated)} entries, and has {count}")
+    stated = number_of(_said(element, "TxsSummry", "TtlNtries", "NbOfNtries"))
+    if stated not in {None, count}:
+        raise StatementRefused(f"the statement says that it has {stated} entries, and has {count}")
     if pending:
         return  # what is not booked is in the bank's sums, and has no amount here
     amounts = entries.groupby("of_entry")["amount_minor"].sum()
@@ -346,9 +346,9 @@ def _account(element: etree._Element) -> str:
 def _page(element: etree._Element) -> tuple[int, bool]:
     """Which page of the statement this is, and whether it is the last; 1 and true where it has none."""
     for name in ("StmtPgntn", "RptPgntn", "NtfctnPgntn"):
-        page = _said(element, name, "PgNb")
-        if page.isdecimal():
-            return int(page), _said(element, name, "LastPgInd") != "false"
+        page = number_of(_said(element, name, "PgNb"))
+        if page is not None:
+            return page, _said(element, name, "LastPgInd") != "false"
     return 1, True
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.bank.spelling import TEXT, minor_of
+from connectors.bank.spelling import TEXT, minor_of, number_of
 from connectors.bank.statement import REFERENCE_LIMIT, BankStatementFile, StatementRefused, framed
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _head(message: Message, tag: str, text: str) -> None:
     elif tag in {"28", "28C"}:
         statement, _, page = line.partition("/")
         message.statement = statement.strip()
-        message.page = int(page) if page.strip().isdecimal() else 1
+        message.page = number_of(page) or 1
     elif tag in {"60F", "60M", "62F", "62M"}:
         sign, amount, on = _balance(message, tag, line)
         if tag[1] == "0":
@@ -307,7 +307,7 @@ def _statement(message: Message) -> BankStatementFile:
         account=message.account,
         currency=message.currency,
         number=(f"{number}/{message.page}" if message.page > 1 else number) or None,
-        sequence=int(number) if number.isdecimal() else None,
+        sequence=number_of(number),
         opening_minor=_signed_balance(message, message.opening),
         closing_minor=_signed_balance(message, message.closing),
         from_on=min([*booked, message.to_on]) if message.to_on else None,

@@ -16,7 +16,9 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 TEXT: Final = pa.string()
-AMOUNT: Final = r"^(?P<whole>[0-9]{1,15})(?:\.(?P<digits>[0-9]*))?$"
+AMOUNT: Final = r"^0*(?P<whole>[0-9]{1,14})(?:\.(?P<digits>[0-9]*))?$"
+"""Fourteen digits and four behind the point are 64 bits."""
+LONGEST_NUMBER: Final = 9
 
 
 def flags(cells: pa.Array) -> Flags:
@@ -47,6 +49,12 @@ def _in_minor(whole: pa.Array, digits: pa.Array, currency: str) -> tuple[Ints, F
     beyond = pc.utf8_rtrim(pc.utf8_slice_codeunits(digits, places), "0")
     units = pc.binary_join_element_wise(pa.scalar("0", TEXT), whole, kept, pa.scalar("", TEXT))
     return pc.cast(units, pa.int64()).to_numpy(), flags(pc.not_equal(beyond, ""))
+
+
+def number_of(text: str) -> int | None:
+    """A count or running number, as a bank writes it; None where it is none, or longer than any."""
+    plain = text.strip()
+    return int(plain) if plain.isascii() and plain.isdecimal() and len(plain) <= LONGEST_NUMBER else None
 
 
 def days_of(text: pa.Array, form: str = "%Y-%m-%d") -> tuple[pd.Series, Flags]:

@@ -19,7 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.bank.camt import statements
+from connectors.bank.profiles import Profile, load_profile, shipped_profiles
+from connectors.bank.reading import read
 from connectors.bank.statement import StatementRefused
 from connectors.layouts import delimited
 from connectors.layouts.archive import content, members
@@ -202,10 +203,15 @@ def sealed(raw: bytes) -> None:
     plain.unlink()
 
 
+@cache
+def _bank_layouts() -> list[Profile]:
+    return [load_profile(one) for one in shipped_profiles()]
+
+
 def statement(raw: bytes) -> None:
-    """A bank statement."""
+    """Whatever a bank sends: camt, MT940, or a table in one of the shipped layouts."""
     try:
-        statements(_file(raw, "x.xml"))
+        read(_file(raw, "x.xml"), _bank_layouts())
     except StatementRefused:
         return
 
