@@ -66,6 +66,7 @@ HOLD: Final = "restriction"
 RECALLED_FOR: Final = ("erasure", "restriction")
 """The kinds that take the debtor's accounts back from agencies."""
 
+
 def is_identity(field: str) -> bool:
     """Whether the field lies sealed in the vault; it is then the person's, the same for each of the accounts."""
     return ACCOUNT_FIELDS[field].identity
