@@ -3,8 +3,9 @@
 A *quasi-identifier* is a released fact that somebody may know of a debtor from elsewhere. Lines that agree in all of
 them form a class. k is the size of the smallest class, l the fewest different sensitive values that a class holds.
 Where a policy's limits do not hold, columns become coarser (models.gate.hierarchies), one level at a time: the column
-with the most different values left first, the policy's order deciding between equals. As soon as so few lines are left
-over as the policy lets be suppressed, those lose their quasi-identifiers, and the others keep theirs.
+with the most different values left first, the policy's order deciding between equals, and none is taken away altogether
+while another can still become coarser. As soon as so few lines are left over as the policy lets be suppressed, those
+lose their quasi-identifiers, and the others keep theirs.
 
 All is done over classes, not lines: lines are grouped once, as they come.
 """
@@ -174,7 +175,7 @@ class Tally:
                 self._hidden = np.unique(self._keys(classes.codes[bad]))
                 after = classes.without(bad).figures(self.lines)
                 break
-            widest = max(raisable, key=lambda column: column.told)
+            widest = max(raisable, key=lambda column: (column.level + 1 < len(column.levels), column.told))
             widest.level += 1
             steps.append(f"{widest.name}: {widest.levels[widest.level - 1].name}")
         levels = {column.name: column.levels[column.level - 1].name for column in self.columns if column.level}

@@ -147,6 +147,18 @@ def test_the_column_with_the_most_values_is_raised_first() -> None:
     assert set(out["region"]) == {"310100"}
 
 
+def test_no_column_is_taken_away_while_another_can_become_coarser() -> None:
+    rows = [
+        {"opened_on": "2023-01", "original": band, "region": region, "product": "card", "bucket": "M1"}
+        for region in ("310000", "320000", "330000", "340000", "350000")
+        for band in BANDS
+        for _ in range(2)
+    ]
+    decision, out = decided(frame_of(rows), release_with(4, suppress="0"))
+    assert decision.steps == ("original: bands of 2",)
+    assert set(out["region"]) == {"310000", "320000", "330000", "340000", "350000"}
+
+
 def test_too_few_lines_tell_nothing() -> None:
     rows = [{"opened_on": "2023-01", "original": BANDS[0], "region": "310100", "product": "card", "bucket": "M1"}] * 3
     _, out = decided(frame_of(rows), release_with(5))
