@@ -242,7 +242,7 @@ class _Parts:
 
 def _plain(element: etree._Element) -> bytes:
     """The element as a scanner reads it: without prefixes and comments, and of the attributes only a currency."""
-    name = etree.QName(element).localname
+    name = str(element.tag).rpartition("}")[2]
     currency = element.get("Ccy", "")
     head = f'{name} Ccy="{currency}"' if _CURRENCY.fullmatch(currency) else name
     below = [_plain(child) for child in element.iterchildren(tag=etree.Element)]
