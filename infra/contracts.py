@@ -161,7 +161,7 @@ def _compared(now: Cost, then: Cost) -> pd.DataFrame:
         .assign(lines=one.adjustments.groupby("kind").size())
         for one in (now, then)
     ]
-    both = kinds[0].join(kinds[1], how="outer", rsuffix="_then").fillna(0).astype("int64").reset_index()
+    both = kinds[0].join(kinds[1].add_suffix("_then"), how="outer").fillna(0).astype("int64").reset_index()
     both = both.rename(columns={f"{name}_then": f"{name.removesuffix('_minor')}_then_minor" for name in settling.DUE})
     both = both.assign(
         tier=both["kind"], then=both["kind"], gross_minor=0, lines=np.maximum(both["lines"], both["lines_then"])

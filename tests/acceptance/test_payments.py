@@ -105,3 +105,11 @@ def test_a_quarter_of_statements_is_paid_and_the_bank_shows_it(tmp_path: Path) -
         assert "case_fee" in kinds
         # who keeps its commission back is owed nothing
         assert "dingsheng" not in set(paid["agency"])
+        # a month under its own terms costs what it cost, and with dearer ones more
+        same = contracts.simulate(world.desk, "harbour", "2026-02", lambda _agency, present: present)
+        assert set(same["agency"]) >= {"quayside", "millrace"}
+        assert (same["difference_minor"] == 0).all()
+        dearer = contracts.simulate(
+            world.desk, "harbour", "2026-02", lambda _agency, present: changed(present, {"vat_rate": "0.09"})
+        )
+        assert dearer["difference_minor"].sum() > 0
