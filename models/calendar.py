@@ -39,7 +39,9 @@ class Span:
         """The span that the text states. Raises SpanFault."""
         found = SPAN.fullmatch(text.strip())
         if found is None:
-            raise SpanFault(f"{text!r} is no span of time", fix='write "24 hours", "5 days", "2 business days" or "1 month"')
+            raise SpanFault(
+                f"{text!r} is no span of time", fix='write "24 hours", "5 days", "2 business days" or "1 month"'
+            )
         units: dict[str, Unit] = {
             "hour": "hours", "day": "days", "business day": "business days", "month": "months",
         }  # fmt: skip
@@ -146,7 +148,7 @@ def _days_after(days: Days, span: Span, calendar: Calendar) -> Days:
 
 
 def _months_after(days: Days, number: int) -> Days:
-    """The same day of a later month, or that month's last day where it is shorter (Regulation 1182/71, art. 3(2)(c))."""
+    """The same day of a later month, or the last day of a shorter one (Regulation 1182/71, art. 3(2)(c))."""
     month = days.astype("datetime64[M]")
     later = month + np.timedelta64(number, "M")
     last = (later + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")

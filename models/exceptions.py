@@ -199,8 +199,8 @@ CODES: Final[Mapping[str, Kind]] = MappingProxyType({
     "trail_broken": Kind(
         "the audit trail is not what it was: an event was changed, taken away or put in another order",
         "compliance", "critical", "4 hours",
-        "`consign audit verify` names the first event that shows it; keep the store as it is, restore a backup beside it"
-        " and compare",
+        "`consign audit verify` names the first event that shows it; keep the store as it is, restore a backup beside"
+        " it and compare",
         recurs=True,
     ),
     "calendar_unknown": Kind(

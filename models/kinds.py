@@ -123,7 +123,7 @@ CORRECTABLE = (
     "region", "opened_on", "due_on", "last_paid_on", "score_band", "name", "id_number", "phone", "phone_alt", "email",
     "address", "employer", "contact_name", "contact_phone",
 )  # fmt: skip
-"""What a debtor can have corrected. Balances and days past due come with the lender's next snapshot, and an `update`."""
+"""What a debtor can have corrected. Balance and days past due come with the lender's next snapshot, in an `update`."""
 
 _PLACEMENT = _to_agency("placement", "accounts", tuple(PLACEMENT_FIELDS.values()), control="balance")
 _OUT = (
@@ -182,7 +182,7 @@ _OUT = (
     _to_agency("correction", "corrections", (
         Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
         Field("effective_on", "date", required=True,
-              about="the other columns hold what is right from this day on, as a placement would; empty: there is none"),
+              about="the other columns hold what is right from this day on, as in a placement; empty: there is none"),
         *(PLACEMENT_FIELDS[name] for name in CORRECTABLE),
     )),
     _to_agency("certification", "steps", (
