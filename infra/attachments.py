@@ -17,6 +17,7 @@ from models.errors import UsageError
 from models.tables import BreakNote
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from sqlalchemy import Connection, Row
@@ -77,6 +78,14 @@ def take_out(desk: Desk, note_id: int, out: Path) -> str:
         audit.record(connection, desk.actor, "break.attachment_read", f"break:{row.break_id}", details, desk.now())
     write_private(out, content)
     return str(row.file_sha256)
+
+
+def drop(desk: Desk, key_ids: Iterable[str]) -> int:
+    """The files that these keys sealed are gone, where there are any; how many. Their keys go beside."""
+    paths = [path for key_id in key_ids if (path := _path(desk, key_id)).is_file()]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return len(paths)
 
 
 def _known(connection: Connection, break_id: int, digest: str) -> int | None:

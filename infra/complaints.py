@@ -16,7 +16,7 @@ import pandas as pd
 from sqlalchemy import select
 
 from infra import audit, exceptions, rulepacks
-from infra.exceptions import OWNER, PERSONAL, Subject
+from infra.exceptions import OWNER, PERSONAL, Subject, audit_text, check_text
 from infra.indexes import ref_index
 from infra.store import complaints as store
 from infra.store import conduct, exchange, portfolios, trail
@@ -40,7 +40,6 @@ CATEGORIES: Final = (
 )  # fmt: skip
 """What the console and the CSV take; an agency's file may say something else, which a person sorts."""
 COLUMNS: Final = ("complaint_ref", "agency", "account", "received_on", "category", "severity")
-TEXT_AT_MOST: Final = 500
 REF_AT_MOST: Final = 80
 NUMBERS_SHOWN: Final = 50
 
@@ -248,19 +247,6 @@ def watch(connection: Connection, desk: Desk, lenders: Iterable[Audited]) -> int
     ]  # fmt: skip
     exceptions.watched(connection, desk, "complaint_overdue", late, "it was answered")
     return len(late)
-
-
-def check_text(text: str) -> None:
-    """A reason is short, and holds no number that could be a debtor's. Raises UsageError."""
-    if not text.strip() or len(text) > TEXT_AT_MOST:
-        raise UsageError("say why in 1 to 500 characters", fix="name files and references, no debtor's values")
-    if PERSONAL.search(text):
-        raise UsageError("the text holds a number as long as a phone or ID number", fix="leave debtors' values out")
-
-
-def audit_text(text: str) -> str:
-    """The text as the audit trail takes it."""
-    return text.encode("ascii", "backslashreplace").decode()
 
 
 def _lender(connection: Connection, code: str) -> Audited:

@@ -304,7 +304,7 @@ def _report(
 
 def decide(desk: Desk, breach_id: int, there: str, reason: str) -> None:
     """A person has heard the agency: the breach is upheld or dismissed, and why. Raises UsageError, IllegalMove."""
-    complaints.check_text(reason)
+    exceptions.check_text(reason)
     with desk.database.write() as connection:
         trail.hold(connection)
         row = store.breach(connection, breach_id)

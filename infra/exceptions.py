@@ -215,7 +215,7 @@ def assign(desk: Desk, exception_id: int, owner: str) -> None:
         if row.state != to or row.state == "resolved":
             moved(f"exception {exception_id}", row.state, to, EXCEPTION)
         _set(connection, exception_id, owner=owner, state=to)
-        _told(connection, desk, "exception.assigned", row, {"owner": _ascii(owner)})
+        _told(connection, desk, "exception.assigned", row, {"owner": audit_text(owner)})
 
 
 def comment(desk: Desk, exception_id: int, text: str) -> None:
@@ -336,14 +336,18 @@ def _told(connection: Connection, desk: Desk, action: str, row: Row[Any], detail
 
 
 def check_text(text: str) -> None:
-    """People write it and the store keeps it: short, one paragraph, and without numbers that could be a debtor's."""
+    """People write it and the store keeps it: short, one paragraph, and without numbers that could be a debtor's.
+
+    Raises UsageError.
+    """
     if not text.strip() or len(text) > TEXT_AT_MOST:
         raise UsageError("say it in 1 to 500 characters", fix="name files and references; details belong elsewhere")
     if PERSONAL.search(text):
         raise UsageError("the text holds a number as long as a phone or ID number", fix="leave debtors' values out")
 
 
-def _ascii(text: str) -> str:
+def audit_text(text: str) -> str:
+    """The text as the audit trail takes it."""
     return text.encode("ascii", "backslashreplace").decode()
 
 

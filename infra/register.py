@@ -15,7 +15,7 @@ import pandas as pd
 from sqlalchemy import insert
 
 from infra import audit, exceptions
-from infra.complaints import check_text
+from infra.exceptions import check_text
 from infra.indexes import accounts_of
 from infra.store import exchange, trail
 from infra.store import register as store

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import func, insert, select, update
 
 from infra import audit, roles
-from infra.complaints import audit_text
-from infra.exceptions import check_text
+from infra.exceptions import audit_text, check_text
 from infra.store import bulk, carrying, trail
 from infra.store import resolutions as store
 from models.errors import RefusedByPolicy, UsageError

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from infra import audit, keycopies, roles
-from infra.exceptions import check_text
+from infra import attachments, audit, keycopies, roles
+from infra.exceptions import audit_text, check_text
 from infra.indexes import erased_marks
 from infra.outbox import drop_sealed, scratch
 from infra.store import freetexts, portfolios, sweeping
@@ -157,7 +157,7 @@ def shred_portfolio(desk: Desk, shredding_id: int, told: Callable[[int], None] =
             store.note(connection, shredding_id, state=state, approved_by=desk.actor, approved_at=desk.now())
             audit.record(
                 connection, desk.actor, "portfolio.shred_approved", f"portfolio:{row.subject_id}",
-                {"id": shredding_id, "by": row.asked_by.encode("ascii", "backslashreplace").decode()}, desk.now(),
+                {"id": shredding_id, "by": audit_text(row.asked_by)}, desk.now(),
             )  # fmt: skip
     _shred_on(desk, shredding_id, told)
     return _finished(desk, shredding_id)
@@ -241,6 +241,7 @@ def _forget(
         resealed = sum(_sealed_anew(connection, desk, lender, key_id) for key_id in key_ids if key_id in _alive(desk))
     else:
         key_ids = [key_id for key_id in key_ids if store.under(connection, key_id, 1).empty]
+    key_ids += store.attached_keys(connection, account_ids)
     store.retire_keys(connection, lender, key_ids, shredding_id, now)
     debtors = store.erased(connection, account_ids, shredding_id, now)
     until = desk.today() + timedelta(days=desk.settings.erased_mark_days)
@@ -323,7 +324,7 @@ def _finished(desk: Desk, shredding_id: int, *, thorough: bool = False) -> Erase
     with desk.database.read() as connection:
         key_ids = store.to_destroy(connection, shredding_id)
     desk.keyring.bury_data_keys(key_ids, desk.now())
-    files = _files_dropped(desk, shredding_id)
+    files = _files_dropped(desk, shredding_id) + attachments.drop(desk, key_ids)
     with desk.database.write() as connection:
         row = store.shredding(connection, shredding_id)
         store.destroyed(connection, key_ids, desk.now())

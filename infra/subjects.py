@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from infra import audit, clocks, exceptions, rulepacks, shredding
-from infra.complaints import check_text
 from infra.evidence import files
+from infra.exceptions import check_text
 from infra.indexes import debtor_known_by
 from infra.register import Question
 from infra.reidentification import opened_for_subject

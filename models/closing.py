@@ -40,7 +40,7 @@ FINDINGS: Final[Mapping[str, Kind]] = MappingProxyType(
         ),
         "bank_gap": Kind(
             "should", "days of the month are on no bank statement, or balances do not follow each other",
-            "take the missing statement in: `consign recon import-statement`",
+            "take the missing statement in: `consign recon import`",
         ),
         "breaks_overdue": Kind(
             "should", "breaks are open for longer than `close_break_days`", "settle them: `consign recon breaks`"

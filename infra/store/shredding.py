@@ -16,12 +16,14 @@ from infra.store import bulk
 from infra.store.exchange import MEMBERS, PLACEMENTS, TRANSMISSIONS
 from infra.store.portfolios import ACCOUNTS, DEBTORS, IDENTITIES, PORTFOLIOS
 from models.errors import UsageError
-from models.tables import ErasedAccount, ErasedMark, IdentityKey, LegalHold, Shredding
+from models.tables import Break, BreakNote, ErasedAccount, ErasedMark, IdentityKey, LegalHold, Shredding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date, datetime
 
+BREAKS: Final = bulk.table_of(Break)
+NOTES: Final = bulk.table_of(BreakNote)
 KEYS: Final = bulk.table_of(IdentityKey)
 MARKS: Final = bulk.table_of(ErasedMark)
 ERASED: Final = bulk.table_of(ErasedAccount)
@@ -53,6 +55,18 @@ def retire_keys(connection: Connection, lender: str, key_ids: Sequence[str], shr
         .where(KEYS.c.key_id.in_(key_ids), KEYS.c.retired_at.is_(None))
         .values(retired_at=at, shredding_id=shredding_id)
     )
+
+
+def attached_keys(connection: Connection, account_ids: np.ndarray) -> list[str]:
+    """The keys of the files that people attached to breaks about these accounts."""
+    with bulk.staged(connection, BREAKS, pd.DataFrame({"account_id": account_ids})) as stage:
+        attached = (
+            select(NOTES.c.data_key_id)
+            .join(BREAKS, BREAKS.c.break_id == NOTES.c.break_id)
+            .join(stage, stage.c.account_id == BREAKS.c.account_id)
+            .where(NOTES.c.data_key_id.is_not(None))
+        )
+        return sorted(set(connection.execute(attached).scalars()))
 
 
 def to_destroy(connection: Connection, shredding_id: int | None = None) -> list[str]:

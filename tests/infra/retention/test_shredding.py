@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import func, insert, select
 
-from infra import audit, keycopies, shredding
+from infra import attachments, audit, keycopies, shredding
 from infra.indexes import accounts_of
 from infra.store import bulk
 from infra.store import shredding as store
@@ -240,3 +240,33 @@ def test_somebody_is_forgotten_though_a_key_was_lost_before(house: Any, raw: pd.
     with house.desk.database.read() as connection:
         left = connection.execute(select(IDENTITIES.c.account_id).where(IDENTITIES.c.account_id.in_(accounts))).all()
     assert left == []
+
+
+@ON_SQLITE
+def test_files_attached_to_breaks_about_the_debtor_are_gone_with_their_keys_and_no_others(
+    house: Any, raw: pd.DataFrame
+) -> None:
+    house.take(raw)
+    debtor, mine = debtor_of(house, raw["account_ref"].iloc[0])
+    other = next(account for account in opened(house).index if account not in mine)
+    slip = house.folder / "slip.pdf"
+    notes = {}
+    for account in (mine[0], other):
+        slip.write_bytes(f"slip of account {account}".encode())
+        with house.desk.database.write() as connection:
+            about = {
+                "break_key": f"no_receipt:{account}", "code": "no_receipt", "lender": "harbour", "currency": "CNY",
+                "account_id": account, "amount_minor": 1, "opened_at": house.now, "state": "open", "detail": "{}",
+            }  # fmt: skip
+            number = bulk.reserve(connection, "break", 1)
+            connection.execute(insert(store.BREAKS).values(break_id=number, **about))
+        notes[account] = attachments.attach(house.desk, number, slip, "the bank's slip")
+    assert len(list((house.desk.settings.home / attachments.FOLDER).iterdir())) == len(notes)
+    done = shredding.erase_debtor(house.desk, debtor, WHY)
+    assert done.files == 1
+    with pytest.raises(KeyDestroyed):
+        attachments.take_out(house.desk, notes[mine[0]], house.folder / "mine.pdf")
+    attachments.take_out(house.desk, notes[other], house.folder / "other.pdf")
+    assert (house.folder / "other.pdf").read_text() == f"slip of account {other}"
+    (left,) = (house.desk.settings.home / attachments.FOLDER).iterdir()
+    assert left.is_file()
