@@ -234,7 +234,8 @@ def _prepared(connection: Connection, kind: str, about: Mapping[str, Any]) -> Pr
         return store.prepare_line(connection, kind, **about)
     prepare = {
         "match": store.prepare_match, "unmatch": store.prepare_unmatch, "write_off": store.prepare_write_off,
-        "not_ours": store.prepare_not_ours, "settle": store.prepare_settle, "undo": store.prepare_undo,
+        "not_ours": store.prepare_not_ours, "settle": store.prepare_settle, "refund": store.prepare_refund,
+        "undo": store.prepare_undo,
     }.get(kind)  # fmt: skip
     if prepare is None:
         raise UsageError(f"there is no resolution {kind!r}", fix=f"there are {', '.join(ABOUT)}")

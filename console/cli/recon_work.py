@@ -178,6 +178,19 @@ def settle(
 
 
 @app.command()
+def refund(
+    break_id: BreakId,
+    receipt: Annotated[int, typer.Option("--receipt", help="The transfer out of our account.")],
+    reason: Reason = "debtor_refund",
+    note: Note = "",
+    dry_run: DryRun = False,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Say that a transfer gave back to a debtor what was paid beyond the balance."""
+    _propose("refund", reason, note, break_id, dry_run=dry_run, receipt=receipt, break_id_=break_id)
+
+
+@app.command()
 def undo(
     resolution: ResolutionId,
     reason: Reason,

@@ -58,7 +58,7 @@ def carry_out(connection: Connection, row: Row[Any], body: Mapping[str, Any], by
     _unmoved(connection, row, body)
     act = {
         "match": _match, "unmatch": _unmatch, "write_off": _write_off, "count": _count, "reject": _reject,
-        "not_ours": _not_ours, "settle": _settle, "undo": _undo,
+        "not_ours": _not_ours, "settle": _settle, "refund": _refund, "undo": _undo,
     }[row.kind]  # fmt: skip
     return act(connection, row, body, by, now)
 
@@ -185,6 +185,16 @@ def _settle(connection: Connection, row: Row[Any], body: Mapping[str, Any], by: 
     return Done(before={"breaks": _close(connection, BREAK.c.break_id == body["break"], because, now)})
 
 
+def _refund(connection: Connection, row: Row[Any], body: Mapping[str, Any], by: str, now: datetime) -> Done:  # noqa: ARG001
+    receipt = receipts_of(connection, [body["receipt"]])
+    connection.execute(update(RECEIPT).where(RECEIPT.c.receipt_id == body["receipt"]).values(state="matched"))
+    events = _events(receipt.assign(agency=row.agency), "refund_paid", row, receipt["value_date"].iloc[0])
+    events["account_id"] = pd.array([body["account_id"]], dtype="Int64")
+    ledger.post(connection, postings.refund_paid(events, np.array([row.amount_minor])), now)
+    closed = _close(connection, BREAK.c.break_id == body["break"], "paid back to the debtor", now)
+    return Done(before={"state": receipt["state"].iloc[0], "breaks": closed})
+
+
 def _undo(connection: Connection, row: Row[Any], body: Mapping[str, Any], by: str, now: datetime) -> Done:
     """What the other resolution did is taken back: states as before, the books by a mirror of its postings."""
     other = one(connection, int(body["resolution"]))
@@ -209,7 +219,7 @@ def _undo(connection: Connection, row: Row[Any], body: Mapping[str, Any], by: st
 def _as_before(connection: Connection, other: Row[Any], told: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     """The line or receipt is as the other resolution found it. Raises Stale where more was done with it since."""
     after = {"write_off": {"line": "written_off", "receipt": "matched"}, "reject": {"line": "rejected"},
-             "not_ours": {"receipt": "not_ours"}}.get(other.kind, {})  # fmt: skip
+             "not_ours": {"receipt": "not_ours"}, "refund": {"receipt": "matched"}}.get(other.kind, {})  # fmt: skip
     for name, table, key in (("line", LINE, LINE.c.line_id), ("receipt", RECEIPT, RECEIPT.c.receipt_id)):
         if name not in after or told.get(name) is None:
             continue

@@ -169,6 +169,26 @@ def prepare_settle(connection: Connection, break_id: int) -> Prepared:
     return Prepared(row.lender, row.agency, row.currency, abs(row.amount_minor), body, break_id)
 
 
+def prepare_refund(connection: Connection, receipt: int, break_id: int) -> Prepared:
+    """A transfer out of our account that gave back to a debtor what an overpayment left over, to the last cent."""
+    theirs = receipts_of(connection, [receipt])
+    row, over = theirs.iloc[0], row_of(connection, BREAK, BREAK.c.break_id, break_id, "break")
+    if over.code != "overpayment" or over.state != "open" or over.account_id is None:
+        raise UsageError(f"break {break_id} is no open overpayment", fix="`consign recon breaks --code overpayment`")
+    if row["state"] not in {"unapplied", "not_ours"} or (row["lender"], row["currency"]) != (
+        over.lender,
+        over.currency,
+    ):
+        fix = "name a transfer out of the same lender's account, in the same currency, that is for nothing else"
+        raise UsageError(f"receipt {receipt} is {row['state']}, of {row['lender']} in {row['currency']}", fix=fix)
+    if -int(row["amount_minor"]) != over.amount_minor:
+        fix = "a refund gives back exactly what is over; wait until the two are the same"
+        raise UsageError(f"{-int(row['amount_minor'])} minor units went out, {over.amount_minor} are over", fix=fix)
+    was = found_as(lines_of(connection, []), theirs) | {"break": over.state, "amount_minor": over.amount_minor}
+    body = {"receipt": receipt, "break": break_id, "account_id": over.account_id, "was": was}
+    return Prepared(over.lender, over.agency, over.currency, over.amount_minor, body, break_id)
+
+
 def prepare_undo(connection: Connection, resolution_id: int) -> Prepared:
     """A resolution that was carried out, to be taken back."""
     row = one(connection, resolution_id)

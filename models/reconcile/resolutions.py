@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-Kind = Literal["match", "unmatch", "write_off", "count", "reject", "not_ours", "settle", "undo"]
+Kind = Literal["match", "unmatch", "write_off", "count", "reject", "not_ours", "settle", "refund", "undo"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 ABOUT: Final[Mapping[Kind, tuple[str, str]]] = MappingProxyType(
@@ -34,6 +34,7 @@ ABOUT: Final[Mapping[Kind, tuple[str, str]]] = MappingProxyType(
         "reject": ("the line does not count, and never will", "拒绝该明细"),
         "not_ours": ("the receipt has nothing to do with any agency", "该收款与机构无关"),
         "settle": ("the difference is accepted as it stands", "接受差异，不作调整"),
+        "refund": ("what was paid beyond the balance went back to the debtor", "多付款已退还债务人"),
         "undo": ("another resolution is taken back", "撤销另一处理"),
     }
 )

@@ -31,7 +31,7 @@ class Resolution(SQLModel, table=True):
     """Something done about breaks, lines or receipts by people: waiting → done → undone; refused, withdrawn, stale."""
 
     resolution_id: int | None = serial()
-    kind: str = Field(description="match | unmatch | write_off | count | reject | not_ours | settle | undo")
+    kind: str = Field(description="match | unmatch | write_off | count | reject | not_ours | settle | refund | undo")
     state: str = Field(default="waiting", index=True)
     lender: str = Field(index=True)
     agency: str | None = None

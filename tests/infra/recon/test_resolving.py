@@ -307,6 +307,27 @@ def test_a_receipt_of_nobody_s_is_set_aside(quick_books: Books) -> None:
     assert (books.receipts["state"].tolist(), open_codes(books)) == (["unapplied"], ["no_line"])
 
 
+def test_what_a_debtor_paid_too_much_goes_back_and_the_debt_to_him_is_cleared(quick_books: Books) -> None:
+    books = quick_books
+    books.remit("alpha", [{"gross_minor": 100_300, "agency_txn_id": "T1"}])
+    books.bank([{"amount_minor": 100_300, "reference": "T1"}, {"amount_minor": -300, "reference": "refund"}])
+    books.reconcile()
+    over = int(books.breaks.set_index("code")["break_id"].to_dict()["overpayment"])
+    out = books.receipts.set_index("amount_minor")["receipt_id"].to_dict()
+    assert books.ledger["2200"] == -300
+    with pytest.raises(UsageError, match="is matched"):
+        propose(books, "refund", receipt=out[100_300], break_id=over)
+    before = books.ledger
+    done = propose(books, "refund", reason="debtor_refund", receipt=out[-300], break_id=over)
+    books.check()
+    assert not {"2200", "1250"} & set(books.ledger)
+    assert "overpayment" not in open_codes(books)
+    propose(books, "undo", reason="mistake", resolution_id=done.resolution_id)
+    books.check()
+    assert books.ledger == before
+    assert "overpayment" in open_codes(books)
+
+
 def test_proposing_the_same_again_finds_the_one_that_waits(quick_books: Books) -> None:
     books = quick_books
     lines, _ = unexplained(books, 90_000)
