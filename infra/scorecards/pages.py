@@ -22,11 +22,16 @@ if TYPE_CHECKING:
 
 SHOWN_SEGMENTS = 10
 PARTS = (
-    "recovery", "net_back", "paid_within", "median_days", "complaints", "data_quality", "files_accepted",
+    "recovery", "net_back", "paid_within", "median_days", "complaints", "breaches", "data_quality", "files_accepted",
     "acknowledged_in_time", "invoice_accuracy", "breaks", "commission_rate", "clawback",
 )  # fmt: skip
 """The lines of a scorecard, in order."""
-RATIOS, DAYS, PER_1000, COUNTS = {"recovery", "net_back", "paid_within"}, {"median_days"}, {"complaints"}, {"breaks"}
+RATIOS, DAYS, PER_1000, COUNTS = (
+    {"recovery", "net_back", "paid_within"},
+    {"median_days"},
+    {"complaints", "breaches"},
+    {"breaks"},
+)
 """How a part is written; all others are shares."""
 
 

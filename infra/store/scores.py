@@ -19,6 +19,7 @@ from models.scoring.recoveries import IN_BREAK
 from models.tables import (
     Account,
     Agency,
+    Breach,
     Break,
     Complaint,
     InboundFile,
@@ -218,6 +219,7 @@ def _conduct(connection: Connection, lender: str | None, as_of: date, acknowledg
         for statement in (
             _files(lender, end),
             _complaints(lender, as_of),
+            _broken(lender, end),
             _invoices(lender),
             _breaks(lender, end),
         )
@@ -270,6 +272,20 @@ def _complaints(lender: str | None, as_of: date) -> Select[Any]:
             PLACEMENT.c.lender == lender
         )
     return statement.group_by(complaints.c.agency)
+
+
+def _broken(lender: str | None, end: datetime) -> Select[Any]:
+    """Breaches that stand, and the serious ones that somebody upheld."""
+    found = table_of(Breach)
+    return (
+        select(
+            found.c.agency,
+            func.count().label("breaches"),
+            _count(and_(found.c.severity == "serious", found.c.state == "upheld")).label("breaches_serious"),
+        )
+        .where(found.c.state.in_(("open", "upheld")), found.c.at < end, _of(found, lender))
+        .group_by(found.c.agency)
+    )
 
 
 def _invoices(lender: str | None) -> Select[Any]:

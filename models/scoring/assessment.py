@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from models.scoring.book import Book, Standing, standing
-from models.scoring.conduct import GATE, SHUT, complaints, shares
+from models.scoring.conduct import GATE, SHUT, breaches, complaints, shares
 from models.scoring.figures import by_segment, net_back, recovery, speed
 from models.scoring.inputs import Component, Inputs
 from models.scoring.parameters import Parameters, standard
@@ -49,7 +49,8 @@ def assess(inputs: Inputs, as_of: date, seed: int, parameters: Parameters | None
 def _components(book: Book, known: Standing) -> Iterator[Component]:
     """Every figure, agency by agency, in a fixed order; then those by segment."""
     mine: dict[str, list[Component]] = {agency: [] for agency in book.agencies}
-    for part in (recovery(book, known), net_back(book, known), speed(book), shares(book), complaints(book)):
+    parts = (recovery(book, known), net_back(book, known), speed(book), shares(book), complaints(book), breaches(book))
+    for part in parts:
         for component in part:
             weight = book.parameters.weights.get(component.component)
             mine[component.agency].append(replace(component, weight=weight.weight) if weight else component)

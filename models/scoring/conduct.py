@@ -1,4 +1,4 @@
-"""The figures about conduct: lines, files, acknowledgements, invoices, breaks; and complaints, which hold a gate."""
+"""The figures about conduct: lines, files, acknowledgements, invoices, breaks, breaches; complaints, which hold a gate."""
 
 from __future__ import annotations
 
@@ -48,23 +48,40 @@ def complaints(book: Book) -> Iterator[Component]:
     The gate shuts where what was counted and even the low end of the estimate are above the limit: nobody is shut out
     by being less than surely above it, nor by a neighbour's complaints.
     """
+    limit = book.parameters.complaints_per_1000
+    for found in _per_1000(book, "complaints"):
+        yield found
+        gate = OPEN if (found.actual or 0.0) <= limit else SHUT if (found.low or 0.0) > limit else WATCH
+        yield Component(found.agency, GATE, value=limit, note=gate)
+
+
+def breaches(book: Book) -> Iterator[Component]:
+    """Breaches of conduct that stand, open or upheld, per 1,000 accounts, pulled to everybody's rate; and the serious.
+
+    A serious one that is upheld stops new placements by a gate of its own (models/conduct/gates.py).
+    """
+    told = book.inputs.conduct.reindex(index=book.agencies, columns=["breaches_serious"]).fillna(0)
+    for found in _per_1000(book, "breaches"):
+        yield found
+        yield Component(found.agency, "breaches_serious", value=float(told.loc[found.agency, "breaches_serious"]))
+
+
+def _per_1000(book: Book, counted: str) -> Iterator[Component]:
+    """One figure per agency: gamma-Poisson over everybody's rate; no value where it held no account."""
     accounts = book.by_agency(np.ones(len(book.agency)))
-    told = book.inputs.conduct.reindex(index=book.agencies, columns=["complaints"]).fillna(0)
-    count = told["complaints"].to_numpy(dtype=np.float64)
+    told = book.inputs.conduct.reindex(index=book.agencies, columns=[counted]).fillna(0)
+    count = told[counted].to_numpy(dtype=np.float64)
     rate = float(count.sum() / accounts.sum()) if accounts.sum() else 0.0
-    limit, credible = book.parameters.complaints_per_1000, book.parameters.credible
+    credible = book.parameters.credible
     found = posterior(count, accounts * rate, credible=credible) if rate > 0 else None
     for position, agency in enumerate(book.agencies):
         if not accounts[position]:
-            yield Component(agency, "complaints")
-            yield Component(agency, GATE, value=limit, note=OPEN)
+            yield Component(agency, counted)
             continue
         if found is None:
-            # none anywhere: zero, up to the bound that no complaint among so many accounts leaves
+            # none anywhere: zero, up to the bound that none among so many accounts leaves
             value, low, high = 0.0, 0.0, float(-np.log(1 - credible) / accounts[position] * 1000)
         else:
             value, low, high = (float(part[position] * rate * 1000) for part in (found.mean, found.low, found.high))
         actual = float(count[position] / accounts[position] * 1000)
-        yield Component(agency, "complaints", value, low, high, expected=rate * 1000, actual=actual)
-        gate = OPEN if actual <= limit else SHUT if low > limit else WATCH
-        yield Component(agency, GATE, value=limit, note=gate)
+        yield Component(agency, counted, value, low, high, expected=rate * 1000, actual=actual)

@@ -19,7 +19,8 @@ PLACEMENTS = (
 LINES = ("placement_id", "agency", "currency", "kind", "gross_minor", "commission_minor", "value_date")
 CONDUCT = (
     "files", "files_refused", "lines", "lines_refused", "deliveries", "acknowledged_late", "complaints",
-    "complaints_serious", "invoice_lines", "invoice_lines_disputed", "breaks", "breaks_open",
+    "complaints_serious", "breaches", "breaches_serious", "invoice_lines", "invoice_lines_disputed", "breaks",
+    "breaks_open",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from infra.store.database import Database
 from models.tables import (
     Account,
     Agency,
+    Breach,
     Break,
     Complaint,
     InboundFile,
@@ -139,6 +140,17 @@ def _file_the_rest(database: Database) -> None:
         session.add(
             Complaint(agency="lotus", complaint_ref="2", placement_id=2, received_on=date(2027, 2, 1), category="tone")
         )
+        for number, (state, severity, at) in enumerate(
+            [("open", "low", NOON), ("upheld", "serious", NOON), ("dismissed", "serious", NOON),
+             ("open", "serious", NOON.replace(year=2027))]
+        ):  # fmt: skip
+            session.add(
+                Breach(
+                    pack="cn", pack_version="1", rule_id="r", clause="c", severity=severity, counter="n",
+                    evidence=str(number), agency="lotus", lender="birch", state=state, at=at, zone="UTC", run_id=1,
+                    found_at=at,
+                )
+            )  # fmt: skip
         session.add(
             Break(
                 break_id=1,

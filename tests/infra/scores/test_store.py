@@ -65,8 +65,8 @@ def test_conduct_is_counted_per_agency(database: Database, as_of: date) -> None:
         told = scores.inputs(connection, None, as_of, 2).conduct
     assert told.loc["lotus"].to_dict() == {
         "files": 2, "files_refused": 1, "lines": 100, "lines_refused": 1, "deliveries": 1, "acknowledged_late": 1,
-        "complaints": 1, "complaints_serious": 0, "invoice_lines": 1, "invoice_lines_disputed": 0, "breaks": 1,
-        "breaks_open": 1,
+        "complaints": 1, "complaints_serious": 0, "breaches": 2, "breaches_serious": 1, "invoice_lines": 1,
+        "invoice_lines_disputed": 0, "breaks": 1, "breaks_open": 1,
     }  # fmt: skip
     assert told["acknowledged_late"].to_dict() == {"hengxin": 0, "lotus": 1, "northgate": 1, "quayside": 1}
     assert told["invoice_lines_disputed"].to_dict() == {"hengxin": 0, "lotus": 0, "northgate": 1, "quayside": 0}

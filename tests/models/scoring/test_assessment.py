@@ -128,7 +128,9 @@ def test_an_agency_that_holds_nothing_has_no_figures(drawn: Inputs, as_of: date)
     idle = drawn.conduct.iloc[:1].rename(index={"ag0": "idle"})
     found = assess(replace(drawn, conduct=pd.concat([drawn.conduct, idle])), as_of, 7, QUICK)
     told = [
-        one for one in found.components if one.agency == "idle" and one.component not in ("breaks", "complaint_gate")
+        one
+        for one in found.components
+        if one.agency == "idle" and one.component not in ("breaks", "complaint_gate", "breaches_serious")
     ]
     assert {one.value for one in told} == {None}
 
@@ -149,6 +151,18 @@ def test_a_few_complaints_are_watched_not_shut(drawn: Inputs, as_of: date) -> No
     found = assess(replace(drawn, conduct=conduct), as_of, 7, QUICK)
     assert figures(found, "complaint_gate")["ag2"].note == "watch"
     assert figures(found, "overall")["ag2"].value is not None
+
+
+def test_breaches_lower_the_score_and_are_pulled_to_everybody_s_where_accounts_are_few(
+    drawn: Inputs, as_of: date
+) -> None:
+    conduct = drawn.conduct.copy()
+    conduct.loc["ag2", ["breaches", "breaches_serious"]] = [9, 1]
+    found, without = assess(replace(drawn, conduct=conduct), as_of, 7, QUICK), assess(drawn, as_of, 7, QUICK)
+    told = figures(found, "breaches")
+    assert (told["ag2"].actual or 0) > (told["ag2"].value or 0) > (told["ag1"].value or 0) > 0
+    assert (figures(found, "overall")["ag2"].value or 0) < (figures(without, "overall")["ag2"].value or 0)
+    assert figures(found, "breaches_serious")["ag2"].value == 1
 
 
 def test_no_invoice_has_no_accuracy_and_its_weight_goes_to_the_others(found: Assessment) -> None:
