@@ -1,4 +1,4 @@
-"""The figures about conduct: lines, files, acknowledgements, invoices, breaks, breaches; complaints, which hold a gate."""
+"""The figures about conduct: lines, files, acknowledgements, invoices, breaks, breaches; and complaints, with a gate."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def breaches(book: Book) -> Iterator[Component]:
 
     A serious one that is upheld stops new placements by a gate of its own (models/conduct/gates.py).
     """
-    told = book.inputs.conduct.reindex(index=book.agencies, columns=["breaches_serious"]).fillna(0)
-    for found in _per_1000(book, "breaches"):
+    serious = book.inputs.conduct["breaches_serious"].reindex(book.agencies).fillna(0).to_numpy(dtype=np.float64)
+    for position, found in enumerate(_per_1000(book, "breaches")):
         yield found
-        yield Component(found.agency, "breaches_serious", value=float(told.loc[found.agency, "breaches_serious"]))
+        yield Component(found.agency, "breaches_serious", value=float(serious[position]))
 
 
 def _per_1000(book: Book, counted: str) -> Iterator[Component]:
