@@ -1,4 +1,4 @@
-"""The figures about conduct: lines, files, acknowledgements, invoices, breaks, breaches; and complaints, with a gate."""
+"""The figures about conduct: lines, files, acknowledgements, invoices, breaks, breaches; and complaints with a gate."""
 
 from __future__ import annotations
 
