@@ -317,6 +317,13 @@ def postgres_url(postgres_cluster: Cluster) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def empty_postgres_url(postgres_cluster: Cluster) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database of this test's own."""
+    with fresh_database(postgres_cluster) as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database of this test's own: the test runs once on SQLite and once on PostgreSQL."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from flows.exchange import AgenciesFailed
 from flows.place import PlaceReport, place, prepare
 from flows.recall import recall_placements
 from flows.update import update as tell
-from infra import onboarding
+from infra import onboarding, policies
 from infra.sandbox.host import free_port
 from infra.sandbox.paramiko_host import ParamikoHost
 from infra.store import bulk, exchange
@@ -27,6 +28,7 @@ from models.tables import Account, Placement, Transmission
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from infra.sandbox.world import World
 
@@ -169,19 +171,23 @@ def test_a_changed_balance_is_told_once(world: World, approved_plan: int) -> Non
     assert booked.count(12_345) == 3
 
 
-def test_a_file_that_may_not_leave_holds_up_its_own_kind_alone(world: World, make_plan: Callable[..., int]) -> None:
+def test_a_file_that_may_not_leave_holds_up_its_own_kind_alone(
+    world: World, make_plan: Callable[..., int], tmp_path: Path
+) -> None:
     shipped = resources.files("models.policies").joinpath("minimal.toml").read_text(encoding="utf-8")
-    house = world.desk.folder("policies") / "house.toml"
+    house = tmp_path / "house.toml"
     house.write_text(shipped.replace('name = "minimal"', 'name = "house"'), encoding="utf-8")
+    own = f"house@{policies.propose(world.desk, house).version}"
+    policies.approve(replace(world.desk, actor="li.na"), own)
     place(make_plan(20))
     acknowledged(world)
     prepare(make_plan(20, policy="house"))
-    house.write_text(house.read_text(encoding="utf-8") + "\n# one more word\n", encoding="utf-8")
+    policies.withdraw(world.desk, own, "it shows too much")
     with world.desk.database.write() as connection:
         connection.execute(
             update(bulk.table_of(Account)).where(bulk.table_of(Account).c.account_id <= 20).values(balance_minor=1)
         )
-    with pytest.raises(AgenciesFailed, match="RefusedByPolicy") as it:
+    with pytest.raises(AgenciesFailed, match="NotInForce") as it:
         tell()
     assert it.value.exit_code == 6
     assert isinstance(next(iter(it.value.failed.values())), RefusedByPolicy)

@@ -105,6 +105,7 @@ def test_a_calendar_like_itself_or_like_none_is_named(desk: Desk) -> None:
 
 
 def test_the_contract_says_by_when_and_the_settings_where_it_does_not(desk: Desk) -> None:
+    desk.settings.two_people = False
     terms = TERMS + '[clocks]\nacknowledge_within = "4 hours"\nconfirm_recall_within = "1 business day"\n'
     onboarding.contract(desk, "quayside", "harbour", terms, date(2026, 1, 5))
     onboarding.contract(desk, "quayside", "harbour", TERMS, date(2026, 2, 1))

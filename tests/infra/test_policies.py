@@ -365,8 +365,8 @@ def test_a_version_that_nobody_knows_is_told(desk: Desk, reference: str) -> None
         policies.version(connection, reference)
 
 
-def test_it_is_so_in_a_store_of_either_kind(tmp_path: Path, postgres_url: str) -> None:
-    at = Desk(Settings(home=tmp_path, database=postgres_url), clock=Clock(), actor="chen.yu")
+def test_it_is_so_in_a_store_of_either_kind(tmp_path: Path, empty_postgres_url: str) -> None:
+    at = Desk(Settings(home=tmp_path, database=empty_postgres_url), clock=Clock(), actor="chen.yu")
     SQLModel.metadata.create_all(at.database.engine)
     policies.keep_shipped(at)
     file = tmp_path / "ours.toml"

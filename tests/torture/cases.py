@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 RUNS: Final = 4
+BACK_WITHIN: Final = 20.0
+"""seconds, for a server that is started again"""
 """So often a verb is run again before it is called unable to recover."""
 SHORT: Final = {"connect_timeout": 2.0, "stall_timeout": 1.0}
 """Where a wait is to reach its limit."""
@@ -442,9 +445,12 @@ def restarted(stage: str, act_name: str, nth: int, where: Any, *, whole: bool) -
                 before = at.reach
                 at.reach_by(port=host.port)
                 with wired_at(at, host.port, trouble) as wire:
-                    wire.calling = partial(_restart, host)
+                    back = threading.Event()
+                    wire.calling = partial(_restart, host, back)
                     with suppress(ConsignError):
                         BY_NAME[stage].verb(at)
+                    # tried at once and again, it is all over before the server is back
+                    assert not wire.fired or back.wait(BACK_WITHIN), "the server did not come back"
                     told = recovered(at, stage, whole=False)
                     fired = wire.fired
                 at.reach_by(**before)
@@ -468,7 +474,7 @@ def wired_at(at: Miniature, port: int, trouble: Trouble | None) -> Iterator[Wire
         yield wire
 
 
-def _restart(host: SandboxHost) -> None:
+def _restart(host: SandboxHost, back: threading.Event) -> None:
     """The server and its sessions die; it is back half a second later."""
     process = host._process
     assert process is not None
@@ -479,6 +485,7 @@ def _restart(host: SandboxHost) -> None:
     process.wait()
     time.sleep(0.2)
     host._start()
+    back.set()
 
 
 def _children(pid: int) -> list[int]:

@@ -333,7 +333,7 @@ class TestOnPostgreSQL:
 
     @pytest.fixture
     def store_url(self, request: pytest.FixtureRequest) -> str:
-        url: str = request.getfixturevalue("postgres_url")
+        url: str = request.getfixturevalue("empty_postgres_url")
         return url
 
     def test_the_audit_finds_the_same(self, books: Books) -> None:

@@ -145,9 +145,9 @@ def test_an_agency_certifies_itself_with_openpgp(tmp_path: Path, needs: Callable
 @pytest.mark.slow
 @pytest.mark.postgres
 def test_an_agency_certifies_itself_where_the_house_keeps_its_store_in_postgresql(
-    tmp_path: Path, postgres_url: str
+    tmp_path: Path, empty_postgres_url: str
 ) -> None:
-    with a_world(tmp_path, database=postgres_url) as world:
+    with a_world(tmp_path, database=empty_postgres_url) as world:
         begin(world)
         assert go(world, candidate(world)) == "passed", states(world)
         assert standing(world).counts

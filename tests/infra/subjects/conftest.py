@@ -124,9 +124,9 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> House:
 
 
 @pytest.fixture
-def house_on_postgresql(tmp_path: Path, postgres_url: str) -> Iterator[House]:
+def house_on_postgresql(tmp_path: Path, empty_postgres_url: str) -> Iterator[House]:
     """The house with its store on PostgreSQL."""
-    with built(tmp_path, database=postgres_url) as made:
+    with built(tmp_path, database=empty_postgres_url) as made:
         yield made
 
 
