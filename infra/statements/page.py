@@ -142,7 +142,7 @@ def _blocks(words: Words, heading: Heading, csv_sha256: str, totals: Totals, acc
         (words("lender"), heading.lender), (words("agency"), heading.agency), (words("period"), heading.period),
         (words("currency"), heading.currency), (words("number"), str(heading.number)),
         (words("made"), words.day(heading.made_on)),
-        (words("file", name=heading.csv_name), f"{csv_sha256[:32]}\n{csv_sha256[32:]}"),
+        (words("file"), f"{heading.csv_name}\nSHA-256 {csv_sha256[:32]}\n{csv_sha256[32:]}"),
     ]  # fmt: skip
     blocks: list[_Table | str] = [_Table("", head, (0.36, 0.64), header=False, right=9), _running(words, totals)]
     ends = "to_you" if totals.closing_minor > 0 else "to_us" if totals.closing_minor < 0 else "even"
