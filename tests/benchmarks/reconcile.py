@@ -8,7 +8,6 @@ breaks, no postings, no ties on different accounts. `run` is called by tests/ben
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -36,6 +35,7 @@ from models.reconcile.findings import outcome as told
 from models.reconcile.posting import moved
 from models.reconcile.table import Table
 from models.tables import Account, AgencyContract, Lender, Placement
+from tests.benchmarks.measure import peak_mb
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 STORE_ROWS = 100_000
@@ -253,7 +253,7 @@ def run(rows: int) -> dict[str, Any]:
     matched_in_stages(*small)
     floor(pl.from_pandas(small[0]), pl.from_pandas(small[1]))
     (outcome, journal, stages), cpu, wall = timed(lambda: matched_in_stages(lines, receipts))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb()
     left, right = pl.from_pandas(lines), pl.from_pandas(receipts)
     pairs, floor_cpu, _ = timed(lambda: floor(left, right))
     tied = int((outcome.matches["status"] == "confirmed").sum())
