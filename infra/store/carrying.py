@@ -28,7 +28,7 @@ from infra.store.resolutions import (
 )
 from models import postings
 from models.errors import RefusedByPolicy
-from models.tables import JournalEntry, JournalLine
+from models.tables import JournalEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Row
 
-ENTRY, LEG = bulk.table_of(JournalEntry), bulk.table_of(JournalLine)
+ENTRY = bulk.table_of(JournalEntry)
 BY_HAND: Final = "by_hand"
 TIED: Final = "tied by a person"
 
@@ -206,7 +206,7 @@ def _undo(connection: Connection, row: Row[Any], body: Mapping[str, Any], by: st
         _take_out(connection, other, row, int(told["line"]), before["state"], now)
     else:
         _as_before(connection, other, told, before)
-        _mirror(connection, ENTRY.c.entry_key.like(f"%:resolution:{other.resolution_id}:%"), row, now)
+        _mirror(connection, ENTRY.c.entry_key.like(f"%:resolution:{other.resolution_id}:%"), now)
     _reopen(connection, BREAK.c.break_id.in_(before.get("breaks", [])))
     connection.execute(
         update(RESOLUTION)
@@ -239,7 +239,7 @@ def _take_out(connection: Connection, other: Row[Any], row: Row[Any], line_id: i
     out = {"state": state, "posted_at": None, "due_commission_minor": None, "due_vat_minor": None, "rate": None}
     connection.execute(update(LINE).where(LINE.c.line_id == line_id).values(**out))
     of_count = ENTRY.c.entry_key.like(f"%:resolution:{other.resolution_id}:%")
-    _mirror(connection, and_(of_count, ENTRY.c.event != "cash"), row, now)
+    _mirror(connection, and_(of_count, ENTRY.c.event != "cash"), now)
     nothing = np.zeros(1, dtype=np.int64)
     events = _events(line, "cash", row, found["value_date"])
     ledger.post(connection, postings.cash(events, -line["cash_minor"], nothing, nothing), now)
@@ -249,17 +249,10 @@ def _moved_on(what: str, other: Row[Any]) -> Stale:
     return Stale(f"{what} has moved on since resolution {other.resolution_id}", fix="undo what came after it first")
 
 
-def _mirror(connection: Connection, which: ColumnElement[bool], row: Row[Any], now: datetime) -> None:
+def _mirror(connection: Connection, which: ColumnElement[bool], now: datetime) -> None:
     """Those entries stand in the books once more, with the signs turned."""
-    columns = [ENTRY.c[name] for name in ("entry_key", "event", "lender", "agency", "value_date")]
-    legs = bulk.read(
-        connection,
-        select(*columns, LEG.c.ledger, LEG.c.account_id, LEG.c.currency, LEG.c.amount_minor)
-        .join(LEG, LEG.c.entry_id == ENTRY.c.entry_id)
-        .where(which),
-    )
-    key = f"undo:resolution:{row.resolution_id}:" + legs["entry_key"]
-    ledger.post(connection, legs.assign(amount_minor=-legs["amount_minor"], entry_key=key), now)
+    keys = connection.execute(select(ENTRY.c.entry_key).where(which).order_by(ENTRY.c.entry_id)).scalars()
+    ledger.reverse(connection, list(keys), now)
 
 
 # -- rows --------------------------------------------------------------------------------------------------------------
