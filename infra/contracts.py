@@ -17,13 +17,14 @@ from sqlalchemy import and_, select
 from infra import audit, hostkeys, onboarding, roles
 from infra.store import contracts as store
 from infra.store import exchange
+from infra.store.adjustments import priced_lines
 from infra.store.bulk import read, table_of
 from infra.store.statements import last_day
 from models.contract import Agreed, Contract, settling
 from models.contract.simulating import Cost, simulated
 from models.errors import RefusedByPolicy, UsageError
 from models.lives import CONTRACT_PROPOSAL, moved
-from models.tables import Account, Placement, RemittanceLine
+from models.tables import Placement, RemittanceLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from infra.wiring import Desk
 
-ACCOUNT: Final = table_of(Account)
 LINE: Final = table_of(RemittanceLine)
 PLACEMENT: Final = table_of(Placement)
 WHY_AT_LEAST: Final = 10
@@ -173,24 +173,13 @@ def _compared(now: Cost, then: Cost) -> pd.DataFrame:
 
 def _lines(connection: Connection, lender: str, agency: str, currency: str, until: date) -> pd.DataFrame:
     """What counts of the month by value date, as models.contract.simulating wants it."""
-    found = read(
+    return priced_lines(
         connection,
-        select(
-            LINE.c.line_id, LINE.c.original_line_id, LINE.c.placement_id, LINE.c.account_id, LINE.c.kind,
-            LINE.c.gross_minor, LINE.c.value_date, LINE.c.due_commission_minor.label("commission_minor"),
-            LINE.c.due_vat_minor.label("vat_minor"), PLACEMENT.c.dpd, PLACEMENT.c.round, PLACEMENT.c.balance_minor,
-            PLACEMENT.c.stage, ACCOUNT.c.product,
-        )
-        .join(PLACEMENT, PLACEMENT.c.placement_id == LINE.c.placement_id)
-        .join(ACCOUNT, ACCOUNT.c.account_id == PLACEMENT.c.account_id)
-        .where(
+        and_(
             LINE.c.lender == lender, LINE.c.agency == agency, LINE.c.currency == currency,
             LINE.c.posted_at.is_not(None), LINE.c.value_date.between(until.replace(day=1), until),
-        )
-        .order_by(LINE.c.value_date, LINE.c.content_id, LINE.c.line_id),
+        ),
     )  # fmt: skip
-    ids = dict.fromkeys(("original_line_id", "placement_id", "account_id"), "Int64")
-    return found.astype(dict.fromkeys(settling.DUE, "int64") | ids)
 
 
 def _cases(connection: Connection, lender: str, agency: str, currency: str, until: date) -> pd.DataFrame:

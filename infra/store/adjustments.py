@@ -54,7 +54,8 @@ def settle(connection: Connection, stated: Stated, now: datetime) -> int:
     agreed = contracts_of(connection, stated.lender, stated.agency)
     last = agreed.at(stated.until)
     found = [settling.none()]
-    lines = _lines(connection, stated) if _hangs_on_the_month(connection, stated, agreed) else None
+    mine = LINE.c.statement_id == stated.statement_id
+    lines = priced_lines(connection, mine) if _hangs_on_the_month(connection, stated, agreed) else None
     if lines is not None:
         units, terms = settling.units_of(lines), agreed.on(lines["value_date"])
         for number, contract in enumerate(agreed.contracts):
@@ -118,8 +119,8 @@ def _hangs_on_the_month(connection: Connection, stated: Stated, agreed: Agreed) 
     return connection.execute(adjusted).first() is not None
 
 
-def _lines(connection: Connection, stated: Stated) -> pd.DataFrame:
-    """The statement's lines in an order of their contents, with what their placements were like."""
+def priced_lines(connection: Connection, which: ColumnElement[bool]) -> pd.DataFrame:
+    """The lines that `which` holds for, in an order of their contents, with what their placements were like."""
     found = read(
         connection,
         select(
@@ -130,7 +131,7 @@ def _lines(connection: Connection, stated: Stated) -> pd.DataFrame:
         )
         .join(PLACEMENT, PLACEMENT.c.placement_id == LINE.c.placement_id)
         .join(ACCOUNT, ACCOUNT.c.account_id == PLACEMENT.c.account_id)
-        .where(LINE.c.statement_id == stated.statement_id)
+        .where(which)
         .order_by(LINE.c.value_date, LINE.c.content_id, LINE.c.line_id),
     )  # fmt: skip
     return found.astype(dict.fromkeys(settling.DUE, "int64") | dict.fromkeys(IDS, "Int64"))
