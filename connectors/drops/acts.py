@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from connectors.drops.errors import BadAnswer, DropStalled, DropUnreachable, FileNotAsRecorded, Unsupported
 from connectors.errors import ConnectorError
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 
 Kind = Literal["file", "directory", "other"]
 Block = bytes | memoryview
+
+TRIAL: Final = ".consign-probe."
+"""How the names of the files begin with which a drop is tried out; they end in `.part`."""
+TRIAL_FORGOTTEN_SECONDS: Final = 3_600
+"""A trial takes seconds: its file is this old, by its server's clock, only if a process died over it."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,19 @@ class Acts(ABC):
 
     @abstractmethod
     def probe(self) -> Probe:
-        """What this drop can do, by asking and by trying with two small files of its own."""
+        """What this drop can do, by asking and by trying with small files of its own; what killed trials left goes."""
+
+    def _trial_path(self) -> str:
+        """Where the next file to try something out with may stand: a name that nobody else uses."""
+        return f"{self.to_agency}/{TRIAL}{secrets.token_hex(8)}.part"
+
+    def _forget_trials(self, now: float) -> None:
+        """What a trial left that was killed is gone; `now` is the time by the clock that dates the drop's files."""
+        for one in self._list(self.to_agency):
+            ours = one.kind == "file" and one.name.startswith(TRIAL) and one.name.endswith(".part")
+            if ours and now - one.mtime >= TRIAL_FORGOTTEN_SECONDS:
+                with suppress(NameMissing):
+                    self._remove(f"{self.to_agency}/{one.name}")
 
     @abstractmethod
     def _find(self, path: str) -> Found | None:

@@ -6,8 +6,8 @@ import ctypes
 import errno
 import hashlib
 import os
-import secrets
 import stat
+import time
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -57,6 +57,7 @@ class FolderDrop(Drop):
 
     def probe(self) -> Probe:
         """What the file system can do; its rename is tried out."""
+        self._forget_trials(time.time())
         free = os.statvfs(self._root)
         return Probe(
             server="folder",
@@ -76,7 +77,7 @@ class FolderDrop(Drop):
         )
 
     def _tried_rename(self) -> bool:
-        paths = [f"{self.to_agency}/.consign-probe.{secrets.token_hex(8)}.part" for _ in range(2)]
+        paths = [self._trial_path() for _ in range(2)]
         try:
             for path in paths:
                 (self._root / path).write_text(path)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from connectors.drops import channel
-from connectors.drops.acts import Block, Found, NameMissing, NameTaken, Probe, error_of, no_rename, not_as_recorded
+from connectors.drops.acts import (
+    TRIAL,
+    Block,
+    Found,
+    NameMissing,
+    NameTaken,
+    Probe,
+    error_of,
+    no_rename,
+    not_as_recorded,
+)
 from connectors.drops.channel import Attributes, Sftp, Status
 from connectors.drops.contract import Drop
 from connectors.drops.errors import (
@@ -106,7 +115,9 @@ class SftpDrop(Drop):
         """Whether a file can be renamed, whether names that differ in case differ, and how far ahead its clock is."""
         with self._scratch(b"name") as path:
             now, written = time.time(), self._sftp().attributes(path).mtime
-            shouted = self._find(path.replace(".consign-probe.", ".CONSIGN-PROBE."))
+            if written is not None:
+                self._forget_trials(written)
+            shouted = self._find(path.replace(TRIAL, TRIAL.upper()))
             try:
                 self._sftp().rename(path, f"{path}.renamed.part")
             except Status:
@@ -136,7 +147,7 @@ class SftpDrop(Drop):
 
     @contextmanager
     def _scratch(self, content: bytes) -> Iterator[str]:
-        path = f"{self.to_agency}/.consign-probe.{secrets.token_hex(8)}.part"
+        path = self._trial_path()
         self._sftp().write(path, [content], 0)
         try:
             yield path

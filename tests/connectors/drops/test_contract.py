@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from connectors.drops import Pushed
+from connectors.drops.acts import TRIAL, TRIAL_FORGOTTEN_SECONDS
 from connectors.drops.errors import (
     ChangedWhileRead,
     ExistsButDifferent,
@@ -340,6 +341,17 @@ def test_a_probe_tries_things_out_and_leaves_nothing(place: Place) -> None:
     assert probe.fsync
     assert probe.statvfs
     assert list(place.outgoing.iterdir()) == []
+
+
+def test_a_probe_takes_away_what_a_killed_one_left_and_nothing_else(place: Place) -> None:
+    old, young, theirs = (place.outgoing / name for name in (f"{TRIAL}0.part", f"{TRIAL}1.part", ".other.part"))
+    for path in (old, young, theirs):
+        path.write_bytes(b"left")
+    for path in (old, theirs):
+        os.utime(path, (time.time() - TRIAL_FORGOTTEN_SECONDS - 60,) * 2)
+    with place.drop() as drop:
+        drop.probe()
+    assert sorted(place.outgoing.iterdir()) == sorted([young, theirs])
 
 
 def test_times_of_entries_are_aware(place: Place) -> None:
