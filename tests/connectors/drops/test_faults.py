@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 MB = 2**20
 LIMIT = 1.0
 """Seconds of stall that the hanging server is given here."""
+WITHIN = 15.0
+"""Seconds that even a busy machine needs less of; without the limit, the defaults of 20 and 60 would be waited out."""
 
 
 def hurried(place: Place) -> None:
@@ -162,7 +164,7 @@ def test_a_server_that_hangs_while_we_push_is_given_up_in_time(
     before = time.monotonic()
     with pytest.raises((DropStalled, DropUnreachable)) as stalled, misbehaving.drop() as drop:
         sent.push(drop)
-    assert time.monotonic() - before < 3 * LIMIT
+    assert time.monotonic() - before < WITHIN
     assert stalled.value.retryable
     faults.hang_on = ""  # and now the server may carry out what it had kept
     with misbehaving.drop() as drop:
@@ -180,7 +182,7 @@ def test_a_server_that_hangs_while_we_collect_is_given_up_in_time(
     before = time.monotonic()
     with misbehaving.drop() as drop, pytest.raises(DropStalled):
         drop.fetch(drop.claim(drop.waiting()[0]), tmp_path / "got")
-    assert time.monotonic() - before < 2 * LIMIT
+    assert time.monotonic() - before < WITHIN
     assert list(tmp_path.glob("got*")) == []
 
 
@@ -281,7 +283,7 @@ def test_a_wire_that_swallows_everything_is_given_up_in_time(wire: tuple[Wire, P
     before = time.monotonic()
     with pytest.raises(DropStalled), place.drop() as drop:
         transmission(size=12_000_000).push(drop)
-    assert time.monotonic() - before < 4 * LIMIT
+    assert time.monotonic() - before < WITHIN
 
 
 def test_a_fetch_that_is_cut_leaves_nothing_and_is_done_again(wire: tuple[Wire, Place], tmp_path: Path) -> None:
