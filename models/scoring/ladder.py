@@ -10,57 +10,68 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    Floats = npt.NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Ladder:
     """Per vintage (oldest first): what it comes to, what is still to come, and the standard error of that."""
 
-    ultimate: npt.NDArray[np.float64]
-    to_come: npt.NDArray[np.float64]
-    error: npt.NDArray[np.float64]
+    ultimate: Floats
+    to_come: Floats
+    error: Floats
     total_to_come: float
     total_error: float
-    factors: npt.NDArray[np.float64]
+    factors: Floats
 
 
-def chain_ladder(triangle: npt.NDArray[np.float64]) -> Ladder:
+def chain_ladder(triangle: Floats) -> Ladder:
     """The ladder of a cumulative triangle: row = vintage, oldest first; column = month on book; NaN = too young.
 
-    Square, with row i known up to column n − 1 − i. Source: T. Mack, ASTIN Bulletin 23 (1993), 213–225.
+    Each row is known from its first column up to some one; rows may be equally old, and the oldest reaches the last
+    column. From a column in which nothing had come nothing is extrapolated: its factor is 1.
+    Source: T. Mack, ASTIN Bulletin 23 (1993), 213–225.
     """
-    size = len(triangle)
-    known = [size - row for row in range(size)]
-    factors, spreads = _development(triangle, known)
-    full = triangle.copy()
-    for row in range(size):
-        for column in range(known[row], size):
-            full[row, column] = full[row, column - 1] * factors[column - 1]
-    ultimate = full[:, -1]
-    to_come = ultimate - np.array([triangle[row, known[row] - 1] for row in range(size)])
-    variance, total = np.zeros(size), 0.0
-    column_sums = [triangle[: size - column - 1, column].sum() for column in range(size - 1)]
-    for row in range(1, size):
-        ratio = [spreads[k] / factors[k] ** 2 for k in range(size - 1)]
-        ahead = range(size - row - 1, size - 1)
-        variance[row] = ultimate[row] ** 2 * sum(ratio[k] * (1 / full[row, k] + 1 / column_sums[k]) for k in ahead)
-        shared = sum(2 * ratio[k] / column_sums[k] for k in ahead)
-        total += variance[row] + ultimate[row] * ultimate[row + 1 :].sum() * shared
+    last = (~np.isnan(triangle)).sum(axis=1) - 1
+    factors, spreads, carried = _development(triangle, last)
+    columns = len(factors)
+    # what one unit in a column comes to
+    ahead = np.append(np.cumprod(factors[::-1])[::-1], 1.0)
+    known = triangle[np.arange(len(triangle)), last]
+    ultimate = known * ahead[last]
+    relative = np.divide(spreads, factors**2, out=np.zeros(columns), where=factors > 0)
+    estimate = np.divide(relative, carried, out=np.zeros(columns), where=carried > 0)
+    to_go = np.arange(columns) >= last[:, None]
+    # a vintage's U²/C in a column to come is U times what a unit in that column comes to
+    process = ultimate * (to_go * (relative * ahead[:-1])).sum(axis=1)
+    parameter = np.append(np.cumsum(estimate[::-1])[::-1], 0.0)
+    shared = parameter[np.maximum(last[:, None], last[None, :])] * np.outer(ultimate, ultimate)
+    variance = np.maximum(process + np.diag(shared), 0.0)
+    total = max(float(process.sum() + shared.sum()), 0.0)
+    to_come = ultimate - known
     return Ladder(ultimate, to_come, np.sqrt(variance), float(to_come.sum()), float(np.sqrt(total)), factors)
 
 
-def _development(
-    triangle: npt.NDArray[np.float64], known: list[int]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Factors from column to column and Mack's sigma squared; the last sigma continues the row of the others."""
-    size = len(known)
-    factors, spreads = np.ones(size - 1), np.zeros(size - 1)
-    for column in range(size - 1):
-        rows = size - column - 1
-        before, after = triangle[:rows, column], triangle[:rows, column + 1]
-        factors[column] = after.sum() / before.sum()
-        if rows > 1:
-            spreads[column] = (before * (after / before - factors[column]) ** 2).sum() / (rows - 1)
-    if size > 3:  # noqa: PLR2004 - two earlier sigmas are needed
-        last, before_last = spreads[-2], spreads[-3]
-        spreads[-1] = min(last**2 / before_last, before_last, last) if before_last > 0 else 0.0
-    return factors, spreads
+def _development(triangle: Floats, last: npt.NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+    """Factors from column to column, Mack's sigma squared, and the sums that the factors rest on.
+
+    Where one vintage alone has a factor, its sigma continues the row of the others.
+    """
+    columns = triangle.shape[1] - 1
+    factors, spreads, carried = np.ones(columns), np.zeros(columns), np.zeros(columns)
+    for column in range(columns):
+        rows = last > column
+        before, after = triangle[rows, column], triangle[rows, column + 1]
+        carried[column] = before.sum()
+        if carried[column] <= 0:
+            continue
+        factors[column] = after.sum() / carried[column]
+        if rows.sum() > 1:
+            miss = (after - factors[column] * before) ** 2
+            spreads[column] = np.divide(miss, before, out=np.zeros(len(miss)), where=before > 0).sum() / (
+                rows.sum() - 1
+            )
+        elif column > 1:
+            one, two = spreads[column - 1], spreads[column - 2]
+            spreads[column] = min(one**2 / two, one, two) if two > 0 else 0.0
+    return factors, spreads, carried

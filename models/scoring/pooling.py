@@ -24,9 +24,10 @@ def james_stein(means: npt.NDArray[np.float64], variance: float) -> tuple[float,
 
 @dataclass(frozen=True)
 class Rates:
-    """Posterior means of each unit's probability, and the population's."""
+    """Posterior means and standard deviations of each unit's probability, and the population's mean."""
 
     mean: npt.NDArray[np.float64]
+    sd: npt.NDArray[np.float64]
     population: float
 
 
@@ -45,7 +46,7 @@ def logit_normal(events: npt.NDArray[np.int64], trials: npt.NDArray[np.int64], p
     # p(log spread) for Gamma(a, a) on the precision
     prior = 0.001 * np.log(precision) - 0.001 * precision
     log_weight = np.empty((points, points))
-    inner = np.empty((points, points, len(events)))
+    inner, square = np.empty((2, points, points, len(events)))
     chance = expit(logit)
     for i, sigma in enumerate(spread):
         density = -0.5 * ((logit[None, :] - centre[:, None]) / sigma) ** 2 - np.log(sigma)
@@ -53,7 +54,8 @@ def logit_normal(events: npt.NDArray[np.int64], trials: npt.NDArray[np.int64], p
         peak = joint.max(axis=2, keepdims=True)
         mass = np.exp(joint - peak)
         total = mass.sum(axis=2)
-        inner[i] = (mass * chance).sum(axis=2) / total
+        inner[i], square[i] = ((mass * power).sum(axis=2) / total for power in (chance, chance**2))
         log_weight[i] = (peak[..., 0] + np.log(total)).sum(axis=1) + prior[i]
     weight = np.exp(log_weight - logsumexp(log_weight))
-    return Rates((weight[..., None] * inner).sum(axis=(0, 1)), float((weight.sum(axis=0) * expit(centre)).sum()))
+    mean, squares = ((weight[..., None] * part).sum(axis=(0, 1)) for part in (inner, square))
+    return Rates(mean, np.sqrt(squares - mean**2), float((weight.sum(axis=0) * expit(centre)).sum()))
