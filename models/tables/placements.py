@@ -17,6 +17,7 @@ class Placement(SQLModel, table=True):
         UniqueConstraint("plan_id", "account_id"),
         Index("placement_agency_account", "agency", "account_id"),
         Index("placement_account_state", "account_id", "state"),
+        Index("placement_listed", "lender", "agency", "state", "due_back_on", "placement_id"),
     )
     placement_id: int = big(primary_key=True)
     plan_id: int = big()
@@ -46,6 +47,7 @@ class Placement(SQLModel, table=True):
 class Recall(SQLModel, table=True):
     """The creditor takes a placement back; open until the agency has confirmed."""
 
+    __table_args__ = (Index("recall_listed", "agency", "confirmed_on", "due_on", "recall_id"),)
     recall_id: int = big(primary_key=True)
     placement_id: int = big(unique=True)
     agency: str
@@ -61,6 +63,7 @@ class Recall(SQLModel, table=True):
 class Erasure(SQLModel, table=True):
     """The agency must delete what it was told about a placement, and certify it."""
 
+    __table_args__ = (Index("erasure_listed", "agency", "verified_at", "due_on", "erasure_id"),)
     erasure_id: int = big(primary_key=True)
     placement_id: int = big(unique=True)
     agency: str
@@ -148,11 +151,27 @@ class InstalmentPlan(SQLModel, table=True):
     instalments: int
     first_due_on: date
     last_due_on: date
-    state: str = Field(default="proposed", description="proposed | approved | refused")
+    state: str = Field(
+        default="proposed", description="proposed | awaiting_second | approved | refused | fulfilled | broken | ended"
+    )
     file_id: int = big()
     proposed_at: datetime
+    income_band: str | None = Field(default=None, description="low | medium | high, as the debtor states it")
+    limits: str | None = Field(default=None, description="name@version of the limits that it was last judged by")
+    verdict: str | None = Field(default=None, description="within | beyond | refused")
+    codes: str = Field(default="", description="comma-separated: what is beyond the limits, or why it was refused")
+    ability: str | None = Field(default=None, description="low | medium | high, as judged")
+    willingness: str | None = Field(default=None, description="low | medium | high, as judged")
+    balance_minor: int | None = big(None, description="what was owed when it was last judged")
+    first_by: str | None = Field(default=None, description="the first of the two who approve what is beyond the limits")
     decided_by: str | None = None
     decided_at: datetime | None = None
+    agreed_on: date | None = Field(default=None, description="from the day after on, what is paid is paid under it")
+    ended_on: date | None = Field(default=None, description="up to this day")
+    hold_id: int | None = big(None)
+    paid_minor: int = big(0, description="under it, less what was undone")
+    answered_as: str | None = Field(default=None, description="the outcome that the agency was told last")
+    answered_id: int | None = big(None, index=True, description="the transmission that told it")
 
 
 class Instalment(SQLModel, table=True):

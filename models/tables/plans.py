@@ -68,6 +68,7 @@ class PlanExclusion(SQLModel, table=True):
     """An account that the plan left out, and why."""
 
     __tablename__ = "plan_exclusion"
+    __table_args__ = (Index("plan_exclusion_reason", "plan_id", "reason", "account_id"),)
     plan_id: int = big(primary_key=True)
     account_id: int = big(primary_key=True)
     reason: str

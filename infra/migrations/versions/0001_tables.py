@@ -568,6 +568,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("erasure_id"),
         sa.UniqueConstraint("placement_id"),
     )
+    op.create_index("erasure_listed", "erasure", ["agency", "verified_at", "due_on", "erasure_id"], unique=False)
     op.create_index(op.f("ix_erasure_transmission_id"), "erasure", ["transmission_id"], unique=False)
     op.create_table(
         "escrow",
@@ -1123,6 +1124,12 @@ def upgrade() -> None:
     op.create_index(op.f("ix_placement_transmission_id"), "placement", ["transmission_id"], unique=False)
     op.create_index("placement_account_state", "placement", ["account_id", "state"], unique=False)
     op.create_index("placement_agency_account", "placement", ["agency", "account_id"], unique=False)
+    op.create_index(
+        "placement_listed",
+        "placement",
+        ["lender", "agency", "state", "due_back_on", "placement_id"],
+        unique=False,
+    )
     op.create_table(
         "plan",
         sa.Column("plan_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1163,6 +1170,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("plan_id", "account_id"),
     )
+    op.create_index("plan_exclusion_reason", "plan_exclusion", ["plan_id", "reason", "account_id"], unique=False)
     op.create_table(
         "plan_line",
         sa.Column("plan_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1217,6 +1225,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("placement_id"),
     )
     op.create_index(op.f("ix_recall_transmission_id"), "recall", ["transmission_id"], unique=False)
+    op.create_index("recall_listed", "recall", ["agency", "confirmed_on", "due_on", "recall_id"], unique=False)
     op.create_table(
         "recall_objection",
         sa.Column("objection_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1555,15 +1564,18 @@ def downgrade() -> None:
     op.drop_table("register_question")
     op.drop_index(op.f("ix_recall_objection_placement_id"), table_name="recall_objection")
     op.drop_table("recall_objection")
+    op.drop_index("recall_listed", table_name="recall")
     op.drop_index(op.f("ix_recall_transmission_id"), table_name="recall")
     op.drop_table("recall")
     op.drop_index(op.f("ix_portfolio_lender"), table_name="portfolio")
     op.drop_table("portfolio")
     op.drop_index("plan_line_agency", table_name="plan_line")
     op.drop_table("plan_line")
+    op.drop_index("plan_exclusion_reason", table_name="plan_exclusion")
     op.drop_table("plan_exclusion")
     op.drop_index(op.f("ix_plan_lender"), table_name="plan")
     op.drop_table("plan")
+    op.drop_index("placement_listed", table_name="placement")
     op.drop_index("placement_agency_account", table_name="placement")
     op.drop_index("placement_account_state", table_name="placement")
     op.drop_index(op.f("ix_placement_transmission_id"), table_name="placement")
@@ -1633,6 +1645,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_exception_comment_exception_id"), table_name="exception_comment")
     op.drop_table("exception_comment")
     op.drop_table("escrow")
+    op.drop_index("erasure_listed", table_name="erasure")
     op.drop_index(op.f("ix_erasure_transmission_id"), table_name="erasure")
     op.drop_table("erasure")
     op.drop_table("erased_mark")
