@@ -43,7 +43,7 @@ def segments(placements: pd.DataFrame, parameters: Parameters) -> Segments:
     placements: `lender currency product score_band round balance_minor dpd`, one row each; a missing score
     band is one too.
     """
-    facets = _facets(placements, parameters)
+    facets = facets_of(placements, parameters)
     sizes = [len(names) for names, _ in facets]
     key = np.zeros(len(placements), dtype=np.int64)
     for size, (_, code) in zip(sizes, facets, strict=True):
@@ -78,7 +78,8 @@ def _short(edge: int) -> str:
     return str(edge)
 
 
-def _facets(placements: pd.DataFrame, parameters: Parameters) -> list[tuple[list[str], npt.NDArray[np.int64]]]:
+def facets_of(placements: pd.DataFrame, parameters: Parameters) -> list[tuple[list[str], npt.NDArray[np.int64]]]:
+    """Per facet of FACETS: the names that its values have in labels, and each row's position among them."""
     lender, currency, product = (_coded(placements[name]) for name in ("lender", "currency", "product"))
     dpd = placements["dpd"].to_numpy()
     age = list(dpd_bands(parameters.dpd_edges)), np.searchsorted(parameters.dpd_edges, dpd, side="right")
