@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 SHOWN_SEGMENTS = 10
 PARTS = (
-    "recovery", "net_back", "paid_within", "median_days", "complaints", "breaches", "data_quality", "files_accepted",
-    "acknowledged_in_time", "invoice_accuracy", "breaks", "commission_rate", "clawback",
+    "recovery", "net_back", "ultimate", "paid_within", "paid_first", "ended_first", "median_days", "complaints",
+    "breaches", "data_quality", "files_accepted", "service", "acknowledged_in_time", "recalls_in_time",
+    "erasures_in_time", "reports_late", "invoice_accuracy", "breaks", "commission_rate", "clawback",
 )  # fmt: skip
 """The lines of a scorecard, in order."""
 RATIOS, DAYS, PER_1000, COUNTS = (
     {"recovery", "net_back", "paid_within"},
     {"median_days"},
     {"complaints", "breaches"},
-    {"breaks"},
+    {"breaks", "reports_late"},
 )
 """How a part is written; all others are shares."""
 

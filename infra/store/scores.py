@@ -11,17 +11,33 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Date,
+    Select,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    type_coerce,
+)
 
 from infra.store.bulk import append, read, reserve, table_of
-from models.scoring.inputs import CONDUCT, LINES, PLACEMENTS, Inputs
+from models.scoring.inputs import CONDUCT, CONTACTS, LINES, PLACEMENTS, Inputs
 from models.scoring.recoveries import IN_BREAK
 from models.tables import (
     Account,
+    Activity,
     Agency,
     Breach,
     Break,
     Complaint,
+    Erasure,
+    ExchangeException,
     InboundFile,
     InvoiceLine,
     Placement,
@@ -44,7 +60,7 @@ APART = "\x1f"
 """Between texts that are read as one: the unit separator, which is in no code or name of ours."""
 
 PLACEMENT, ACCOUNT, LINE = table_of(Placement), table_of(Account), table_of(RemittanceLine)
-RECALL = table_of(Recall)
+RECALL, ERASURE, ACTIVITY = table_of(Recall), table_of(Erasure), table_of(Activity)
 RUN, SCORE = table_of(ScoreRun), table_of(Score)
 COMPONENT_COLUMNS = [
     "agency", "component", "segment", "value", "low", "high", "expected", "actual", "weight", "note",
@@ -69,9 +85,12 @@ class Run:
 
 def inputs(connection: Connection, lender: str | None, as_of: date, acknowledge_days: int) -> Inputs:
     """What a score of the day is drawn from: one lender's placements, or everybody's."""
-    return Inputs(_placements(connection, lender, as_of), _lines(connection, lender, as_of), _conduct(
-        connection, lender, as_of, acknowledge_days
-    ))  # fmt: skip
+    return Inputs(
+        _placements(connection, lender, as_of),
+        _lines(connection, lender, as_of),
+        _conduct(connection, lender, as_of, acknowledge_days),
+        _contacts(connection, lender, as_of),
+    )
 
 
 def find(
@@ -211,6 +230,27 @@ def _lines(connection: Connection, lender: str | None, as_of: date) -> pd.DataFr
     return read(connection, statement)[list(LINES)]
 
 
+def _contacts(connection: Connection, lender: str | None, as_of: date) -> pd.DataFrame:
+    """Columns CONTACTS: what agencies reported to have done about each placement up to the day."""
+    end = datetime.combine(as_of + timedelta(days=1), time(), UTC)
+    statement = (
+        select(
+            ACTIVITY.c.placement_id,
+            func.count().label("contacts"),
+            func.min(ACTIVITY.c.at).label("first_contact_on"),
+        )
+        .where(ACTIVITY.c.at < end)
+        .group_by(ACTIVITY.c.placement_id)
+    )
+    if lender is not None:
+        statement = statement.join(PLACEMENT, PLACEMENT.c.placement_id == ACTIVITY.c.placement_id).where(
+            PLACEMENT.c.lender == lender
+        )
+    told = read(connection, statement)
+    first = pd.to_datetime(told["first_contact_on"], utc=True).dt.tz_localize(None).dt.normalize()
+    return told.assign(first_contact_on=first.astype("datetime64[us]"))[list(CONTACTS)]
+
+
 def _conduct(connection: Connection, lender: str | None, as_of: date, acknowledge_days: int) -> pd.DataFrame:
     """Counts per agency: files, lines, acknowledgements, complaints, invoice lines, breaks."""
     end = datetime.combine(as_of + timedelta(days=1), time(), UTC)
@@ -222,6 +262,9 @@ def _conduct(connection: Connection, lender: str | None, as_of: date, acknowledg
             _broken(lender, end),
             _invoices(lender),
             _breaks(lender, end),
+            _asked_back(RECALL, RECALL.c.confirmed_on, lender, as_of, "recalls"),
+            _asked_back(ERASURE, ERASURE.c.erased_at, lender, as_of, "erasures"),
+            _late_reports(lender, end),
         )
     ]
     told = pd.concat([*frames, _acknowledgements(connection, lender, end, acknowledge_days)], axis=1)
@@ -305,6 +348,31 @@ def _breaks(lender: str | None, end: datetime) -> Select[Any]:
         select(breaks.c.agency, func.count().label("breaks"), _count(breaks.c.state == "open").label("breaks_open"))
         .where(breaks.c.agency.is_not(None), breaks.c.opened_at < end, _of(breaks, lender))
         .group_by(breaks.c.agency)
+    )
+
+
+def _asked_back(table: Table, answered: ColumnElement[Any], lender: str | None, as_of: date, name: str) -> Select[Any]:
+    """Recalls or erasures that are answered or due by the day, and those that were answered late or not at all."""
+    today, day = literal(as_of, Date()), type_coerce(func.date(answered), Date)
+    answer = case((day <= today, day))
+    late = or_(answer > table.c.due_on, and_(answer.is_(None), table.c.due_on < today))
+    statement = select(table.c.agency, func.count().label(name), _count(late).label(f"{name}_late")).where(
+        table.c.requested_on <= today, or_(answer.is_not(None), table.c.due_on < today)
+    )
+    if lender is not None:
+        statement = statement.join(PLACEMENT, PLACEMENT.c.placement_id == table.c.placement_id).where(
+            PLACEMENT.c.lender == lender
+        )
+    return statement.group_by(table.c.agency)
+
+
+def _late_reports(lender: str | None, end: datetime) -> Select[Any]:
+    """How often an agency that held accounts had reported no activity for longer than agreed."""
+    told = table_of(ExchangeException)
+    return (
+        select(told.c.agency, func.count().label("reports_late"))
+        .where(told.c.code == "silent_agency", told.c.agency.is_not(None), told.c.opened_at < end, _of(told, lender))
+        .group_by(told.c.agency)
     )
 
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from models.scoring.book import Book, Standing, standing
 from models.scoring.conduct import GATE, SHUT, breaches, complaints, shares
 from models.scoring.figures import by_segment, net_back, recovery, speed
+from models.scoring.gaming import flags
 from models.scoring.inputs import Component, Inputs
 from models.scoring.parameters import Parameters, standard
 from models.scoring.tables import curves, summary
+from models.scoring.ultimate import ultimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,13 +45,16 @@ def assess(inputs: Inputs, as_of: date, seed: int, parameters: Parameters | None
     """The assessment; the same inputs, day, seed and parameters give the same one, in whatever order the rows come."""
     book = Book(inputs, as_of, seed, parameters or standard())
     known = standing(book)
-    return Assessment(tuple(_components(book, known)), curves(book), summary(book, known))
+    return Assessment(tuple(_components(book, known)), curves(book), summary(book, known, flags(book)))
 
 
 def _components(book: Book, known: Standing) -> Iterator[Component]:
     """Every figure, agency by agency, in a fixed order; then those by segment."""
     mine: dict[str, list[Component]] = {agency: [] for agency in book.agencies}
-    parts = (recovery(book, known), net_back(book, known), speed(book), shares(book), complaints(book), breaches(book))
+    parts = (
+        recovery(book, known), net_back(book, known), ultimate(book), speed(book), shares(book), complaints(book),
+        breaches(book),
+    )  # fmt: skip
     for part in parts:
         for component in part:
             weight = book.parameters.weights.get(component.component)

@@ -6,6 +6,7 @@ What several figures are drawn from is worked out once, here; the figures themse
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,7 @@ CELLS_AT_ONCE = 6_000_000
 """Bags × segments × months × agencies held at once, 48 MB for accounts and as many for payments: the more segments, the
 fewer bags."""
 FEWEST_BAGS = 24
+NEVER = np.iinfo(np.int64).max
 LEAST_EVIDENCE = 1.0
 """Payments expected of shared segments, below which there is nobody to compare with."""
 
@@ -42,6 +44,7 @@ class Book:
     agency, bag, currency: a code per placement. row, month, gross, money: per remittance line that counts, the row of
     its placement, the month on book, minor units, and the same in average payments of its currency, so that currencies
     add up. balance: per placement, in average payments too. months: on book that any placement was exposed in.
+    paid_row, paid_month: a placement and a month in which it paid more than was reversed, one each.
     """
 
     def __init__(self, inputs: Inputs, as_of: date, seed: int, parameters: Parameters) -> None:
@@ -62,8 +65,9 @@ class Book:
         self.gross: Ints = self.counted["gross_minor"].to_numpy(dtype=np.int64)
         self._count_in_payments()
         self._put_in_bags()
+        self.paid_row, self.paid_month = self._payments()
         self.fit: Expectation = expectation(self._cells(), parameters.replicates, np.random.default_rng(seed))
-        self.expected_of: Floats = self._expected_of()
+        self.expected_of: Floats = self.balance * self.accrued(self.fit.per_balance)
         self.expected: Floats = self.by_agency(self.expected_of)
         self.recovered: Floats = self.by_agency(self.money, self.row)
         self.placed: Floats = self.by_agency(self.balance)
@@ -79,6 +83,14 @@ class Book:
         shape = (self.bags, len(self.agencies))
         found = np.bincount(place if at is None else place[at], values, minlength=shape[0] * shape[1])
         return found.reshape(shape).astype(np.float64)
+
+    @cached_property
+    def first_paid(self) -> Ints:
+        """Per placement the day of its first payment that counts; NEVER where none came."""
+        first = np.full(len(self.agency), NEVER)
+        paying = self.gross > 0
+        np.minimum.at(first, self.row[paying], self.counted["day"].to_numpy(dtype=np.int64)[paying])
+        return first
 
     def draws(self) -> Floats:
         """How often each bag is drawn in each replicate, [replicates, bags]."""
@@ -134,8 +146,8 @@ class Book:
             accounts[:, :, month] = np.bincount(place[rows], part, minlength=size).reshape(shape)
             weight = part * self.balance[rows]
             balance[:, month] = np.bincount(flat[rows], weight, minlength=shape[1] * shape[2]).reshape(shape[1:])
-        at, month_of_payment = self._payments()
-        where = ((self.bag[at] * segments_ + self.segments.code[at]) * self.months + month_of_payment) * agencies
+        at = self.paid_row
+        where = ((self.bag[at] * segments_ + self.segments.code[at]) * self.months + self.paid_month) * agencies
         payments = np.bincount(where + self.agency[at], minlength=accounts.size).reshape(accounts.shape)
         paid_balance = np.bincount(place[at], self.balance[at], minlength=size).reshape(shape)
         money = np.bincount(place[self.row], self.money, minlength=size).reshape(shape)
@@ -150,14 +162,14 @@ class Book:
         paid = key[np.bincount(position, self.money, minlength=len(key)) > 0]
         return paid // months, np.minimum(paid % months, self.months - 1)
 
-    def _expected_of(self) -> Floats:
-        """Money expected of each placement so far."""
-        rates, length = self.fit.per_balance, self.parameters.month_days
+    def accrued(self, rates: Floats) -> Floats:
+        """Per placement, what rates per month [segments, months] come to over the time it was exposed."""
+        length = self.parameters.month_days
         so_far = np.hstack([np.zeros((len(rates), 1)), np.cumsum(rates, axis=1)])
         whole = np.minimum(self.clock.exposed_days // length, self.months - 1)
         part = (self.clock.exposed_days - whole * length) / length
         segment = self.segments.code
-        return np.asarray(self.balance * (so_far[segment, whole] + part * rates[segment, whole]))
+        return np.asarray(so_far[segment, whole] + part * rates[segment, whole])
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,25 @@ SHARES = (
     ("data_quality", "lines", "lines_refused"),
     ("files_accepted", "files", "files_refused"),
     ("acknowledged_in_time", "deliveries", "acknowledged_late"),
+    ("recalls_in_time", "recalls", "recalls_late"),
+    ("erasures_in_time", "erasures", "erasures_late"),
+    ("service", "promises", "promises_broken"),
     ("invoice_accuracy", "invoice_lines", "invoice_lines_disputed"),
 )
 """Component, of how many, and how many of them were not right."""
+PROMISES = {
+    "promises": ["deliveries", "recalls", "erasures"],
+    "promises_broken": ["acknowledged_late", "recalls_late", "erasures_late"],
+}
+"""What the agency has to answer within a time, and what it answered late or not at all."""
 GATE = "complaint_gate"
 OPEN, WATCH, SHUT = "open", "watch", "shut"
 
 
 def shares(book: Book) -> Iterator[Component]:
-    """What was right of what was sent, with Jeffreys' interval; None of nothing. And the breaks found, counted."""
+    """What was right of what came, with Jeffreys' interval, None of nothing; late reports and breaks are counted."""
     counts = book.inputs.conduct.reindex(index=book.agencies, columns=list(CONDUCT)).fillna(0).astype("int64")
+    counts = counts.assign(**{name: counts[parts].sum(axis=1) for name, parts in PROMISES.items()})
     tails = [book.parameters.tail, 1 - book.parameters.tail]
     for agency, told in zip(book.agencies, counts.to_dict("records"), strict=True):
         for name, all_of, wrong_of in SHARES:
@@ -39,6 +48,7 @@ def shares(book: Book) -> Iterator[Component]:
             low, high = np.asarray(beta.ppf(tails, sent - wrong + 0.5, wrong + 0.5)).tolist()
             share = (sent - wrong) / sent
             yield Component(agency, name, share, low, high, expected=float(sent), actual=float(sent - wrong))
+        yield Component(agency, "reports_late", value=float(told["reports_late"]))
         yield Component(agency, "breaks", value=float(told["breaks"]), actual=float(told["breaks_open"]))
 
 

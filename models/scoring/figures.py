@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.scoring.inputs import Component, number
-from models.scoring.survival import kaplan_meier
+from models.scoring.survival import incidence, kaplan_meier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 TOO_LITTLE, NOBODY_ELSE = "too_little_to_rank", "nobody_else"
 """Why there is no rank: too few payments were to be expected; no other agency works such accounts."""
 RANKING = ("p_best", "p_worst", "expected_rank")
-NEVER = np.iinfo(np.int64).max
 
 
 def recovery(book: Book, known: Standing) -> Iterator[Component]:
@@ -79,14 +78,15 @@ def net_back(book: Book, known: Standing) -> Iterator[Component]:
 
 
 def speed(book: Book) -> Iterator[Component]:
-    """The median day of the first payment; how many have paid by a day, over everybody's. Recall and youth censor."""
+    """The median day of the first payment; how many have paid by a day, over everybody's. Recall and youth censor.
+
+    Beside them what came first by that day, a payment or the end of the placement: two ends that compete.
+    """
     watched = np.maximum(book.clock.exposed_days - 1, 0)
-    first = np.full(len(watched), NEVER)
-    paying = book.gross > 0
-    np.minimum.at(first, book.row[paying], book.counted["day"].to_numpy()[paying])
-    paid = first <= watched
-    day = np.where(paid, first, watched)
+    paid = book.first_paid <= watched
+    day = np.where(paid, book.first_paid, watched)
     seen = book.clock.exposed_days > 0
+    cause = np.where(paid, 1, np.where(book.clock.exposed_days < book.clock.age_days, 2, 0))
     horizon, credible = book.parameters.speed_days, book.parameters.credible
     everybody = kaplan_meier(day[seen], paid[seen]).paid_by(horizon, credible)
     for position, agency in enumerate(book.agencies):
@@ -101,6 +101,9 @@ def speed(book: Book) -> Iterator[Component]:
             yield Component(agency, "paid_within", value, low, high, everybody[0], reached[0])
         else:
             yield Component(agency, "paid_within", note="too_young" if mine.any() else "")
+        first_ = incidence(day[mine], cause[mine], 2)[:, horizon] if reached else (None, None)
+        for name, share in zip(("paid_first", "ended_first"), first_, strict=True):
+            yield Component(agency, name, number(share), note="too_young" if mine.any() and not reached else "")
 
 
 def by_segment(book: Book, known: Standing) -> Iterator[Component]:

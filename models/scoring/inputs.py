@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +20,17 @@ LINES = ("placement_id", "agency", "currency", "kind", "gross_minor", "commissio
 CONDUCT = (
     "files", "files_refused", "lines", "lines_refused", "deliveries", "acknowledged_late", "complaints",
     "complaints_serious", "breaches", "breaches_serious", "invoice_lines", "invoice_lines_disputed", "breaks",
-    "breaks_open",
+    "breaks_open", "recalls", "recalls_late", "erasures", "erasures_late", "reports_late",
 )  # fmt: skip
+CONTACTS = ("placement_id", "contacts", "first_contact_on")
+
+
+def no_contacts() -> pd.DataFrame:
+    """Columns CONTACTS, no row: nobody reports what it does, or nobody asks."""
+    return pd.DataFrame({
+        "placement_id": pd.Series(dtype="int64"), "contacts": pd.Series(dtype="int64"),
+        "first_contact_on": pd.Series(dtype="datetime64[us]"),
+    })  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,16 +39,18 @@ class Inputs:
 
     placements: one row per placement that was sent, columns PLACEMENTS. lines: remittance lines that are money, columns
     LINES, signed, `commission_minor` as due. conduct: one row per agency (the index), counts, columns CONDUCT.
+    contacts: one row per placement that was contacted, columns CONTACTS.
     """
 
     placements: pd.DataFrame
     lines: pd.DataFrame
     conduct: pd.DataFrame
+    contacts: pd.DataFrame = field(default_factory=no_contacts)
 
     def sha256(self) -> str:
         """A digest of every value, whatever the order of the rows."""
         digest = hashlib.sha256()
-        for frame in (self.placements, self.lines, self.conduct.reset_index()):
+        for frame in (self.placements, self.lines, self.conduct.reset_index(), self.contacts):
             digest.update(f"{list(frame.columns)} {len(frame)}".encode())
             if len(frame):
                 rows = pd.util.hash_pandas_object(frame.convert_dtypes(dtype_backend="numpy_nullable"), index=False)

@@ -27,6 +27,21 @@ class Weight:
 
 
 @dataclass(frozen=True)
+class Gaming:
+    """Which patterns are looked for (models/scoring/gaming.py), and which difference from the others is not yet one."""
+
+    false_discoveries: float
+    fewest: int
+    fewest_reversals: int
+    high_share: float
+    contact_days: int
+    untouched_days: int
+    return_days: int
+    period_days: int
+    margins: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Parameters:
     """Everything a score depends on besides the data and the seed."""
 
@@ -50,6 +65,7 @@ class Parameters:
     speed_days: int
     complaints_per_1000: float
     weights: Mapping[str, Weight]
+    gaming: Gaming
 
     @property
     def tail(self) -> float:
@@ -73,6 +89,7 @@ def standard() -> Parameters:
         rounds=segments["rounds"],
         smallest=segments["smallest"],
         balance_edges=MappingProxyType({name: tuple(edges) for name, edges in segments["balance_edges"].items()}),
+        gaming=Gaming(**told["gaming"]),
         weights=MappingProxyType({name: Weight(**terms) for name, terms in told["weights"].items()}),
         **plain,
     )

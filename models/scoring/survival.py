@@ -45,6 +45,21 @@ class Survival:
         return 1 - share, low, high
 
 
+def incidence(day: npt.NDArray[np.int64], cause: npt.NDArray[np.int64], causes: int) -> npt.NDArray[np.float64]:
+    """The share that each cause has ended by each day, [causes, days]: of several that compete for one end.
+
+    day: as above. cause: 0 where it was still watched, else 1 … causes. Where one cause alone is left, this is 1 less
+    Kaplan and Meier's share. Source: Aalen & Johansen 1978.
+    """
+    longest = int(day.max(initial=-1)) + 1
+    leaving = np.bincount(day, minlength=longest)
+    at_risk = leaving[::-1].cumsum()[::-1]
+    events = np.stack([np.bincount(day[cause == one], minlength=longest) for one in range(1, causes + 1)])
+    hazard = np.divide(events, at_risk, out=np.zeros(events.shape), where=at_risk > 0)
+    before = np.concatenate([[1.0], np.cumprod(1 - hazard.sum(axis=0))[:-1]]) if longest else np.ones(0)
+    return np.asarray(np.cumsum(before * hazard, axis=1))
+
+
 def kaplan_meier(day: npt.NDArray[np.int64], paid: npt.NDArray[np.bool_]) -> Survival:
     """The survival of `unpaid`, one element per placement: the day it paid, or the last day it was watched.
 

@@ -12,7 +12,10 @@ from models.scoring.inputs import number
 from models.scoring.recoveries import APART, COUNTED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from models.scoring.book import Book, Standing
+    from models.scoring.gaming import Flag
 
 SETTINGS = (
     "credible", "month_days", "settle_days", "acknowledge_days", "speed_days", "peers_shown", "minimum_expected",
@@ -38,7 +41,7 @@ def curves(book: Book) -> pd.DataFrame:
     return liquidation_curves(frame, money, book.parameters)
 
 
-def summary(book: Book, known: Standing) -> dict[str, Any]:
+def summary(book: Book, known: Standing, flagged: Sequence[Flag]) -> dict[str, Any]:
     """What the scorecards draw besides the components: plain numbers and text, None where there is nothing."""
     return {
         "parameters": book.parameters.version,
@@ -51,6 +54,8 @@ def summary(book: Book, known: Standing) -> dict[str, Any]:
         "ranked": int(known.ranked.sum()),
         "agencies": {name: _agency(book, known, position) for position, name in enumerate(book.agencies)},
         "curves": _pooled(book),
+        "gaming": {name: value for name, value in vars(book.parameters.gaming).items() if name != "margins"},
+        "flags": [vars(one) for one in flagged],
     }
 
 

@@ -14,13 +14,17 @@ from infra.store.bulk import append
 from infra.store.database import Database
 from models.tables import (
     Account,
+    Activity,
     Agency,
     Breach,
     Break,
     Complaint,
+    Erasure,
+    ExchangeException,
     InboundFile,
     InvoiceLine,
     Placement,
+    Recall,
     RemittanceLine,
     Transmission,
 )
@@ -69,6 +73,47 @@ def filled(database: Database, accounts: int) -> None:
         append(connection, Placement, placement)
         append(connection, RemittanceLine, lines)
     _file_the_rest(database)
+    _ask_back(database)
+
+
+def _ask_back(database: Database) -> None:
+    """Lotus confirms one recall in time, one late and one not at all; one is not due; so with erasures."""
+    asked = {"agency": "lotus", "requested_on": date(2026, 3, 1)}
+    with database.session() as session:
+        for number, (due, done) in enumerate(
+            [(date(2026, 3, 6), date(2026, 3, 5)), (date(2026, 3, 6), date(2026, 3, 9)), (date(2026, 3, 6), None),
+             (date(2026, 8, 1), None), (date(2026, 8, 1), date(2026, 7, 5))],
+            start=100,
+        ):  # fmt: skip
+            session.add(
+                Recall(
+                    recall_id=number, placement_id=number, due_on=due, confirmed_on=done, reason="hold",
+                    requested_by="chen.yu", **asked,
+                )
+            )  # fmt: skip
+        for number, (due, at) in enumerate(
+            [(date(2026, 4, 1), NOON.replace(month=4)), (date(2026, 4, 1), NOON.replace(month=5)),
+             (date(2026, 9, 1), None)],
+            start=100,
+        ):  # fmt: skip
+            session.add(Erasure(erasure_id=number, placement_id=number, due_on=due, erased_at=at, **asked))
+        for number, (code, at) in enumerate(
+            [("silent_agency", NOON), ("file_refused", NOON), ("silent_agency", NOON.replace(year=2027))]
+        ):
+            session.add(
+                ExchangeException(
+                    code=code, agency="lotus", lender="birch", subject=f"{number}", severity="normal",
+                    owner="operations", opened_at=at, due_at=at,
+                )
+            )  # fmt: skip
+        for line, number in enumerate((5, 5, 6)):
+            session.add(
+                Activity(
+                    file_id=1, line=line, agency="lotus", placement_id=number,
+                    at=NOON.replace(month=number), offset_minutes=480, channel="phone", outcome="no_answer",
+                )
+            )  # fmt: skip
+            session.flush()
 
 
 def _file_the_rest(database: Database) -> None:

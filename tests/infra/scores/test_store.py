@@ -66,10 +66,20 @@ def test_conduct_is_counted_per_agency(database: Database, as_of: date) -> None:
     assert told.loc["lotus"].to_dict() == {
         "files": 2, "files_refused": 1, "lines": 100, "lines_refused": 1, "deliveries": 1, "acknowledged_late": 1,
         "complaints": 1, "complaints_serious": 0, "breaches": 2, "breaches_serious": 1, "invoice_lines": 1,
-        "invoice_lines_disputed": 0, "breaks": 1, "breaks_open": 1,
+        "invoice_lines_disputed": 0, "breaks": 1, "breaks_open": 1, "recalls": 3, "recalls_late": 2, "erasures": 2,
+        "erasures_late": 1, "reports_late": 1,
     }  # fmt: skip
     assert told["acknowledged_late"].to_dict() == {"hengxin": 0, "lotus": 1, "northgate": 1, "quayside": 1}
     assert told["invoice_lines_disputed"].to_dict() == {"hengxin": 0, "lotus": 0, "northgate": 1, "quayside": 0}
+
+
+def test_contacts_are_counted_per_placement(database: Database, as_of: date) -> None:
+    with database.read() as connection:
+        told = scores.inputs(connection, None, as_of, 2).contacts
+        early = scores.inputs(connection, None, date(2026, 5, 15), 2).contacts
+    assert told.set_index("placement_id")["contacts"].to_dict() == {5: 2, 6: 1}
+    assert str(told.set_index("placement_id").loc[6, "first_contact_on"]) == "2026-06-01 00:00:00"
+    assert early["placement_id"].tolist() == [5]
 
 
 def test_a_run_is_kept_once(database: Database, as_of: date) -> None:

@@ -130,7 +130,7 @@ def test_an_agency_that_holds_nothing_has_no_figures(drawn: Inputs, as_of: date)
     told = [
         one
         for one in found.components
-        if one.agency == "idle" and one.component not in ("breaks", "complaint_gate", "breaches_serious")
+        if one.agency == "idle" and one.component not in ("breaks", "complaint_gate", "breaches_serious", "reports_late")
     ]
     assert {one.value for one in told} == {None}
 
