@@ -145,7 +145,8 @@ def _read(cursor: str, columns: Sequence[ColumnElement[Any]]) -> list[Any]:
 
 
 def _typed(value: object, column: ColumnElement[Any]) -> object:
-    wanted = column.type.python_type
+    kind = column.type
+    wanted = getattr(kind, "impl_instance", kind).python_type  # a decorated type does not know its own
     if wanted in {date, datetime} and isinstance(value, str):
         return wanted.fromisoformat(value)
     if type(value) is not wanted:
