@@ -83,11 +83,7 @@ def grant(desk: Desk, actor: str, role: str) -> bool:
     that nobody could log in with, and a store without any administrator.
     """
     wanted = _role(role)
-    if not actor or len(actor) > LONGEST_NAME or not actor.isprintable() or any(map(str.isspace, actor)):
-        raise UsageError(
-            "that is no name to act under",
-            fix=f"one word, up to {LONGEST_NAME} letters: the login name, as the machine has it",
-        )
+    named(actor)
     with desk.database.write() as connection:
         trail.hold(connection)
         if not begun(connection):
@@ -102,6 +98,16 @@ def grant(desk: Desk, actor: str, role: str) -> bool:
             )
         _give(connection, desk, actor, wanted)
     return True
+
+
+def named(actor: str) -> str:
+    """The name, where somebody could act under it. Raises UsageError."""
+    if not actor or len(actor) > LONGEST_NAME or not actor.isprintable() or any(map(str.isspace, actor)):
+        raise UsageError(
+            "that is no name to act under",
+            fix=f"one word, up to {LONGEST_NAME} letters: the login name, as the machine has it",
+        )
+    return actor
 
 
 def revoke(desk: Desk, actor: str, role: str) -> None:

@@ -199,6 +199,12 @@ class Settings(BaseSettings):
     )
     certificate_days: int = Field(default=365, ge=1, description="how long an agency's certificate counts")
     waiver_days: int = Field(default=30, ge=1, description="how long a waiver of a certificate counts")
+    strategy: str = Field(
+        default="cn-soft-first", description="strategy of lenders that none in force names (`consign strategy list`)"
+    )
+    instalment_limits: str = Field(
+        default="cn-default", description="limits of instalment plans, of lenders that none in force names"
+    )
     require_diligence: bool = Field(
         default=True, description="an agency whose evidence of due diligence is missing gets no new placements"
     )
@@ -212,6 +218,15 @@ class Settings(BaseSettings):
     close_break_days: int = Field(
         default=30, ge=0, description="breaks that are older at a month's end stand in the way of closing it"
     )
+    sandbox: bool = Field(default=False, description="the debtors are synthetic: the console says so on every page")
+    web_host: str = Field(default="127.0.0.1", description="the address that the console listens on")
+    web_port: int = Field(default=8470, ge=0, le=65_535, description="its port; 0: any that is free")
+    web_url: str = Field(
+        default="", description="how people reach it, https://consign.example; empty: http on this machine"
+    )
+    session_idle_minutes: int = Field(default=30, ge=1, description="signed out after so long without a page")
+    session_hours: int = Field(default=12, ge=1, description="and after so long whatever happens")
+    upload_bytes: int = Field(default=64 << 20, ge=1, description="the largest file that the console takes, bytes")
     two_people: bool = Field(
         default=True, description="a second person approves the keys that are pinned of an agency that is live"
     )
@@ -259,6 +274,11 @@ class Settings(BaseSettings):
     def key_file_path(self) -> Path:
         """The root key file, used where no passphrase is set."""
         return self.key_file or self.home / "keys" / "root.key"
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether the debtors are synthetic: said so, or left by `consign demo`."""
+        return self.sandbox or (self.home / ".consign-demo").exists()
 
     def folder(self, name: str) -> Path:
         """A folder below home (outbox, inbox, statements, scorecards, scratch), made 0700 on first use."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -70,6 +71,14 @@ class Desk:
         apart.keyring = self.keyring  # one open keyring: two would write over each other's entries
         return apart
 
+    def acting(self, actor: str) -> Desk:
+        """The same desk with somebody else at it: one store, one keyring, one clock."""
+        other = Desk(self.settings, clock=self.clock, actor=actor)
+        other.database = self.database
+        if self.settings.keyring_path.exists():
+            other.keyring = self.keyring
+        return other
+
     def now(self) -> datetime:
         """This moment, aware, UTC."""
         return self.clock()
@@ -84,10 +93,13 @@ class Desk:
 
 
 _current: list[Desk] = []
+_here: ContextVar[Desk | None] = ContextVar("desk", default=None)
 
 
 def desk() -> Desk:
-    """The desk in use: the installed one, else one made from the process's settings."""
+    """The desk in use: this thread's, else the installed one, else one made from the process's settings."""
+    if (mine := _here.get()) is not None:
+        return mine
     if not _current:
         _current.append(Desk(settings()))
     return _current[-1]
@@ -101,3 +113,13 @@ def seated(at: Desk) -> Iterator[Desk]:
         yield at
     finally:
         _current.remove(at)
+
+
+@contextmanager
+def seated_here(at: Desk) -> Iterator[Desk]:
+    """What this thread does in the block, it does at this desk; other threads, those it starts too, keep theirs."""
+    token = _here.set(at)
+    try:
+        yield at
+    finally:
+        _here.reset(token)

@@ -149,6 +149,7 @@ def settings_of(home: Path, **more: Any) -> Settings:
         **{
             "home": home,
             "root_key": "file",
+            "sandbox": True,
             "durable": False,
             "two_people": False,
             "require_certificate": False,

@@ -20,6 +20,7 @@ from models.tables.books import (
 from models.tables.certification import CertificateWaiver, Certification, CertificationStep, FileRefusal
 from models.tables.commission import AgencyPayment, CommissionAdjustment, ContractProposal, PaymentRun
 from models.tables.conduct import AuditedFile, Breach, ConductRun, DueDiligence, GateState
+from models.tables.consolidation import ConsolidationBasis, JointPayment, JointShare, LinkedDebtor
 from models.tables.custody import Escrow, Reidentification
 from models.tables.exchange import (
     Circuit,
@@ -43,6 +44,8 @@ from models.tables.finance import (
     Statement,
 )
 from models.tables.gate import GateAllowance, GateCheck
+from models.tables.jobs import Job
+from models.tables.people import Person, PersonSession, RecoveryCode, SignInFailure
 from models.tables.placements import (
     Activity,
     Complaint,
@@ -60,11 +63,20 @@ from models.tables.resolutions import BreakNote, Resolution
 from models.tables.retention import ErasedAccount, ErasedMark, IdentityKey, LegalHold, Shredding
 from models.tables.roles import ActorRole
 from models.tables.scores import Score, ScoreRun
+from models.tables.strategy import (
+    AccountStage,
+    RecallProposal,
+    RecallProposalLine,
+    Rulebook,
+    StageMove,
+    StrategyRun,
+)
 from models.tables.subjects import Correction, RegisterQuestion, SubjectRequest
 from models.tables.trust import ClientKeyUse, HostKey, KeyRequest
 
 __all__ = [
     "Account",
+    "AccountStage",
     "AccountingPeriod",
     "Activity",
     "ActorRole",
@@ -89,6 +101,7 @@ __all__ = [
     "CommissionAdjustment",
     "Complaint",
     "ConductRun",
+    "ConsolidationBasis",
     "ContractProposal",
     "Correction",
     "Debtor",
@@ -116,6 +129,9 @@ __all__ = [
     "InstalmentPlan",
     "IntakeReject",
     "InvoiceLine",
+    "Job",
+    "JointPayment",
+    "JointShare",
     "JournalBatch",
     "JournalEntry",
     "JournalLine",
@@ -125,6 +141,7 @@ __all__ = [
     "LedgerAccount",
     "LegalHold",
     "Lender",
+    "LinkedDebtor",
     "Match",
     "MatchPart",
     "MatchRival",
@@ -132,6 +149,8 @@ __all__ = [
     "PeriodAcceptance",
     "PeriodClosing",
     "PeriodReopening",
+    "Person",
+    "PersonSession",
     "Placement",
     "Plan",
     "PlanExclusion",
@@ -139,15 +158,22 @@ __all__ = [
     "Portfolio",
     "Recall",
     "RecallObjection",
+    "RecallProposal",
+    "RecallProposalLine",
+    "RecoveryCode",
     "RegisterQuestion",
     "Reidentification",
     "ReleasePolicy",
     "RemittanceLine",
     "Resolution",
+    "Rulebook",
     "Score",
     "ScoreRun",
     "Shredding",
+    "SignInFailure",
+    "StageMove",
     "Statement",
+    "StrategyRun",
     "SubjectRequest",
     "Transmission",
 ]

@@ -43,6 +43,16 @@ def upgrade() -> None:
     op.create_index(op.f("ix_account_debtor_id"), "account", ["debtor_id"], unique=False)
     op.create_index(op.f("ix_account_portfolio_id"), "account", ["portfolio_id"], unique=False)
     op.create_table(
+        "account_stage",
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("stage", sa.String(), nullable=False),
+        sa.Column("since", sa.Date(), nullable=False),
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id"),
+    )
+    op.create_index(op.f("ix_account_stage_lender"), "account_stage", ["lender"], unique=False)
+    op.create_table(
         "accounting_period",
         sa.Column("lender", sa.String(), nullable=False),
         sa.Column("period", sa.String(), nullable=False),
@@ -214,6 +224,7 @@ def upgrade() -> None:
         sa.Column("by_hand", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("receipt_id"),
     )
+    op.create_index(op.f("ix_bank_receipt_reference"), "bank_receipt", ["reference"], unique=False)
     op.create_index(op.f("ix_bank_receipt_statement_id"), "bank_receipt", ["statement_id"], unique=False)
     op.create_table(
         "bank_statement",
@@ -283,6 +294,7 @@ def upgrade() -> None:
         sa.Column("invoice_line_id", sa.BigInteger(), nullable=True),
         sa.Column("account_id", sa.BigInteger(), nullable=True),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("size_minor", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
@@ -292,9 +304,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("break_id"),
         sa.UniqueConstraint("break_key"),
     )
+    op.create_index("break_by_age", "break", ["state", "opened_at", "break_id"], unique=False)
+    op.create_index("break_by_size", "break", ["state", "size_minor", "break_id"], unique=False)
+    op.create_index("break_of_agency", "break", ["agency", "state", "opened_at", "break_id"], unique=False)
     op.create_index(op.f("ix_break_code"), "break", ["code"], unique=False)
     op.create_index(op.f("ix_break_line_id"), "break", ["line_id"], unique=False)
     op.create_index(op.f("ix_break_owner"), "break", ["owner"], unique=False)
+    op.create_index(op.f("ix_break_receipt_id"), "break", ["receipt_id"], unique=False)
     op.create_table(
         "break_note",
         sa.Column("note_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -443,6 +459,31 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id"),
     )
     op.create_table(
+        "consolidation_basis",
+        sa.Column("basis_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("circle", sa.String(), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("basis", sa.String(), nullable=False),
+        sa.Column("evidence", sa.String(), nullable=False),
+        sa.Column("evidence_sha256", sa.String(), nullable=True),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("valid_until", sa.Date(), nullable=True),
+        sa.Column("split_order", sa.String(), nullable=False),
+        sa.Column("split_rank", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("proposed_by", sa.String(), nullable=False),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.String(), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("withdrawn_by", sa.String(), nullable=True),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("basis_id"),
+    )
+    op.create_index(op.f("ix_consolidation_basis_circle"), "consolidation_basis", ["circle"], unique=False)
+    op.create_index(op.f("ix_consolidation_basis_lender"), "consolidation_basis", ["lender"], unique=False)
+    op.create_table(
         "contract_proposal",
         sa.Column("proposal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("agency", sa.String(), nullable=False),
@@ -483,6 +524,7 @@ def upgrade() -> None:
         sa.Column("debtor_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
         sa.Column("identity_index", sa.String(), nullable=False),
+        sa.Column("linkage", sa.String(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("debtor_id"),
@@ -842,11 +884,26 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("file_id", sa.BigInteger(), nullable=False),
         sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("income_band", sa.String(), nullable=True),
+        sa.Column("limits", sa.String(), nullable=True),
+        sa.Column("verdict", sa.String(), nullable=True),
+        sa.Column("codes", sa.String(), nullable=False),
+        sa.Column("ability", sa.String(), nullable=True),
+        sa.Column("willingness", sa.String(), nullable=True),
+        sa.Column("balance_minor", sa.BigInteger(), nullable=True),
+        sa.Column("first_by", sa.String(), nullable=True),
         sa.Column("decided_by", sa.String(), nullable=True),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("agreed_on", sa.Date(), nullable=True),
+        sa.Column("ended_on", sa.Date(), nullable=True),
+        sa.Column("hold_id", sa.BigInteger(), nullable=True),
+        sa.Column("paid_minor", sa.BigInteger(), nullable=False),
+        sa.Column("answered_as", sa.String(), nullable=True),
+        sa.Column("answered_id", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("instalment_plan_id"),
         sa.UniqueConstraint("agency", "lender", "plan_ref"),
     )
+    op.create_index(op.f("ix_instalment_plan_answered_id"), "instalment_plan", ["answered_id"], unique=False)
     op.create_index(op.f("ix_instalment_plan_placement_id"), "instalment_plan", ["placement_id"], unique=False)
     op.create_table(
         "intake_reject",
@@ -883,6 +940,58 @@ def upgrade() -> None:
     op.create_index(op.f("ix_invoice_line_answered_id"), "invoice_line", ["answered_id"], unique=False)
     op.create_index(op.f("ix_invoice_line_file_id"), "invoice_line", ["file_id"], unique=False)
     op.create_index(op.f("ix_invoice_line_line_id"), "invoice_line", ["line_id"], unique=False)
+    op.create_table(
+        "job",
+        sa.Column("job_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("verb", sa.String(), nullable=False),
+        sa.Column("identifiers", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done", sa.BigInteger(), nullable=False),
+        sa.Column("of", sa.BigInteger(), nullable=True),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("result", sa.String(), nullable=False),
+        sa.Column("error", sa.String(), nullable=False),
+        sa.Column("fix", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("job_id"),
+    )
+    op.create_index(op.f("ix_job_state"), "job", ["state"], unique=False)
+    op.create_table(
+        "joint_payment",
+        sa.Column("payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("payment_ref", sa.String(), nullable=False),
+        sa.Column("circle", sa.String(), nullable=False),
+        sa.Column("split_order", sa.String(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("surplus_minor", sa.BigInteger(), nullable=False),
+        sa.Column("paid_on", sa.Date(), nullable=False),
+        sa.Column("recorded_by", sa.String(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("payment_id"),
+        sa.UniqueConstraint("agency", "payment_ref"),
+    )
+    op.create_table(
+        "joint_share",
+        sa.Column("share_ref", sa.String(), nullable=False),
+        sa.Column("payment_id", sa.BigInteger(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("placement_id", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("paid_on", sa.Date(), nullable=False),
+        sa.PrimaryKeyConstraint("share_ref"),
+    )
+    op.create_index(op.f("ix_joint_share_account_id"), "joint_share", ["account_id"], unique=False)
+    op.create_index(op.f("ix_joint_share_lender"), "joint_share", ["lender"], unique=False)
+    op.create_index(op.f("ix_joint_share_payment_id"), "joint_share", ["payment_id"], unique=False)
     op.create_table(
         "journal_batch",
         sa.Column("batch_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -981,6 +1090,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("lender"),
     )
     op.create_table(
+        "linked_debtor",
+        sa.Column("circle", sa.String(), nullable=False),
+        sa.Column("debtor_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("link", sa.String(), nullable=False),
+        sa.Column("linked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("circle", "debtor_id"),
+    )
+    op.create_index(op.f("ix_linked_debtor_debtor_id"), "linked_debtor", ["debtor_id"], unique=False)
+    op.create_index("linked_debtor_link", "linked_debtor", ["circle", "link"], unique=False)
+    op.create_table(
         "match",
         sa.Column("match_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("rule", sa.String(), nullable=False),
@@ -994,6 +1114,14 @@ def upgrade() -> None:
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("made_by", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("match_id"),
+    )
+    op.create_index(
+        "match_unsettled",
+        "match",
+        ["match_id"],
+        unique=False,
+        sqlite_where=sa.text("status IN ('suggested', 'ambiguous')"),
+        postgresql_where=sa.text("status IN ('suggested', 'ambiguous')"),
     )
     op.create_table(
         "match_part",
@@ -1093,6 +1221,25 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_period_reopening_lender"), "period_reopening", ["lender"], unique=False)
     op.create_table(
+        "person",
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("password", sa.String(), nullable=True),
+        sa.Column("password_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("must_change", sa.Boolean(), nullable=False),
+        sa.Column("totp", sa.LargeBinary(), nullable=True),
+        sa.Column("totp_confirmed", sa.Boolean(), nullable=False),
+        sa.Column("totp_step", sa.Integer(), nullable=False),
+        sa.Column("issuer", sa.String(), nullable=True),
+        sa.Column("subject", sa.String(), nullable=True),
+        sa.Column("language", sa.String(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("actor"),
+    )
+    op.create_index(op.f("ix_person_agency"), "person", ["agency"], unique=False)
+    op.create_table(
         "placement",
         sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("plan_id", sa.BigInteger(), nullable=False),
@@ -1125,10 +1272,7 @@ def upgrade() -> None:
     op.create_index("placement_account_state", "placement", ["account_id", "state"], unique=False)
     op.create_index("placement_agency_account", "placement", ["agency", "account_id"], unique=False)
     op.create_index(
-        "placement_listed",
-        "placement",
-        ["lender", "agency", "state", "due_back_on", "placement_id"],
-        unique=False,
+        "placement_listed", "placement", ["lender", "agency", "state", "due_back_on", "placement_id"], unique=False
     )
     op.create_table(
         "plan",
@@ -1244,6 +1388,44 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_recall_objection_placement_id"), "recall_objection", ["placement_id"], unique=False)
     op.create_table(
+        "recall_proposal",
+        sa.Column("proposal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("strategy", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("strategy_sha256", sa.String(), nullable=False),
+        sa.Column("as_of", sa.Date(), nullable=False),
+        sa.Column("placements", sa.Integer(), nullable=False),
+        sa.Column("balance_minor", sa.BigInteger(), nullable=False),
+        sa.Column("content_sha256", sa.String(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_because", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("proposal_id"),
+    )
+    op.create_index(op.f("ix_recall_proposal_lender"), "recall_proposal", ["lender"], unique=False)
+    op.create_table(
+        "recall_proposal_line",
+        sa.Column("proposal_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("placement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("agency", sa.String(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("level", sa.String(), nullable=False),
+        sa.Column("next_level", sa.String(), nullable=False),
+        sa.Column("next_stage", sa.String(), nullable=False),
+        sa.Column("balance_minor", sa.BigInteger(), nullable=False),
+        sa.Column("days_held", sa.Integer(), nullable=False),
+        sa.Column("days_without_payment", sa.Integer(), nullable=False),
+        sa.Column("days_without_activity", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("proposal_id", "placement_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "register_question",
         sa.Column("question_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
@@ -1326,10 +1508,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("line_id"),
     )
     op.create_index(op.f("ix_remittance_line_account_id"), "remittance_line", ["account_id"], unique=False)
+    op.create_index(op.f("ix_remittance_line_batch_ref"), "remittance_line", ["batch_ref"], unique=False)
     op.create_index(op.f("ix_remittance_line_content_id"), "remittance_line", ["content_id"], unique=False)
     op.create_index(op.f("ix_remittance_line_file_id"), "remittance_line", ["file_id"], unique=False)
     op.create_index(op.f("ix_remittance_line_placement_id"), "remittance_line", ["placement_id"], unique=False)
-    op.create_index("remittance_agency_state", "remittance_line", ["agency", "state"], unique=False)
+    op.create_index(op.f("ix_remittance_line_txn_ref"), "remittance_line", ["txn_ref"], unique=False)
+    op.create_index("remittance_agency_state", "remittance_line", ["agency", "state", "value_date"], unique=False)
+    op.create_index("remittance_state_day", "remittance_line", ["state", "value_date"], unique=False)
     op.create_table(
         "resolution",
         sa.Column("resolution_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1360,6 +1545,26 @@ def upgrade() -> None:
     op.create_index(op.f("ix_resolution_lender"), "resolution", ["lender"], unique=False)
     op.create_index(op.f("ix_resolution_sha256"), "resolution", ["sha256"], unique=False)
     op.create_index(op.f("ix_resolution_state"), "resolution", ["state"], unique=False)
+    op.create_table(
+        "rulebook",
+        sa.Column("sort", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("toml", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("audit_seq", sa.BigInteger(), nullable=False),
+        sa.Column("proposed_by", sa.String(), nullable=False),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.String(), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("in_force_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("in_force_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("withdrawn_by", sa.String(), nullable=True),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("sort", "name", "version"),
+    )
     op.create_table(
         "score",
         sa.Column("score_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1414,6 +1619,31 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_shredding_state"), "shredding", ["state"], unique=False)
     op.create_table(
+        "sign_in_failure",
+        sa.Column("subject_hash", sa.String(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("locked_until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("subject_hash"),
+    )
+    op.create_table(
+        "stage_move",
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("debtor_id", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("balance_minor", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("from_stage", sa.String(), nullable=False),
+        sa.Column("to_stage", sa.String(), nullable=False),
+        sa.Column("days", sa.Integer(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "account_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("stage_move_account", "stage_move", ["account_id"], unique=False)
+    op.create_table(
         "statement",
         sa.Column("statement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("lender", sa.String(), nullable=False),
@@ -1443,6 +1673,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("statement_id"),
         sa.UniqueConstraint("lender", "agency", "period", "currency"),
     )
+    op.create_table(
+        "strategy_run",
+        sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("strategy", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("strategy_sha256", sa.String(), nullable=False),
+        sa.Column("as_of", sa.Date(), nullable=False),
+        sa.Column("accounts", sa.Integer(), nullable=False),
+        sa.Column("moves", sa.Integer(), nullable=False),
+        sa.Column("content_sha256", sa.String(), nullable=False),
+        sa.Column("summary", sa.String(), nullable=False),
+        sa.Column("plans", sa.String(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_because", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("run_id"),
+    )
+    op.create_index(op.f("ix_strategy_run_lender"), "strategy_run", ["lender"], unique=False)
     op.create_table(
         "subject_request",
         sa.Column("request_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1529,9 +1781,37 @@ def upgrade() -> None:
         sa.UniqueConstraint("reverses_id"),
     )
     op.create_index(op.f("ix_journal_entry_batch_id"), "journal_entry", ["batch_id"], unique=False)
+    op.create_table(
+        "person_session",
+        sa.Column("session_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("cookie_hash", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("factors", sa.Integer(), nullable=False),
+        sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("browser", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["actor"], ["person.actor"]),
+        sa.PrimaryKeyConstraint("session_id"),
+        sa.UniqueConstraint("cookie_hash"),
+    )
+    op.create_index(op.f("ix_person_session_actor"), "person_session", ["actor"], unique=False)
+    op.create_table(
+        "recovery_code",
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("code_hash", sa.String(), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["actor"], ["person.actor"]),
+        sa.PrimaryKeyConstraint("actor", "code_hash"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("recovery_code")
+    op.drop_index(op.f("ix_person_session_actor"), table_name="person_session")
+    op.drop_table("person_session")
     op.drop_index(op.f("ix_journal_entry_batch_id"), table_name="journal_entry")
     op.drop_table("journal_entry")
     op.drop_index(op.f("ix_transmission_state"), table_name="transmission")
@@ -1540,21 +1820,30 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_subject_request_lender"), table_name="subject_request")
     op.drop_index(op.f("ix_subject_request_debtor_id"), table_name="subject_request")
     op.drop_table("subject_request")
+    op.drop_index(op.f("ix_strategy_run_lender"), table_name="strategy_run")
+    op.drop_table("strategy_run")
     op.drop_table("statement")
+    op.drop_index("stage_move_account", table_name="stage_move")
+    op.drop_table("stage_move")
+    op.drop_table("sign_in_failure")
     op.drop_index(op.f("ix_shredding_state"), table_name="shredding")
     op.drop_table("shredding")
     op.drop_table("score_run")
     op.drop_index(op.f("ix_score_run_id"), table_name="score")
     op.drop_table("score")
+    op.drop_table("rulebook")
     op.drop_index(op.f("ix_resolution_state"), table_name="resolution")
     op.drop_index(op.f("ix_resolution_sha256"), table_name="resolution")
     op.drop_index(op.f("ix_resolution_lender"), table_name="resolution")
     op.drop_index(op.f("ix_resolution_break_id"), table_name="resolution")
     op.drop_table("resolution")
+    op.drop_index("remittance_state_day", table_name="remittance_line")
     op.drop_index("remittance_agency_state", table_name="remittance_line")
+    op.drop_index(op.f("ix_remittance_line_txn_ref"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_placement_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_file_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_content_id"), table_name="remittance_line")
+    op.drop_index(op.f("ix_remittance_line_batch_ref"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_account_id"), table_name="remittance_line")
     op.drop_table("remittance_line")
     op.drop_table("release_policy")
@@ -1562,6 +1851,9 @@ def downgrade() -> None:
     op.drop_table("reidentification")
     op.drop_index(op.f("ix_register_question_actor"), table_name="register_question")
     op.drop_table("register_question")
+    op.drop_table("recall_proposal_line")
+    op.drop_index(op.f("ix_recall_proposal_lender"), table_name="recall_proposal")
+    op.drop_table("recall_proposal")
     op.drop_index(op.f("ix_recall_objection_placement_id"), table_name="recall_objection")
     op.drop_table("recall_objection")
     op.drop_index("recall_listed", table_name="recall")
@@ -1581,6 +1873,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_placement_transmission_id"), table_name="placement")
     op.drop_index(op.f("ix_placement_debtor_id"), table_name="placement")
     op.drop_table("placement")
+    op.drop_index(op.f("ix_person_agency"), table_name="person")
+    op.drop_table("person")
     op.drop_index(op.f("ix_period_reopening_lender"), table_name="period_reopening")
     op.drop_table("period_reopening")
     op.drop_table("period_closing")
@@ -1594,7 +1888,16 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_match_part_match_id"), table_name="match_part")
     op.drop_index(op.f("ix_match_part_line_id"), table_name="match_part")
     op.drop_table("match_part")
+    op.drop_index(
+        "match_unsettled",
+        table_name="match",
+        sqlite_where=sa.text("status IN ('suggested', 'ambiguous')"),
+        postgresql_where=sa.text("status IN ('suggested', 'ambiguous')"),
+    )
     op.drop_table("match")
+    op.drop_index("linked_debtor_link", table_name="linked_debtor")
+    op.drop_index(op.f("ix_linked_debtor_debtor_id"), table_name="linked_debtor")
+    op.drop_table("linked_debtor")
     op.drop_table("lender")
     op.drop_table("legal_hold")
     op.drop_table("ledger_account")
@@ -1607,6 +1910,13 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_journal_line_account_id"), table_name="journal_line")
     op.drop_table("journal_line")
     op.drop_table("journal_batch")
+    op.drop_index(op.f("ix_joint_share_payment_id"), table_name="joint_share")
+    op.drop_index(op.f("ix_joint_share_lender"), table_name="joint_share")
+    op.drop_index(op.f("ix_joint_share_account_id"), table_name="joint_share")
+    op.drop_table("joint_share")
+    op.drop_table("joint_payment")
+    op.drop_index(op.f("ix_job_state"), table_name="job")
+    op.drop_table("job")
     op.drop_index(op.f("ix_invoice_line_line_id"), table_name="invoice_line")
     op.drop_index(op.f("ix_invoice_line_file_id"), table_name="invoice_line")
     op.drop_index(op.f("ix_invoice_line_answered_id"), table_name="invoice_line")
@@ -1614,6 +1924,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_intake_reject_portfolio_id"), table_name="intake_reject")
     op.drop_table("intake_reject")
     op.drop_index(op.f("ix_instalment_plan_placement_id"), table_name="instalment_plan")
+    op.drop_index(op.f("ix_instalment_plan_answered_id"), table_name="instalment_plan")
     op.drop_table("instalment_plan")
     op.drop_table("instalment")
     op.drop_index(op.f("ix_inbound_reject_file_id"), table_name="inbound_reject")
@@ -1645,8 +1956,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_exception_comment_exception_id"), table_name="exception_comment")
     op.drop_table("exception_comment")
     op.drop_table("escrow")
-    op.drop_index("erasure_listed", table_name="erasure")
     op.drop_index(op.f("ix_erasure_transmission_id"), table_name="erasure")
+    op.drop_index("erasure_listed", table_name="erasure")
     op.drop_table("erasure")
     op.drop_table("erased_mark")
     op.drop_index(op.f("ix_erased_account_shredding_id"), table_name="erased_account")
@@ -1665,6 +1976,9 @@ def downgrade() -> None:
     op.drop_table("correction")
     op.drop_index(op.f("ix_contract_proposal_agency"), table_name="contract_proposal")
     op.drop_table("contract_proposal")
+    op.drop_index(op.f("ix_consolidation_basis_lender"), table_name="consolidation_basis")
+    op.drop_index(op.f("ix_consolidation_basis_circle"), table_name="consolidation_basis")
+    op.drop_table("consolidation_basis")
     op.drop_table("conduct_run")
     op.drop_index(op.f("ix_complaint_placement_id"), table_name="complaint")
     op.drop_table("complaint")
@@ -1681,9 +1995,13 @@ def downgrade() -> None:
     op.drop_table("certificate_waiver")
     op.drop_index(op.f("ix_break_note_break_id"), table_name="break_note")
     op.drop_table("break_note")
+    op.drop_index(op.f("ix_break_receipt_id"), table_name="break")
     op.drop_index(op.f("ix_break_owner"), table_name="break")
     op.drop_index(op.f("ix_break_line_id"), table_name="break")
     op.drop_index(op.f("ix_break_code"), table_name="break")
+    op.drop_index("break_of_agency", table_name="break")
+    op.drop_index("break_by_size", table_name="break")
+    op.drop_index("break_by_age", table_name="break")
     op.drop_table("break")
     op.drop_index(op.f("ix_breach_state"), table_name="breach")
     op.drop_index(op.f("ix_breach_rule_id"), table_name="breach")
@@ -1694,6 +2012,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_bank_statement_bank_account"), table_name="bank_statement")
     op.drop_table("bank_statement")
     op.drop_index(op.f("ix_bank_receipt_statement_id"), table_name="bank_receipt")
+    op.drop_index(op.f("ix_bank_receipt_reference"), table_name="bank_receipt")
     op.drop_table("bank_receipt")
     op.drop_table("bank_account")
     op.drop_table("audited_file")
@@ -1708,6 +2027,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_activity_placement_id"), table_name="activity")
     op.drop_table("activity")
     op.drop_table("accounting_period")
+    op.drop_index(op.f("ix_account_stage_lender"), table_name="account_stage")
+    op.drop_table("account_stage")
     op.drop_index(op.f("ix_account_portfolio_id"), table_name="account")
     op.drop_index(op.f("ix_account_debtor_id"), table_name="account")
     op.drop_table("account")

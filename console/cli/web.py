@@ -1,0 +1,30 @@
+"""`consign web`: the console in the browser, until Ctrl-C."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from console.cli.output import Json, emit, say
+
+app = typer.Typer()
+
+
+@app.command()
+def web(
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Its port; default the setting `web_port`; 0: any.")
+    ] = None,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Run the console alone, until Ctrl-C; `consign up` runs it beside the schedules."""
+    from console.web.serving import served
+    from infra.wiring import desk
+
+    at = desk()
+    with served(at, at.settings.web_port if port is None else port) as running:
+        emit({"url": running.url}, title="The console")
+        say("Ctrl-C stops it.")
+        running.wait()
+    say("Stopped.")

@@ -1,0 +1,118 @@
+"""English and 中文: sentences from the catalogues in locale/zh, money, days and instants as each language writes them.
+
+A sentence is its own key, in English, marked by `_()` in a page and by `_()` or `later()` in Python. Each area keeps a
+catalogue of its own (locale/zh/<area>.po); all are read into one.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime
+from babel.messages.pofile import read_po
+
+from infra.scorecards.language import MISSING
+from infra.scorecards.language import language as figures_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime
+
+LANGUAGES: Final = ("en", "zh")
+NAMES: Final = {"en": "English", "zh": "中文"}
+ZONE: Final = ZoneInfo("Asia/Shanghai")
+"""Where the lender is, as `Desk.today` has it."""
+_INSTANT: Final = {"en": "d MMM y HH:mm", "zh": "y年M月d日 HH:mm"}
+
+
+def later(sentence: str) -> str:
+    """The sentence, marked for the catalogues where it is written; `Say` translates it where it is shown."""
+    return sentence
+
+
+class Say:
+    """Says things in one language. What is missing is a dash, never a zero."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.tag = {"en": "en", "zh": "zh-Hans"}[code]
+        self._figures = figures_of(code)
+        self._told = _catalogue() if code == "zh" else {}
+
+    def __call__(self, sentence: str, **blanks: object) -> str:
+        """The sentence in this language with its blanks filled: `_("%(count)s breaks", count=3)`."""
+        told = self._told.get(sentence, sentence)
+        return told % blanks if blanks else told
+
+    def plural(self, one: str, many: str, count: int) -> str:
+        """The sentence for one, or for many, with its blanks; 中文 has one form."""
+        return self._told.get(one, one if count == 1 else many)
+
+    def pair(self, words: Sequence[str]) -> str:
+        """One of (English, 中文), as the tables of `models` have their words."""
+        return words[LANGUAGES.index(self.code)]
+
+    def money(self, minor: int | None, currency: str) -> str:
+        """38,204,110.20, exactly."""
+        return self._figures.money(minor, currency)
+
+    def number(self, value: float | None, digits: int = 0) -> str:
+        """12,345.67 with so many digits."""
+        return self._figures.number(value, digits)
+
+    def percent(self, value: float | None, digits: int = 0) -> str:
+        """12.3%."""
+        return self._figures.percent(value, digits)
+
+    def day(self, day: date | None) -> str:
+        """22 Nov 2026."""
+        return MISSING if day is None else format_date(day, "d MMM y" if self.code == "en" else "medium", self.tag)
+
+    def instant(self, at: datetime | None) -> str:
+        """22 Nov 2026 01:15, where the lender is."""
+        if at is None:
+            return MISSING
+        return format_datetime(at.astimezone(ZONE), _INSTANT[self.code], locale=self._figures.locale)
+
+
+@cache
+def say(code: str) -> Say:
+    """The language of that code, read once."""
+    return Say(code)
+
+
+def chosen(cookie: str | None, accepted: str) -> str:
+    """The language of a browser: what was chosen, else what it asks for first, else English.
+
+    accepted: the header Accept-Language.
+    """
+    if cookie in LANGUAGES:
+        return str(cookie)
+    first = accepted.split(",", maxsplit=1)[0].strip().lower()
+    return "zh" if first.startswith("zh") else "en"
+
+
+@cache
+def catalogues() -> Mapping[str, Any]:
+    """Every area's catalogue, by the area's name (babel's Catalog)."""
+    found = {}
+    for file in (files("console.web") / "locale" / "zh").iterdir():
+        if file.name.endswith(".po"):
+            with file.open("rb") as opened:
+                found[file.name.removesuffix(".po")] = read_po(opened, locale="zh_Hans")
+    return found
+
+
+def _catalogue() -> dict[str, str]:
+    """All areas in one: the sentence in English, and in 中文; what nobody translated, or nobody looked at, is left out."""
+    return {
+        message.id if isinstance(message.id, str) else message.id[0]: (
+            message.string if isinstance(message.string, str) else message.string[0]
+        )
+        for one in catalogues().values()
+        for message in one
+        if message.id and message.string and not message.fuzzy
+    }

@@ -1,0 +1,77 @@
+"""The side of every page: what there is, in the order people work in. An entry shows where its page is there, and allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from console.web.language import later
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page that the side leads to, and what it takes to see it."""
+
+    path: str
+    title: str
+    action: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """Entries under one heading."""
+
+    title: str
+    entries: tuple[Entry, ...]
+
+
+SECTIONS: Final = (
+    Section("", (Entry("/", later("Waiting for me"), "home.see"),)),
+    Section(
+        later("Portfolio"),
+        (
+            Entry("/portfolios", later("Portfolios"), "portfolios.see"),
+            Entry("/placements", later("Placements"), "portfolios.see"),
+            Entry("/plans", later("Allocations"), "plans.see"),
+            Entry("/recalls", later("Recalls"), "recalls.see"),
+            Entry("/schedules", later("Schedules"), "schedules.see"),
+        ),
+    ),
+    Section(
+        later("Agencies"),
+        (
+            Entry("/agencies", later("Agencies"), "agencies.see"),
+            Entry("/exchanges", later("Exchanges"), "agencies.see"),
+            Entry("/keys", later("Keys"), "agencies.see"),
+            Entry("/scorecards", later("Scorecards"), "scorecards.see"),
+        ),
+    ),
+    Section(
+        later("Finance"),
+        (
+            Entry("/recoveries", later("Recoveries"), "recoveries.see"),
+            Entry("/breaks", later("Breaks"), "breaks.see"),
+            Entry("/statements", later("Statements"), "statements.see"),
+            Entry("/closing", later("Month close"), "closing.see"),
+            Entry("/payments", later("Payments"), "payments.see"),
+        ),
+    ),
+    Section(
+        later("The house"),
+        (
+            Entry("/people", later("People"), "people.see"),
+            Entry("/operations", later("Operations"), "operations.see"),
+        ),
+    ),
+)
+
+
+def shown(there: Collection[str], may: Callable[[str], bool]) -> Iterator[Section]:
+    """The sections with the entries that are there and allowed; those without any are left out."""
+    for section in SECTIONS:
+        entries = tuple(entry for entry in section.entries if entry.path in there and may(entry.action))
+        if entries:
+            yield Section(section.title, entries)

@@ -1,0 +1,39 @@
+"""The first page: what waits for whoever is signed in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter, Response
+
+from console.web.language import later
+from console.web.visits import Visiting, needs
+from infra.store import tasks
+from models.exceptions import CODES
+
+router = APIRouter()
+
+EXCEPTIONS_SHOWN: Final = 10
+TASKS: Final = {
+    "plans_to_approve": (later("Plans to approve"), "/plans?state=submitted"),
+    "resolutions_to_approve": (later("Breaks to approve"), "/breaks?tab=to_approve"),
+    "payments_to_approve": (later("Payment runs to approve"), "/payments?state=proposed"),
+    "my_exceptions": (later("Exceptions of mine"), "/#exceptions"),
+    "my_breaks": (later("Breaks assigned to me"), "/breaks?mine=1"),
+}
+"""By kind of task: what it is called, and where it is worked on."""
+
+
+@router.get("/", dependencies=[needs("home.see")])
+def home(visit: Visiting) -> Response:
+    """What waits, and what is late."""
+    person = visit.who
+    with visit.desk.database.read() as connection:
+        waiting = tasks.waiting(connection, person.actor, person.roles) if person.agency is None else []
+        late = (
+            tasks.exceptions_of(connection, person.actor, person.roles, EXCEPTIONS_SHOWN)
+            if person.agency is None
+            else []
+        )
+    cards = [(*TASKS[task.code], task.count, task.count >= tasks.MOST) for task in waiting if visit.may(task.action)]
+    return visit.page("home.html", cards=cards, exceptions=late, codes=CODES, now=visit.desk.now())

@@ -1,0 +1,93 @@
+"""What went wrong, as a page or a part of one: what, why, and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from fastapi.responses import RedirectResponse, Response
+from starlette.exceptions import HTTPException as StarletteHttpError
+
+from console.web import visits
+from console.web.language import later
+from infra.journaling import journal
+from infra.store.database import StoreBusy
+from models.errors import ConfigurationError, ConsignError, Findings, RefusedByPolicy, RemoteError, UsageError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request
+
+STATUS: Final[tuple[tuple[type[ConsignError], int, str], ...]] = (
+    (visits.ForeignForm, 403, later("The form was not taken")),
+    (visits.NotAllowed, 403, later("Not allowed")),
+    (RefusedByPolicy, 403, later("A rule forbids it")),
+    (StoreBusy, 503, later("The store is busy")),
+    (UsageError, 422, later("That cannot be done so")),
+    (Findings, 409, later("Somebody must look at it first")),
+    (ConfigurationError, 500, later("The installation is not ready for it")),
+    (RemoteError, 502, later("The other side did not answer")),
+    (ConsignError, 500, later("That did not work")),
+)
+"""By kind of error, the first that fits: the answer's status, and its heading."""
+_HTTP: Final = {404: later("There is no such page"), 405: later("That cannot be done here")}
+
+
+def status_of(error: ConsignError) -> int:
+    """The status that says it."""
+    return next(status for kind, status, _ in STATUS if isinstance(error, kind))
+
+
+def heading_of(error: ConsignError) -> str:
+    """The heading that says it, in English."""
+    return next(heading for kind, _, heading in STATUS if isinstance(error, kind))
+
+
+def install(app: FastAPI) -> None:
+    """Errors become pages."""
+    app.add_exception_handler(visits.SignInFirst, _sign_in)
+    app.add_exception_handler(ConsignError, _explained)
+    app.add_exception_handler(StarletteHttpError, _plain)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _sign_in(request: Request, error: Exception) -> Response:
+    from urllib.parse import quote
+
+    assert isinstance(error, visits.SignInFirst)  # noqa: S101 - the handler is installed for it
+    url = request.url
+    came = url.path + (f"?{url.query}" if url.query else "") if request.method == "GET" else "/"
+    where = f"{error.where}?next={quote(came, safe='')}" if error.where != "/account/password" else error.where
+    if request.headers.get("hx-request"):
+        return Response(status_code=204, headers={"HX-Redirect": error.where})
+    return RedirectResponse(where, status_code=303)
+
+
+def _explained(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ConsignError)  # noqa: S101 - the handler is installed for it
+    return _answer(request, status_of(error), heading_of(error), str(error), error.fix)
+
+
+def _plain(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHttpError)  # noqa: S101 - the handler is installed for it
+    heading = _HTTP.get(error.status_code, later("That did not work"))
+    return _answer(request, error.status_code, heading, "", "")
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    journal("web").error("a page failed", error=error)
+    return _answer(
+        request,
+        500,
+        later("Something is wrong with the console"),
+        "",
+        later("The journal says where: logs/consign.log"),
+    )
+
+
+def _answer(request: Request, status: int, heading: str, message: str, fix: str) -> Response:
+    visit = visits.visit_of(request)
+    told = {"heading": visit.say(heading), "message": message, "fix": visit.say(fix)}
+    if visit.is_partial:
+        answer = visit.page("parts/problem.html", status=status, **told)
+        answer.headers.update({"HX-Retarget": "#problems", "HX-Reswap": "innerHTML"})
+        return answer
+    return visit.page("problem.html", status=status, **told)

@@ -1,0 +1,56 @@
+"""Pages from templates, one environment for each language; what a page asks for and was not given is an error."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+
+from console.web.language import say
+from infra import templates
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from console.web.visits import Visit
+
+
+@cache
+def environment(language: str) -> Environment:
+    """The templates in one language.
+
+    `_` and `{% trans %}` translate; filters: money(currency), number, percent, day, instant, pair, asset.
+    """
+    told = say(language)
+    made = templates.fresh("console.web", "jinja2.ext.i18n")
+    made.install_gettext_callables(  # type: ignore[attr-defined]  # the extension's method
+        told, told.plural, newstyle=True
+    )
+    made.filters |= {
+        "money": told.money, "number": told.number, "percent": told.percent, "day": told.day,
+        "instant": told.instant, "pair": told.pair, "asset": asset,
+    }  # fmt: skip
+    made.globals |= {"query": query, "word": word}
+    return made
+
+
+def word(visit: Visit) -> Markup:
+    """The hidden field that every form begins with: `{{ word(visit) }}`."""
+    return Markup('<input type="hidden" name="_form" value="{}">').format(visit.word)
+
+
+@cache
+def asset(name: str) -> str:
+    """The URL of a static file, another one whenever its bytes are."""
+    digest = hashlib.sha256((files("console.web") / "static" / name).read_bytes()).hexdigest()
+    return f"/static/{name}?v={digest[:12]}"
+
+
+def query(**words: object) -> str:
+    """`?agency=north&tab=open` of what is given; empty words are left out."""
+    told = {name: word for name, word in words.items() if word not in (None, "", False)}
+    return "?" + urlencode(told, doseq=True) if told else "?"

@@ -1,0 +1,141 @@
+"""How things stand, in words and colours: a plan, a placement, a recall, an agency, a file, a key."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from console.web.language import later
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Standing = tuple[str, str]
+"""The word in English, marked for translation, and the tone of its badge."""
+
+
+def _table(**told: Standing) -> Mapping[str, Standing]:
+    return MappingProxyType(told)
+
+
+PORTFOLIO: Final = _table(
+    accepted=(later("Taken in"), "good"),
+    refused=(later("Refused"), "bad"),
+    erased=(later("Erased"), "plain"),
+)
+PLAN: Final = _table(
+    draft=(later("Draft"), "plain"),
+    submitted=(later("Waits for approval"), "warn"),
+    approved=(later("Approved"), "info"),
+    placed=(later("Sent"), "good"),
+    rejected=(later("Discarded"), "plain"),
+    expired=(later("Expired"), "bad"),
+)
+PLACEMENT: Final = _table(
+    planned=(later("Planned"), "plain"),
+    placed=(later("Sent, not acknowledged"), "warn"),
+    acknowledged=(later("With the agency"), "good"),
+    recalled=(later("Recalled"), "warn"),
+    closed=(later("Closed"), "plain"),
+)
+AGENCY: Final = _table(
+    prospect=(later("Prospect"), "plain"),
+    certified=(later("Certified"), "info"),
+    live=(later("Live"), "good"),
+    suspended=(later("Suspended"), "warn"),
+    closed=(later("Closed"), "plain"),
+)
+CERTIFICATE: Final = _table(
+    valid=(later("Valid"), "good"),
+    waived=(later("Waived"), "warn"),
+    expired=(later("Expired"), "bad"),
+    keys_changed=(later("Keys changed since"), "bad"),
+    layout_changed=(later("Layout changed since"), "bad"),
+    too_low=(later("Level too low"), "bad"),
+    none=(later("None"), "plain"),
+)
+CIRCUIT: Final = _table(
+    closed=(later("Answers"), "good"),
+    open=(later("Left in peace"), "bad"),
+    half_open=(later("Being tried"), "warn"),
+)
+SENT: Final = _table(
+    prepared=(later("Prepared"), "plain"),
+    sealed=(later("Sealed"), "plain"),
+    delivered=(later("Delivered"), "info"),
+    presumed=(later("Presumed delivered"), "warn"),
+    acknowledged=(later("Acknowledged"), "good"),
+    cancelled=(later("Cancelled"), "plain"),
+)
+CAME: Final = _table(
+    claimed=(later("Received"), "plain"),
+    opened=(later("Opened"), "plain"),
+    accepted=(later("Accepted"), "good"),
+    refused=(later("Refused"), "bad"),
+)
+KEY: Final = _table(
+    valid=(later("Valid"), "good"),
+    waiting=(later("Waits for a second person"), "warn"),
+    pending=(later("Not yet in force"), "info"),
+    expired=(later("Expired"), "bad"),
+    revoked=(later("Revoked"), "bad"),
+    withdrawn=(later("Withdrawn"), "plain"),
+    retired=(later("Retired"), "plain"),
+)
+OBJECTION: Final = _table(
+    open=(later("To decide"), "warn"),
+    upheld=(later("Upheld"), "good"),
+    dismissed=(later("Dismissed"), "plain"),
+)
+STAGES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "reminder": later("Reminder"),
+        "phone": later("Phone"),
+        "field": later("Field visit"),
+        "legal": later("Legal"),
+    }
+)
+HOLDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "complaint": later("Complaint"),
+        "dispute": later("Dispute"),
+        "deceased": later("Deceased"),
+        "insolvent": later("Insolvent"),
+        "vulnerable": later("Vulnerable"),
+        "breathing_space": later("Breathing space"),
+        "payment_plan": later("Instalment plan kept"),
+        "litigation": later("Litigation"),
+        "fraud": later("Fraud"),
+        "other": later("Other reason"),
+    }
+)
+RECALLS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **HOLDS,
+        "paid": later("Paid"),
+        "term": later("End of term"),
+        "request": later("At our request"),
+        "performance": later("Performance"),
+    }
+)
+EXCLUSIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "erased": later("Erased"),
+        "closed": later("Closed"),
+        "paid": later("Paid"),
+        "hold": later("On hold"),
+        "placed": later("Already with an agency"),
+        "in_plan": later("In another plan that is submitted or approved"),
+        "nothing_owed": later("Nothing is owed"),
+        "other_currency": later("In another currency than the plan"),
+        "below_minimum": later("Below the minimum balance"),
+        "no_agency_left": later("No agency may take the debtor"),
+        "incumbent_unavailable": later("The debtor's other accounts are with an agency that may not take this one"),
+        "no_capacity": later("No room left at any agency that may take it"),
+    }
+)
+
+
+def of(table: Mapping[str, Standing], state: str) -> Standing:
+    """The word and tone of a state; a state that nobody put into words is told as it is."""
+    return table.get(state, (state, "plain"))

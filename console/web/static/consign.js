@@ -1,0 +1,60 @@
+// The keyboard, the focus and small courtesies; every page works without it.
+"use strict";
+(() => {
+  const typing = (target) => target.matches("input:not([type=checkbox]), textarea, select, [contenteditable]");
+  const rows = () => [...document.querySelectorAll("[data-rows] > [data-row]")];
+  const announce = (text) => { document.getElementById("announced").textContent = text; };
+  const current = () => document.querySelector("[data-row][aria-current=true], [data-row].row-here");
+
+  const stand = (row) => {
+    if (!row) return;
+    rows().forEach((other) => { other.classList.toggle("row-here", other === row); other.tabIndex = other === row ? 0 : -1; });
+    row.focus({ preventScroll: true });
+    row.scrollIntoView({ block: "nearest" });
+    if (row.dataset.row) announce(row.dataset.row);
+  };
+  const step = (by) => {
+    const all = rows();
+    const at = all.indexOf(current());
+    stand(all[Math.min(all.length - 1, Math.max(0, at + by))]);
+  };
+  // j k x Enter / ? are the same everywhere; any other letter presses what carries it as data-key, in the open
+  // drawer first
+  const keys = {
+    j: () => step(1),
+    k: () => step(-1),
+    x: () => { const box = current()?.querySelector("input[type=checkbox]"); if (box) box.click(); },
+    Enter: () => { const link = current()?.querySelector("a[data-open]"); if (link) link.click(); },
+    "/": () => document.querySelector("[data-search]")?.focus(),
+    "?": () => document.querySelector("[data-help]")?.click(),
+    Escape: () => document.querySelector("[data-close]")?.click(),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (typing(event.target)) { if (event.key === "Escape") event.target.blur(); return; }
+    if (event.key === "Enter" && event.target.matches("a, button, summary, input")) return;
+    const pressed = keys[event.key]
+      ?? (/^[a-z]$/.test(event.key) ? (() => (document.querySelector(`.drawer [data-key="${event.key}"]`) ?? document.querySelector(`[data-key="${event.key}"]`))?.click()) : null);
+    if (pressed) { event.preventDefault(); pressed(); }
+  });
+
+  // a question before what cannot be taken back
+  document.addEventListener("submit", (event) => {
+    const question = event.submitter?.dataset.ask;
+    if (question && !window.confirm(question)) event.preventDefault();
+  });
+  // one box for all on the page
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-all]")) return;
+    document.querySelectorAll(`input[type=checkbox][name="${event.target.dataset.all}"]`).forEach((box) => { box.checked = event.target.checked; });
+  });
+  // filters act at once where HTMX does not take them
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("form[data-at-once]");
+    if (form) form.requestSubmit();
+  });
+  // what asks for the focus gets it: a problem, an opened drawer
+  const focus = (within) => within.querySelector?.("[data-focus]")?.focus();
+  document.addEventListener("DOMContentLoaded", () => focus(document));
+  document.addEventListener("htmx:after:swap", (event) => focus(event.detail?.ctx?.target ?? document));
+})();

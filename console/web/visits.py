@@ -1,0 +1,222 @@
+"""Who asks, at which desk, in which language: what every page is given, and the door that every page stands behind.
+
+A route says which action of models.permissions it is: `dependencies=[needs("breaks.see")]`, or `is_open` for the few
+that anybody sees. A request that changes something must carry the word that only our own pages know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from console.web import language, navigation, rendering, security
+from infra.people import sessions
+from infra.wiring import Desk
+from models.errors import RefusedByPolicy
+from models.permissions import ACTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from console.web.language import Say
+    from infra.people.sessions import SignedIn
+
+SESSION: Final = "consign_session"
+VISIT: Final = "consign_visit"
+LANGUAGE: Final = "consign_language"
+THEME: Final = "consign_theme"
+THEMES: Final = ("auto", "light", "dark")
+YEAR: Final = 365 * 24 * 3600
+FIELD: Final = "_form"
+"""The hidden field of every form, and the header of every request by HTMX, that holds the word."""
+HEADER: Final = "x-consign-form"
+
+
+class SignInFirst(RefusedByPolicy):
+    """Nobody is signed in, or a code or a new password is still asked for; `where` answers that."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__("sign in first", fix="sign in")
+        self.where = where
+
+
+class NotAllowed(RefusedByPolicy):
+    """The person's roles do not let them do it."""
+
+
+class ForeignForm(RefusedByPolicy):
+    """The request did not come from a page of ours, or from one that is too old."""
+
+
+@dataclass
+class Visit:
+    """One request: the page's view of who asks."""
+
+    request: Request
+    desk: Desk
+    """acts as the person who is signed in"""
+    person: SignedIn | None
+    cookie: str
+    """the session's, or the one that a browser has before anybody signs in"""
+
+    @cached_property
+    def say(self) -> Say:
+        """The language of the answer: `visit.say("Breaks")`."""
+        asked = self.request.headers.get("accept-language", "")
+        return language.say(language.chosen(self.request.cookies.get(LANGUAGE), asked))
+
+    @property
+    def who(self) -> SignedIn:
+        """The person behind a route that needs an action."""
+        if self.person is None:
+            raise SignInFirst("/sign-in")
+        return self.person
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether HTMX asks for a part of the page."""
+        return self.request.headers.get("hx-request-type") == "partial"
+
+    def may(self, action: str, *, of_agency: str | None = None) -> bool:
+        """Whether the person may do it, here; for links and buttons."""
+        return self.person is not None and self.person.may(action, of_agency=of_agency)
+
+    def page(self, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+        """The template as an answer. It knows `visit`, `say` and what it is given."""
+        made = rendering.environment(self.say.code).get_template(template)
+        text = made.render(visit=self, say=self.say, here=self.request.url, **context)
+        return HTMLResponse(text, status_code=status, headers={"Vary": "Cookie, Accept-Language, HX-Request-Type"})
+
+    def go(self, path: str, done: str = "") -> Response:
+        """See there what has become of it (303); `done`: a sentence to be shown there once."""
+        answer: Response
+        if self.request.headers.get("hx-request"):
+            answer = Response(status_code=204, headers={"HX-Redirect": path})
+        else:
+            answer = RedirectResponse(path, status_code=303)
+        if done:
+            answer.set_cookie("consign_done", _quoted(done), max_age=60, httponly=True, samesite="lax", path="/")
+        return answer
+
+    # --- what the layout asks for -------------------------------------------------------------------------------------
+
+    @cached_property
+    def word(self) -> str:
+        """The word that a form of this page carries."""
+        return security.token(self.cookie)
+
+    @property
+    def sections(self) -> list[navigation.Section]:
+        """The side of the page."""
+        return list(navigation.shown(self.request.app.state.paths, self.may))
+
+    @property
+    def theme(self) -> str:
+        """auto, light or dark."""
+        chosen = self.request.cookies.get(THEME, "auto")
+        return chosen if chosen in THEMES else "auto"
+
+    @property
+    def at(self) -> str:
+        """This page's own path and query, to come back to."""
+        url = self.request.url
+        return url.path + (f"?{url.query}" if url.query else "")
+
+    @property
+    def done(self) -> str:
+        """What the page before asked to say."""
+        from urllib.parse import unquote
+
+        return unquote(self.request.cookies.get("consign_done", ""))
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether people reach us by https alone."""
+        return self.desk.settings.web_url.startswith("https://")
+
+
+def _quoted(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(text, safe="")
+
+
+def visit_of(request: Request) -> Visit:
+    """The visit behind a request."""
+    at: Desk = request.app.state.desk
+    cookie = request.cookies.get(SESSION, "")
+    person = sessions.whose(at, cookie) if cookie else None
+    if person is None:
+        return Visit(request, at, None, request.cookies.get(VISIT, "") or request.state.visit)
+    return Visit(request, at.acting(person.actor), person, cookie)
+
+
+async def _given_word(request: Request) -> str:
+    """The word that a request which changes something carries."""
+    if request.method in security.SAFE:
+        return ""
+    if told := request.headers.get(HEADER):
+        return told
+    form = await request.form()
+    word = form.get(FIELD, "")
+    return word if isinstance(word, str) else ""
+
+
+Visiting = Annotated[Visit, Depends(visit_of)]
+Word = Annotated[str, Depends(_given_word)]
+
+
+def _ours(visit: Visit, word: str) -> None:
+    if visit.request.method in security.SAFE:
+        return
+    if visit.request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        raise ForeignForm("the form was sent from another site", fix="open the page here and send it again")
+    if not security.is_token(word, visit.cookie):
+        raise ForeignForm("the form is too old", fix="open the page again and send it once more")
+
+
+def needs(action: str) -> Any:
+    """What a route depends on: whoever asks is signed in and may do the action; what changes came from our pages."""
+    ACTIONS[action]  # an action that nobody defined fails when the route is written
+
+    def door(visit: Visiting, word: Word) -> None:
+        person = visit.person
+        if person is None:
+            raise SignInFirst("/sign-in")
+        if person.factors == 0:
+            raise SignInFirst("/sign-in/code")
+        if person.must_change and action != "account.own":
+            raise SignInFirst("/account/password")
+        if not person.may(action):
+            raise NotAllowed(
+                visit.say("Your roles do not let you %(action)s.", action=visit.say.pair(ACTIONS[action].words)),
+                fix=visit.say("An administrator gives roles."),
+            )
+        _ours(visit, word)
+
+    return _marked(door, action)
+
+
+def _anybody(visit: Visiting, word: Word) -> None:
+    _ours(visit, word)
+
+
+def _marked(door: Callable[..., None], action: str | None) -> Any:
+    door.action = action  # type: ignore[attr-defined]  # read by the tests that walk every route
+    return Depends(door)
+
+
+is_open: Final = _marked(_anybody, None)
+"""What a route depends on that anybody sees: signing in, and whether we are alive."""
+
+
+def acting(visit: Visiting) -> Desk:
+    """The desk of the person who is signed in: what is done at it, that person did."""
+    return visit.desk
+
+
+Acting = Annotated[Desk, Depends(acting)]

@@ -1,0 +1,111 @@
+"""Who may do what: the one table that the console and the API enforce, the tests walk, and docs/reference/permissions.md tells.
+
+An action is something that a person sees or does. Whoever holds one of its roles may; what a lender's person may do
+concerns the whole house, what an agency's person may do concerns that agency alone. Whether a second person must agree
+is for the rule behind the action to decide: here it is only said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
+
+from models.roles import ROLES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+AGENCY: Final = "agency"
+"""The role of everybody whose account belongs to an agency; no other role goes with it."""
+Scope = Literal["lender", "agency"]
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that a person sees or does."""
+
+    id: str
+    roles: frozenset[str]
+    words: tuple[str, str]
+    """what it is, in English and in 中文"""
+    scope: Scope = "lender"
+    """`lender`: the whole house; `agency`: what belongs to the person's own agency"""
+    second_person: bool = False
+    """whether it is the second person's: never done by whoever asked for it"""
+
+
+EVERYBODY: Final = (*ROLES, AGENCY)
+LENDER: Final = ROLES
+PORTFOLIO: Final = ("portfolio_manager",)
+FINANCE: Final = ("finance",)
+OPERATIONS: Final = ("operations",)
+COMPLIANCE: Final = ("compliance",)
+ADMINISTRATOR: Final = ("administrator",)
+
+
+def _action(
+    name: str, roles: Collection[str], english: str, chinese: str, *, scope: Scope = "lender", second: bool = False
+) -> Action:
+    return Action(name, frozenset(roles), (english, chinese), scope, second)
+
+
+_TABLE: Final = (
+    # everybody
+    _action("home.see", EVERYBODY, "see what waits for oneself", "查看待办"),
+    _action("account.own", EVERYBODY, "change one's own password, codes, sessions, language", "管理自己的密码、验证器、会话和语言"),
+    _action("help.see", EVERYBODY, "read the help", "阅读帮助"),
+    _action("jobs.see", LENDER, "see the jobs that run", "查看正在运行的任务"),
+    _action("exceptions.see", LENDER, "see exceptions of the exchange", "查看交换异常"),
+    # portfolio
+    _action("portfolios.see", LENDER, "see portfolios and placements", "查看资产组合与委案"),
+    _action("plans.see", LENDER, "see plans and their previews", "查看分案计划与预览"),
+    _action("plans.change", PORTFOLIO, "make, submit and discard plans", "制定、提交和作废分案计划"),
+    _action("plans.approve", PORTFOLIO, "approve a plan that somebody else submitted", "复核他人提交的分案计划", second=True),
+    _action("plans.send", PORTFOLIO, "send an approved plan", "发送已批准的分案计划"),
+    _action("recalls.see", LENDER, "see recalls", "查看收回"),
+    _action("recalls.change", PORTFOLIO, "take accounts back", "收回账户"),
+    _action("schedules.see", LENDER, "see schedules", "查看定时任务"),
+    _action("schedules.change", (*PORTFOLIO, *OPERATIONS), "pause and resume schedules", "暂停和恢复定时任务"),
+    # agencies
+    _action("agencies.see", LENDER, "see agencies, their contracts, keys and files", "查看机构及其合同、密钥和文件"),
+    _action("agencies.change", (*PORTFOLIO, *OPERATIONS), "activate and suspend agencies", "启用和暂停机构"),
+    _action("scorecards.see", LENDER, "see scorecards", "查看评分卡"),
+    # finance
+    _action("breaks.see", LENDER, "see breaks", "查看差异"),
+    _action("breaks.work", FINANCE, "match, comment on and assign breaks", "匹配、备注和分配差异"),
+    _action("breaks.approve", FINANCE, "approve what somebody else proposed for a break", "复核他人提出的差异处理", second=True),
+    _action("recoveries.see", LENDER, "see recoveries", "查看回款"),
+    _action("statements.see", LENDER, "see and download statements", "查看和下载结算单"),
+    _action("statements.change", FINANCE, "make statements", "生成结算单"),
+    _action("closing.see", LENDER, "see what stands in the way of a close", "查看结账障碍"),
+    _action("closing.change", FINANCE, "close a month", "结账"),
+    _action("closing.approve", FINANCE, "agree to a close, or to opening a month again", "复核结账或重新开账", second=True),
+    _action("payments.see", LENDER, "see payment runs", "查看付款批次"),
+    _action("payments.change", FINANCE, "propose payment runs and give them to the bank", "提出付款批次并交给银行"),
+    _action("payments.approve", FINANCE, "approve a payment run that somebody else proposed", "复核他人提出的付款批次", second=True),
+    _action("bank.import", FINANCE, "take bank statements in", "导入银行对账单"),
+    # compliance
+    _action("audit.see", COMPLIANCE, "read and verify the audit trail", "查看并验证审计记录"),
+    # the house
+    _action("people.see", ADMINISTRATOR, "see who has an account", "查看人员账号"),
+    _action("people.change", ADMINISTRATOR, "add and disable people, end their sessions", "新增和停用人员、结束会话"),
+    _action("roles.change", ADMINISTRATOR, "give and take roles, never one's own", "授予和收回角色，不含本人"),
+    _action("operations.see", (*OPERATIONS, *ADMINISTRATOR), "see how the installation is", "查看系统运行状况"),
+    _action("metrics.see", (*OPERATIONS, *ADMINISTRATOR), "read the metrics", "读取监控指标"),
+)  # fmt: skip
+
+ACTIONS: Final[Mapping[str, Action]] = MappingProxyType({action.id: action for action in _TABLE})
+"""Every action by its id."""
+
+
+def allowed(action: str, roles: Collection[str], *, agency: str | None, of_agency: str | None = None) -> bool:
+    """Whether somebody with these roles may do it.
+
+    agency: whose the person is; None for the lender's own. of_agency: whose data it concerns; None where it concerns
+    nobody's in particular. Raises KeyError for an action that is not in the table.
+    """
+    wanted = ACTIONS[action]
+    if agency is not None:
+        return AGENCY in wanted.roles and of_agency in {None, agency}
+    return not wanted.roles.isdisjoint(set(roles) - {AGENCY})
