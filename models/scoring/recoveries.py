@@ -36,10 +36,10 @@ def clock(placements: pd.DataFrame, as_of: date, parameters: Parameters) -> Cloc
     A recall by the lender stops the exposure. An agency that gave the account back by its own choice, or was paid
     in full, answers for it to the end of the term.
     """
-    placed = _days(placements["placed_on"])
+    placed = days_of(placements["placed_on"])
     today = int(np.datetime64(as_of, "D").astype(np.int64)) + 1
     age = np.maximum(today - placed, 0)
-    ended, due_back = _days(placements["ended_on"]), _days(placements["due_back_on"])
+    ended, due_back = days_of(placements["ended_on"]), days_of(placements["due_back_on"])
     # a day is counted until it is over, so an end on the day itself still holds that day
     over = (ended >= 0) & (ended < today)
     own = placements["end_reason"].isin(parameters.own_ends).to_numpy()
@@ -59,7 +59,7 @@ def classed(
     # what another agency hands over for a placement is no merit of the one that holds it
     own = placements["agency"].take(at).to_numpy() == lines["agency"].to_numpy()
     at = np.where(own, at, -1)
-    day = np.where(at >= 0, _days(lines["value_date"]) - _days(placements["placed_on"])[at], -1)
+    day = np.where(at >= 0, days_of(lines["value_date"]) - days_of(placements["placed_on"])[at], -1)
     kind = lines["kind"]
     standing = np.select(
         [
@@ -89,7 +89,7 @@ def month_of(day: npt.NDArray[np.int64], parameters: Parameters) -> npt.NDArray[
     return np.clip(day // parameters.month_days, 0, parameters.months - 1)
 
 
-def _days(dates: pd.Series[pd.Timestamp]) -> npt.NDArray[np.int64]:
+def days_of(dates: pd.Series[pd.Timestamp]) -> npt.NDArray[np.int64]:
     """Days since 1970; -1 where there is no date."""
     days = dates.to_numpy().astype("datetime64[D]").astype(np.int64)
     return np.where(days < 0, -1, days)
