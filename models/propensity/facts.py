@@ -33,7 +33,7 @@ BUCKET_EDGES: Final = (0.0, 30.0, 60.0, 90.0, 120.0, 150.0)
 class Fact:
     """One thing that a model looks at: a curve over numbers (NaN: unknown), or levels of a text (empty: unknown).
 
-    knots: where a curve may bend besides the quantiles. log: its numbers are logarithms, and are shown as what they were.
+    knots: where a curve may bend besides the quantiles. log: its numbers are logarithms.
     """
 
     name: str
@@ -69,7 +69,7 @@ class ProtectedFact(RefusedByPolicy):
 
 
 def refuse(names: Iterable[str], parameters: Parameters) -> None:
-    """Nothing, where no fact's name speaks of a protected attribute. Raises ProtectedFact, which names those that do."""
+    """Nothing, where no fact's name speaks of a protected attribute. Raises ProtectedFact, naming those that do."""
     found = sorted(name for name in names if protected(name, parameters))
     if found:
         raise ProtectedFact(
@@ -82,10 +82,8 @@ def protected(name: str, parameters: Parameters) -> bool:
     """Whether a word of the name is a protected attribute's."""
     plain = name.casefold()
     words = set(WORD.findall(plain))
-    whole = plain in parameters.protected_words
-    return (
-        whole or bool(words & parameters.protected_words) or any(part in plain for part in parameters.protected_parts)
-    )
+    spoken = plain in parameters.protected_words or bool(words & parameters.protected_words)
+    return spoken or any(part in plain for part in parameters.protected_parts)
 
 
 def stand_ins(
@@ -120,7 +118,7 @@ def refuse_stand_ins(found: Mapping[tuple[str, str], float], parameters: Paramet
 
 
 def cramers_v(one: Ints, other: Ints) -> float:
-    """How much two codings tell of each other, 0 to 1, corrected for what chance makes of many levels (Bergsma 2013)."""
+    """How much two codings tell of each other, 0 to 1, less what chance makes of many levels (Bergsma 2013)."""
     rows, columns = np.unique(one, return_inverse=True)[1], np.unique(other, return_inverse=True)[1]
     r, c, n = int(rows.max()) + 1, int(columns.max()) + 1, len(one)
     if min(r, c) < 2 or n < 2:  # noqa: PLR2004 - one level tells nothing

@@ -1,4 +1,4 @@
-"""How a model treats groups that it must not look at: who is chosen, and whether its chances come true in each group."""
+"""How a model treats groups that it must not look at: who is chosen, and whether chances come true in each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def table(  # noqa: PLR0913 - one column each
+def table(
     attribute: str,
     names: Sequence[str],
     code: Ints,
@@ -56,7 +56,7 @@ def table(  # noqa: PLR0913 - one column each
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def _group(  # noqa: PLR0913 - one column each
+def _group(
     chance: Floats,
     paid: Floats,
     chosen: npt.NDArray[np.bool_],

@@ -52,7 +52,7 @@ class Sample:
     """Placements that were watched for the whole horizon, in the order of their ids.
 
     values: per fact one value each. day: of placement, as a number. paid: 1 where anything came within the horizon;
-    money, balance: in one unit. monitored: by attribute. usual: log of the usual balance per currency, kept with the model.
+    money, balance: in one unit. monitored: by attribute. usual: log of the usual balance per currency.
     """
 
     values: Mapping[str, npt.NDArray[Any]]

@@ -44,7 +44,7 @@ def fit(design: Rows, target: Floats, penalty: Floats) -> Fitted:
         step = np.linalg.solve(bend, slope)
         gain = float(slope @ step)
         if gain < CLOSE * (1 + abs(loss)):
-            return Fitted(beta, np.linalg.inv(bend))
+            return Fitted(beta, np.asarray(np.linalg.inv(bend), dtype=np.float64))
         for halving in range(HALVINGS):
             tried = beta - step / 2**halving
             found = _sums(design, target, penalty, tried)
@@ -52,7 +52,7 @@ def fit(design: Rows, target: Floats, penalty: Floats) -> Fitted:
                 break
         else:
             # no shorter step is better: as good as the digits allow
-            return Fitted(beta, np.linalg.inv(bend))
+            return Fitted(beta, np.asarray(np.linalg.inv(bend), dtype=np.float64))
         beta, (loss, slope, bend) = tried, found
     raise NoFit
 

@@ -153,4 +153,5 @@ def in_bags(debtor: Ints, seed: int, parameters: Parameters) -> tuple[Ints, int]
 def drawn(bags: int, seed: int, parameters: Parameters) -> Floats:
     """How often each bag is drawn in each replicate, [replicates, bags]."""
     rng = np.random.default_rng([seed, 2])
-    return rng.multinomial(bags, np.full(bags, 1 / bags), parameters.replicates).astype(np.float64)
+    times: Floats = rng.multinomial(bags, np.full(bags, 1 / bags), parameters.replicates).astype(np.float64)
+    return times

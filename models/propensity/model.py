@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -106,7 +107,10 @@ class Model:
         """Of each account, before calibration."""
         wanted = part or self.paying
         contributions = self.contributions(values, wanted)
-        return np.asarray(wanted.intercept + sum(contributions.values(), np.zeros(_rows(values))))
+        total = np.full(_rows(values), wanted.intercept)
+        for part_of_it in contributions.values():
+            total += part_of_it
+        return total
 
     def contributions(self, values: Values, part: Part | None = None) -> dict[str, Floats]:
         """Per fact what it adds to each account's log-odds, against the average account."""
@@ -136,15 +140,15 @@ class Model:
         log_odds = self.log_odds(values)
         parts = [term.parts(values[term.fact])[0] for term in self.terms]
         row = np.concatenate([[1.0], *parts])
-        error = float(np.sqrt(row @ self.paying.covariance @ row))
+        error = math.sqrt(float(row @ self.paying.covariance @ row))
         width = float(norm.ppf((1 + credible) / 2)) * error
-        low, high = (float(self.paying.calibration(log_odds + step)[0]) for step in (-width, width))
+        low, high = self.paying.calibration(log_odds[0] + np.array([-width, width])).tolist()
         chance = self.chance(values)
         reasons = [
             Reason(fact, _shown(values[fact][0]), float(contributions[fact][0]), spread)
             for fact, spread in zip(self.facts, self._errors(parts), strict=True)
         ]
-        reasons.sort(key=lambda one: -abs(one.log_odds))
+        reasons.sort(key=_weight)
         return Explained(
             self.paying.intercept, tuple(reasons), float(log_odds[0]), float(chance[0]), low, high,
             float(self.share(values)[0]), str(self.bands(chance)[0]),
@@ -157,16 +161,17 @@ class Model:
             place = slice(first, first + len(own))
             lean = own - self.paying.mean[place]
             inner = self.paying.covariance[1:, 1:][place, place]
-            found.append(float(np.sqrt(max(lean @ inner @ lean, 0.0))))
+            found.append(math.sqrt(max(float(lean @ inner @ lean), 0.0)))
             first += len(own)
         return found
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it; `from_json` reads it back."""
         return {
-            "version": self.version, "horizon_days": self.horizon_days, "terms": [as_plain(term) for term in self.terms],
-            "paying": self.paying.plain(), "amount": self.amount.plain(), "band_edges": list(self.band_edges),
-            "usual": dict(self.usual), "seen": {fact: list(shares) for fact, shares in self.seen.items()},
+            "version": self.version, "horizon_days": self.horizon_days,
+            "terms": [as_plain(term) for term in self.terms], "paying": self.paying.plain(),
+            "amount": self.amount.plain(), "band_edges": list(self.band_edges), "usual": dict(self.usual),
+            "seen": {fact: list(shares) for fact, shares in self.seen.items()},
         }  # fmt: skip
 
     def json(self) -> str:
@@ -205,6 +210,11 @@ def _part(told: Mapping[str, Any]) -> Part:
 
 def _rounded(row: Floats) -> list[float]:
     return [round(float(cell), DIGITS) for cell in row]
+
+
+def _weight(reason: Reason) -> float:
+    """The heaviest reason comes first."""
+    return -abs(reason.log_odds)
 
 
 def _rows(values: Values) -> int:

@@ -6,6 +6,7 @@ from the average account's.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,7 @@ class Curve:
     def bands(self) -> tuple[str, ...]:
         """The names of the codes, from 0 on."""
         marks = [f"{knot:g}" for knot in self.knots]
-        between = (f"{low}–{high}" for low, high in zip(marks, marks[1:], strict=False))
+        between = (f"{low}–{high}" for low, high in itertools.pairwise(marks))
         return (f"≤{marks[0]}", *between, f">{marks[-1]}")
 
 

@@ -61,10 +61,10 @@ class Gain:
 class Study:
     """A gain and what speaks for or against it.
 
-    placebos: jumps where there is no threshold, each in a window that lies on one side of the real one. checks: jumps at
-    the threshold of what cannot have been changed by the treatment, by name. widths: the gain in windows of half, the
-    same and twice the width. crowding: how likely it is by chance that the two sides hold numbers so unlike; a small one
-    says that values thin out quickly there, or that somebody steers accounts over the threshold.
+    placebos: jumps where there is no threshold, each in a window on one side of the real one. checks: jumps at the
+    threshold of what the treatment cannot have changed, by name. widths: the gain in windows of half, the same and
+    twice the width. crowding: how likely it is by chance that the two sides hold numbers so unlike; a small one says
+    that values thin out quickly there, or that somebody steers accounts over the threshold.
     """
 
     gain: Gain
