@@ -60,9 +60,23 @@ SECTIONS: Final = (
         ),
     ),
     Section(
+        later("Compliance"),
+        (
+            Entry("/policies", later("Field policy"), "policies.see"),
+            Entry("/disclosures", later("Disclosure register"), "disclosures.ask"),
+            Entry("/requests", later("Debtors' requests"), "subjects.see"),
+            Entry("/erasures", later("Erasure certificates"), "erasures.see"),
+            Entry("/complaints", later("Complaints"), "complaints.see"),
+            Entry("/breaches", later("Breaches and gates"), "conduct.see"),
+            Entry("/audit", later("Audit trail"), "audit.see"),
+            Entry("/assessments", later("Assessments"), "reports.see"),
+        ),
+    ),
+    Section(
         later("The house"),
         (
             Entry("/people", later("People"), "people.see"),
+            Entry("/jobs", later("Jobs"), "jobs.see"),
             Entry("/operations", later("Operations"), "operations.see"),
         ),
     ),
