@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 10
+WORKER_SECONDS: Final = 30.0
+"""A job may end; one that does not is killed, and taken up again the next time."""
 
 
 class ConsoleFailed(ConfigurationError):
@@ -39,6 +44,27 @@ class Running:
             while self._thread.is_alive():
                 self._thread.join(0.5)
             raise ConsoleFailed("the console ended by itself", fix="see home/logs/consign.log, and start it again")
+
+
+@contextmanager
+def worker(desk: Desk) -> Iterator[None]:
+    """A process that runs the jobs, in the block; it ends with us, however that happens."""
+    with desk.folder("logs").joinpath("jobs.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.jobs"],
+            stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
+            env={**os.environ, "CONSIGN_HOME": str(desk.settings.home.resolve())},
+        )  # fmt: skip
+    try:
+        yield
+    finally:
+        if process.stdin:
+            process.stdin.close()
+        try:
+            process.wait(WORKER_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextmanager

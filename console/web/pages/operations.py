@@ -1,13 +1,19 @@
-"""Whether the console lives, and how the installation is."""
+"""Whether the console lives, how the installation is, and the jobs that run."""
 
 from __future__ import annotations
+
+import json
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from console.web.visits import Visiting, is_open
+from console.web import paging
+from console.web.visits import Visiting, is_open, needs
+from flows.jobs import VERBS
+from infra import jobs
+from infra.store import jobs as rows
 from infra.store import schema
 from models.errors import ConsignError
 
@@ -32,3 +38,19 @@ def ready(visit: Visiting) -> Response:
 def live() -> Response:
     """200 as long as the process answers."""
     return JSONResponse({"live": True})
+
+
+@router.get("/jobs", dependencies=[needs("jobs.see")])
+def listed(visit: Visiting, after: str = "") -> Response:
+    """What was asked for that takes long, the newest first."""
+    with visit.desk.database.read() as connection:
+        page = rows.listed(connection, paging.key(after, int))
+    return visit.page("house/jobs.html", rows=page.rows, next=paging.cursor(page.after), after=after, verbs=VERBS)
+
+
+@router.get("/jobs/{job_id}", dependencies=[needs("jobs.see")])
+def one(visit: Visiting, job_id: int) -> Response:
+    """How far one is, and what came of it; the part alone where the page looks again."""
+    row = jobs.found(visit.desk, job_id)
+    told = {"job": row, "verb": VERBS[row.verb], "result": json.loads(row.result or "{}")}
+    return visit.page("parts/job.html" if visit.is_partial else "house/job.html", **told)

@@ -1,0 +1,157 @@
+"""The verbs that a person asks for at the console, and the worker that runs them one after the other.
+
+`consign web` and `consign up` start it as `python -m flows.jobs` and hold its standard input open: the pipe closes
+with its holder, however that ends.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
+from typing import Any, Final
+
+from flows.engine import run, told, watched
+from infra import jobs
+from infra.wiring import Desk, desk, seated
+from models.errors import ConsignError
+
+Identifiers = Mapping[str, Any]
+LOOK_EVERY: Final = 1.0
+"""Seconds between two looks for a job."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A verb as people ask for it: what it is called, in English and 中文, and what it takes to ask for it."""
+
+    words: tuple[str, str]
+    action: str
+    run: Callable[[Identifiers], object]
+    """gets the identifiers of the job; a report, or a mapping of codes and counts, comes back"""
+
+
+def _place(given: Identifiers) -> object:
+    from flows.place import place
+
+    return run(place, plan_id=given["plan_id"])
+
+
+def _deliver(given: Identifiers) -> object:
+    from flows.deliver import deliver
+
+    return run(deliver, agency=given.get("agency"))
+
+
+def _collect(given: Identifiers) -> object:
+    from flows.collect import collect
+
+    return run(collect, agency=given.get("agency"))
+
+
+def _reconcile(given: Identifiers) -> object:
+    from flows.reconcile import reconcile
+
+    return run(reconcile, lender=given.get("lender"), as_of=_day(given.get("as_of")))
+
+
+def _recall(given: Identifiers) -> object:
+    from flows.recall import recall
+
+    return run(recall, lender=given.get("lender"))
+
+
+def _score(given: Identifiers) -> object:
+    from flows.score import score
+
+    return run(score, lender=given.get("lender"), as_of=_day(given.get("as_of")))
+
+
+VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
+    {
+        "place": Asked(("Send a plan", "发送分案计划"), "plans.send", _place),
+        "deliver": Asked(("Send what waits", "发送待发文件"), "agencies.change", _deliver),
+        "collect": Asked(("Fetch the agencies' files", "收取机构文件"), "agencies.change", _collect),
+        "reconcile": Asked(("Match", "匹配"), "breaks.work", _reconcile),
+        "recall": Asked(("Take back what is due", "收回到期账户"), "recalls.change", _recall),
+        "score": Asked(("Score the agencies", "为机构评分"), "scorecards.see", _score),
+    }
+)
+"""By name; console.web asks for them by it."""
+
+
+def work_off(at: Desk) -> int:
+    """Run what waits at the desk's store, each at a desk of who asked for it; how many there were."""
+    count = 0
+    while (taken := jobs.take(at)) is not None:
+        _run(at, taken)
+        count += 1
+    return count
+
+
+def _run(at: Desk, taken: jobs.Taken) -> None:
+    with jobs.alive(at, taken.job_id) as progress, seated(at.acting(taken.actor)), watched(progress):
+        try:
+            report = VERBS[taken.verb].run(taken.identifiers)
+        except ConsignError as error:
+            jobs.failed(at, taken.job_id, str(error), error.fix)
+        except Exception as error:  # noqa: BLE001 - a job's failure is its own: the worker goes on
+            jobs.failed(at, taken.job_id, str(told(f"job {taken.verb}", error)), "home/faults has it by its number")
+        else:
+            jobs.done(at, taken.job_id, _counts(report))
+
+
+def _counts(report: object) -> Mapping[str, Any]:
+    """What a report says in numbers and words; lists by their length."""
+    said = report if isinstance(report, Mapping) else getattr(report, "__dict__", {})
+    return {
+        str(name): len(value) if isinstance(value, list | tuple | set | frozenset) else value
+        for name, value in said.items()
+        if not str(name).startswith("_")
+    }
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+@contextmanager
+def beside(at: Desk) -> Iterator[threading.Thread]:
+    """A worker in a thread of this process, in the block: for tests and trials."""
+    over = threading.Event()
+
+    def loop() -> None:
+        while not over.wait(0.05):
+            work_off(at)
+
+    thread = threading.Thread(target=loop, name="jobs", daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        over.set()
+        thread.join()
+
+
+def main() -> int:
+    """Work until standard input closes."""
+    over = threading.Event()
+
+    def listen() -> None:
+        with suppress(OSError):
+            sys.stdin.buffer.read()
+        over.set()
+
+    threading.Thread(target=listen, daemon=True).start()
+    at = desk()
+    while not over.wait(LOOK_EVERY):
+        work_off(at)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
