@@ -66,7 +66,7 @@ class Book:
         self._count_in_payments()
         self._put_in_bags()
         self.paid_row, self.paid_month = self._payments()
-        self.fit: Expectation = expectation(self._cells(), parameters.replicates, np.random.default_rng(seed))
+        self.fit: Expectation = expectation(self.cells(), parameters.replicates, np.random.default_rng(seed))
         self.expected_of: Floats = self.balance * self.accrued(self.fit.per_balance)
         self.expected: Floats = self.by_agency(self.expected_of)
         self.recovered: Floats = self.by_agency(self.money, self.row)
@@ -133,7 +133,7 @@ class Book:
             part = (days[rows] - month * length) / length
             yield month, rows, part if month == self.parameters.months - 1 else np.minimum(part, 1.0)
 
-    def _cells(self) -> Cells:
+    def cells(self) -> Cells:
         """The sums that the joint fit is made on."""
         segments_, agencies = len(self.segments.labels), len(self.agencies)
         flat = self.segments.code * agencies + self.agency

@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from infra.printing import FONTS
 from infra.statements import Heading, write_page
-from infra.statements.page import FONTS
 from infra.store.statements import Account, Totals
 from models.errors import ConfigurationError
 
