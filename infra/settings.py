@@ -212,6 +212,11 @@ class Settings(BaseSettings):
         default="on",
         description="off: a second person needs no role, as suits a house of two or three; what passed so is on record",
     )
+    propensity: Literal["off", "shown", "bands"] = Field(
+        default="off",
+        description="models of who pays: off; shown: chances are kept beside the accounts; bands: and segments are made"
+        " by them (score_band)",
+    )
     chart: str = Field(
         default="default", description="chart of accounts that new entries are posted under: a shipped one, or charts/"
     )

@@ -171,6 +171,27 @@ CODES: Final[Mapping[str, Kind]] = MappingProxyType({
         "`consign disclosures asked` shows what was asked and why; speak with the person, and with whoever leads them",
         recurs=True,
     ),
+    # -- consolidated collection ---------------------------------------------------------------------------------------
+    "linked_divided": Kind(
+        "persons who are one debtor for several lenders have accounts with several agencies",
+        "portfolio manager", "normal", "5 business days",
+        "`consign consolidate divided` names them; recall the accounts from one of the agencies, and plan them anew",
+        recurs=True,
+    ),
+    "joint_share_open": Kind(
+        "an agency has not remitted, or not as it was split, what a debtor paid for several accounts together",
+        "finance", "high", "2 business days",
+        "`consign consolidate shares --agency AGENCY` names what waits and what differs; ask the agency for it",
+        recurs=True,
+    ),
+    # -- models of who pays --------------------------------------------------------------------------------------------
+    "propensity_drift": Kind(
+        "a lender's model of who pays is of other accounts than today's, or its chances no longer come true",
+        "portfolio manager", "normal", "5 business days",
+        "`consign propensity drift LENDER` shows facts and months; fit a new model and have it approved, or withdraw"
+        " this one; it resolves itself when neither is so any more",
+        recurs=True,
+    ),
     # -- the house -----------------------------------------------------------------------------------------------------
     "key_expiring": Kind(
         "a key will expire soon, or has expired",

@@ -117,11 +117,37 @@ POLICY = _life(
     superseded="withdrawn",
     withdrawn="",
 )
+CONSOLIDATION_BASIS = _life(
+    proposed="in_force withdrawn",
+    in_force="withdrawn",
+    withdrawn="",
+)
 GATE = _life(
     closed="asked open",
     asked="lifted closed open",
     lifted="closed open",
     open="closed",
+)
+PROPOSAL = _life(
+    proposed="approved refused expired",
+    approved="",
+    refused="",
+    expired="",
+)
+INSTALMENT_PLAN = _life(
+    proposed="awaiting_second approved refused",
+    awaiting_second="approved refused",
+    approved="fulfilled broken ended",
+    refused="",
+    fulfilled="",
+    broken="",
+    ended="",
+)
+PROPENSITY_MODEL = _life(
+    proposed="in_use withdrawn",
+    in_use="superseded withdrawn",
+    superseded="withdrawn",
+    withdrawn="",
 )
 CONTRACT_PROPOSAL = _life(
     waiting="approved withdrawn",

@@ -76,6 +76,7 @@ def place_plan(
             "balance_minor": LINES.c.balance_minor,
             "dpd": LINES.c.dpd,
             "bucket": LINES.c.bucket,
+            "score_band": ACCOUNTS.c.score_band,
             "placed_on": literal(placed_on),
             "due_back_on": literal(placed_on + timedelta(days=plan.term_days)),
             "state": literal("planned"),

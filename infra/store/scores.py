@@ -196,7 +196,7 @@ def _placements(connection: Connection, lender: str | None, as_of: date) -> pd.D
     )
     texts = {
         "lender": PLACEMENT.c.lender, "agency": PLACEMENT.c.agency, "currency": PLACEMENT.c.currency,
-        "product": ACCOUNT.c.product, "score_band": ACCOUNT.c.score_band, "end_reason": end_reason,
+        "product": ACCOUNT.c.product, "score_band": PLACEMENT.c.score_band, "end_reason": end_reason,
     }  # fmt: skip
     first, *others = texts.values()
     packed: ColumnElement[str] = func.coalesce(first, "")

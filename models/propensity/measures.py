@@ -72,7 +72,7 @@ def wilson(share: Floats, count: Ints, credible: float) -> tuple[Floats, Floats]
     z = norm.ppf((1 + credible) / 2)
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     width = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return np.asarray(np.clip(middle - width, 0, 1)), np.asarray(np.clip(middle + width, 0, 1))
+    return np.clip(middle - width, 0, 1), np.clip(middle + width, 0, 1)
 
 
 def amounts(expected: Floats, came: Floats, debtor: Ints, seed: int, parameters: Parameters) -> pd.DataFrame:

@@ -59,6 +59,7 @@ from models.tables.placements import (
 from models.tables.plans import Plan, PlanExclusion, PlanLine
 from models.tables.policies import ReleasePolicy
 from models.tables.portfolios import Account, Debtor, Hold, IdCounter, Identity, IntakeReject, Lender, Portfolio
+from models.tables.propensity import PropensityModel, PropensityScore
 from models.tables.resolutions import BreakNote, Resolution
 from models.tables.retention import ErasedAccount, ErasedMark, IdentityKey, LegalHold, Shredding
 from models.tables.roles import ActorRole
@@ -156,6 +157,8 @@ __all__ = [
     "PlanExclusion",
     "PlanLine",
     "Portfolio",
+    "PropensityModel",
+    "PropensityScore",
     "Recall",
     "RecallObjection",
     "RecallProposal",

@@ -32,6 +32,7 @@ class Placement(SQLModel, table=True):
     balance_minor: int = big(description="at placement")
     dpd: int = Field(description="at placement")
     bucket: str
+    score_band: str | None = Field(default=None, description="at placement")
     placed_on: date
     due_back_on: date
     state: str = "planned"

@@ -1254,6 +1254,7 @@ def upgrade() -> None:
         sa.Column("balance_minor", sa.BigInteger(), nullable=False),
         sa.Column("dpd", sa.Integer(), nullable=False),
         sa.Column("bucket", sa.String(), nullable=False),
+        sa.Column("score_band", sa.String(), nullable=True),
         sa.Column("placed_on", sa.Date(), nullable=False),
         sa.Column("due_back_on", sa.Date(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
@@ -1353,6 +1354,48 @@ def upgrade() -> None:
         sa.UniqueConstraint("lender", "profile", "source_sha256", "as_of"),
     )
     op.create_index(op.f("ix_portfolio_lender"), "portfolio", ["lender"], unique=False)
+    op.create_table(
+        "propensity_model",
+        sa.Column("model_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("horizon_days", sa.Integer(), nullable=False),
+        sa.Column("as_of", sa.Date(), nullable=False),
+        sa.Column("first_placed_on", sa.Date(), nullable=False),
+        sa.Column("last_placed_on", sa.Date(), nullable=False),
+        sa.Column("placements", sa.Integer(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("seed", sa.BigInteger(), nullable=False),
+        sa.Column("inputs_sha256", sa.String(), nullable=False),
+        sa.Column("numbers", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("measured", sa.String(), nullable=False),
+        sa.Column("audit_seq", sa.BigInteger(), nullable=False),
+        sa.Column("made_by", sa.String(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("approved_by", sa.String(), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("withdrawn_by", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("model_id"),
+    )
+    op.create_index(op.f("ix_propensity_model_lender"), "propensity_model", ["lender"], unique=False)
+    op.create_table(
+        "propensity_score",
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("model_id", sa.BigInteger(), nullable=False),
+        sa.Column("scored_on", sa.Date(), nullable=False),
+        sa.Column("chance", sa.Float(), nullable=False),
+        sa.Column("share", sa.Float(), nullable=False),
+        sa.Column("expected_minor", sa.BigInteger(), nullable=False),
+        sa.Column("band", sa.String(), nullable=False),
+        sa.Column("written_band", sa.String(), nullable=True),
+        sa.Column("lender_band", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("account_id"),
+    )
+    op.create_index("propensity_score_lender", "propensity_score", ["lender", "account_id"], unique=False)
     op.create_table(
         "recall",
         sa.Column("recall_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1859,6 +1902,10 @@ def downgrade() -> None:
     op.drop_index("recall_listed", table_name="recall")
     op.drop_index(op.f("ix_recall_transmission_id"), table_name="recall")
     op.drop_table("recall")
+    op.drop_index("propensity_score_lender", table_name="propensity_score")
+    op.drop_table("propensity_score")
+    op.drop_index(op.f("ix_propensity_model_lender"), table_name="propensity_model")
+    op.drop_table("propensity_model")
     op.drop_index(op.f("ix_portfolio_lender"), table_name="portfolio")
     op.drop_table("portfolio")
     op.drop_index("plan_line_agency", table_name="plan_line")
