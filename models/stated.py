@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, time
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from models.errors import ConfigurationError
 
+LENDER: Final = re.compile(r"[a-z0-9-]{2,20}")
 CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9()./_-]{1,39}")
 
 
@@ -46,6 +48,37 @@ class Table:
         if value not in allowed:
             raise self.fault(f"{self.where}: {key} is {value!r}", fix=f"use one of {', '.join(filter(None, allowed))}")
         return value
+
+    def formed(self, key: str, form: re.Pattern[str]) -> str:
+        """The text under the key, of that form."""
+        value = self.text(key)
+        if not form.fullmatch(value):
+            raise self.fault(f"{self.where}: {key} {value!r} is not of the form {form.pattern}")
+        return value
+
+    def yes(self, key: str, *, default: bool = False) -> bool:
+        """Whether the key says yes."""
+        value = self.raw.pop(key, default)
+        if not isinstance(value, bool):
+            raise self.fault(f"{self.where}: {key} must be true or false")
+        return value
+
+    def decimal(self, key: str) -> Decimal:
+        """The number under the key, 0 or more; decimals are best written as text."""
+        try:
+            number = Decimal(self.take(key, (int, str, Decimal)))
+        except InvalidOperation:
+            number = Decimal("NaN")
+        if not number.is_finite() or number < 0:
+            raise self.fault(f"{self.where}: {key} is no number from 0 on", fix=f'for example {key} = "1000"')
+        return number
+
+    def lenders(self) -> tuple[str, ...]:
+        """The lenders' codes under `lenders`; none without it."""
+        codes = self.words("lenders")
+        if wrong := [one for one in codes if not LENDER.fullmatch(one)]:
+            raise self.fault(f"{self.where}: {wrong[0]!r} is no lender's code")
+        return codes
 
     def number(self, key: str, default: object = ..., *, least: int = 0) -> Any:
         """The whole number under the key, `least` or more."""

@@ -1,0 +1,175 @@
+"""What becomes of a proposed instalment plan: within the limits, beyond them, or refused, each with its codes."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from models.instalments.limits import GRADES, MOST_COUNTED, POINTS
+from models.money import exponent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from models.instalments.limits import Ability, Bounds, Limits, Willingness
+
+WITHIN: Final = "within"
+BEYOND: Final = "beyond"
+REFUSED: Final = "refused"
+VERDICTS: Final = (WITHIN, BEYOND, REFUSED)
+DAYS_OF_A_MONTH: Final = 31
+
+CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "too_long": "Agree on fewer months.",
+        "instalment_too_small": "Agree on larger instalments.",
+        "starts_too_late": "Let the first instalment be due sooner.",
+        "gap_too_long": "Let the instalments follow each other sooner.",
+        "discount_too_large": "The instalments sum to less than the lender may accept: agree on more.",
+        "above_balance": "The instalments sum to more than is owed: ask for the balance, and propose again.",
+        "in_the_past": "The first instalment was due before anybody could decide: propose later days.",
+        "plan_running": "The account has an instalment plan already: it ends first.",
+        "on_hold": "The account is on hold: nothing can be agreed while it is.",
+        "not_placed": "The account is not with you any more.",
+        "other_currency": "The plan is in another currency than the account.",
+        "declined": "The lender has declined it; ask for the reason if you need it.",
+    }
+)
+"""Why a plan is beyond the limits, or refused, and what to do."""
+NEVER: Final = ("above_balance", "in_the_past", "plan_running", "on_hold", "not_placed", "other_currency")
+"""What nobody can approve, whatever the limits."""
+
+
+def ability(plans: pd.DataFrame, rule: Ability) -> pd.Series:
+    """How much each debtor can pay: low, medium, high. plans: `income_band`, `balance_minor`, `dpd`, `currency`."""
+    scale = 10 ** plans["currency"].map(exponent).astype("int64")
+    balance, dpd = plans["balance_minor"], plans["dpd"]
+
+    def upto(bound: object, days: int) -> pd.Series:
+        most = scale.map(lambda unit: int(unit * bound))  # type: ignore[operator] # a Decimal, and one unit per currency
+        return (balance <= most) & (dpd <= days)
+
+    grade = pd.Series("low", index=plans.index, dtype="str")
+    grade = grade.mask(upto(rule.medium_balance_to, rule.medium_dpd_to), "medium")
+    grade = grade.mask(upto(rule.high_balance_to, rule.high_dpd_to), "high")
+    known: pd.Series = plans["income_band"].where(plans["income_band"].isin(GRADES)).astype("str").fillna(grade)
+    return known
+
+
+def willingness(signs: pd.DataFrame, rule: Willingness) -> pd.Series:
+    """How much each debtor wants to pay: low, medium, high. signs: how often each of POINTS happened."""
+    counted = signs[list(POINTS)].clip(upper=MOST_COUNTED).assign(contact=signs["contact"].clip(upper=1))
+    points = sum((counted[name] * rule.points.get(name, 0) for name in POINTS), start=pd.Series(0, index=signs.index))
+    grade = pd.Series("low", index=signs.index, dtype="str")
+    return grade.mask(points >= rule.medium_from, "medium").mask(points >= rule.high_from, "high")
+
+
+def signs_of(
+    debtors: pd.Series, payments: pd.DataFrame, contacts: pd.DataFrame, earlier: pd.DataFrame, promise_days: int
+) -> pd.DataFrame:
+    """How often each of POINTS happened to each debtor, in the index and order of `debtors`.
+
+    payments: `debtor_id`, `paid_on`. contacts: `debtor_id`, `on`, `outcome`; earlier: `debtor_id`, `state` of plans
+    that ended. A promise is kept by a payment on its day or within so many days after; it is broken when they are over.
+    """
+    found = pd.DataFrame(0, index=pd.Index(debtors.unique(), name="debtor_id"), columns=list(POINTS))
+    reached = contacts[contacts["outcome"].isin(("connected", "met", "promise"))]
+    promises = contacts.loc[contacts["outcome"] == "promise", ["debtor_id", "on"]].sort_values("on")
+    kept = _kept(promises, payments, promise_days)
+    for name, ids in (
+        ("payment", payments["debtor_id"]),
+        ("contact", reached["debtor_id"]),
+        ("promise_kept", promises.loc[kept, "debtor_id"]),
+        ("promise_broken", promises.loc[~kept, "debtor_id"]),
+        ("plan_kept", earlier.loc[earlier["state"] == "fulfilled", "debtor_id"]),
+        ("plan_broken", earlier.loc[earlier["state"] == "broken", "debtor_id"]),
+    ):
+        counts = ids.value_counts()
+        found[name] = counts.reindex(found.index, fill_value=0).astype("int64")
+    return found.loc[debtors].set_axis(debtors.index)
+
+
+def _kept(promises: pd.DataFrame, payments: pd.DataFrame, promise_days: int) -> npt.NDArray[np.bool_]:
+    """Which promises (in rising days) were followed by a payment in time."""
+    if promises.empty or payments.empty:
+        return np.zeros(len(promises), dtype=bool)
+    after = pd.merge_asof(
+        promises,
+        payments[["debtor_id", "paid_on"]].sort_values("paid_on"),
+        left_on="on",
+        right_on="paid_on",
+        by="debtor_id",
+        direction="forward",
+        tolerance=pd.Timedelta(days=promise_days),
+    )
+    found: npt.NDArray[np.bool_] = after["paid_on"].notna().to_numpy(dtype=bool)
+    return found
+
+
+def judged(plans: pd.DataFrame, limits: Limits) -> pd.DataFrame:
+    """Per plan `verdict`, `codes` (comma-separated), in the index of `plans`.
+
+    plans: `ability`, `willingness`, `currency`, `account_currency`, `balance_minor`, `total_minor`,
+    `smallest_minor` (of all instalments but the last), `first_due_on`, `last_due_on`, `longest_gap_days`,
+    `proposed_on`, and `running`, `held`, `placed` (bool): whether another plan runs, the account is on hold, and is
+    with the agency.
+    """
+    codes = pd.DataFrame(index=plans.index)
+    for code, hit in (
+        ("not_placed", ~plans["placed"]), ("on_hold", plans["held"]), ("plan_running", plans["running"]),
+        ("other_currency", plans["currency"] != plans["account_currency"]),
+        ("above_balance", plans["total_minor"] > plans["balance_minor"]),
+        ("in_the_past", plans["first_due_on"] < plans["proposed_on"]),
+    ):  # fmt: skip
+        codes[code] = hit.to_numpy(dtype=bool)
+    never = codes.any(axis=1)
+    within = _beyond(plans, limits, WITHIN)
+    beyond = _beyond(plans, limits, BEYOND)
+    verdict = pd.Series(WITHIN, index=plans.index, dtype="str")
+    verdict = verdict.mask(within.any(axis=1), BEYOND).mask(beyond.any(axis=1) | never, REFUSED)
+    told = pd.concat([codes, within.where(~beyond.any(axis=1), beyond)], axis=1)
+    return pd.DataFrame({"verdict": verdict, "codes": _joined(told)})
+
+
+def _beyond(plans: pd.DataFrame, limits: Limits, which: str) -> pd.DataFrame:
+    """Which of the limits each plan is beyond: one column per code."""
+    bounds: dict[tuple[str, str, str], Bounds] = {}
+    keys = list(zip(plans["ability"], plans["willingness"], plans["currency"], strict=True))
+    for ability_, willingness_, currency in set(keys):
+        tier = limits.tier(ability_, willingness_)
+        bounds[ability_, willingness_, currency] = tier.within if which == WITHIN else tier.beyond
+    mine = [bounds[key] for key in keys]
+    smallest = np.array([one.minor(key[2]) for one, key in zip(mine, keys, strict=True)], dtype=np.int64)
+    # a discount is held against the balance as whole numbers: no float comes near it
+    least = np.array(
+        [int(balance - balance * one.max_discount) for one, balance in zip(mine, plans["balance_minor"], strict=True)],
+        dtype=np.int64,
+    )
+    months = np.array([one.max_months for one in mine], dtype=np.int64)
+    first = np.array([one.first_within_days for one in mine], dtype=np.int64)
+    gap = np.array([one.gap_days for one in mine], dtype=np.int64)
+    span = (plans["last_due_on"] - plans["proposed_on"]).dt.days.to_numpy()
+    begins = (plans["first_due_on"] - plans["proposed_on"]).dt.days.to_numpy()
+    return pd.DataFrame(
+        {
+            "too_long": span > months * DAYS_OF_A_MONTH,
+            "instalment_too_small": plans["smallest_minor"].to_numpy() < smallest,
+            "starts_too_late": begins > first,
+            "gap_too_long": plans["longest_gap_days"].to_numpy() > gap,
+            "discount_too_large": plans["total_minor"].to_numpy() < least,
+        },
+        index=plans.index,
+    )
+
+
+def _joined(codes: pd.DataFrame) -> pd.Series:
+    """The codes of each row that apply, comma-separated."""
+    told = pd.Series("", index=codes.index, dtype="str")
+    for code in codes.columns:
+        told = told.mask(codes[code].to_numpy(dtype=bool), told + f",{code}")
+    return told.str.removeprefix(",")
