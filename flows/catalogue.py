@@ -46,6 +46,8 @@ class Entry:
 CATALOGUE = (
     Entry("intake", "flows.intake", "Take a portfolio in: check every line, keep the facts, seal the identities."),
     Entry("expire_plans", "flows.plan", "Let plans end whose time is over or whose data have changed."),
+    Entry("strategise", "flows.strategy", "Propose which accounts move stage and which placements come back."),
+    Entry("approve_recalls", "flows.strategy", "Recall what a strategy proposed and somebody approved.", alone=False),
     Entry("place", "flows.place", "Hand an approved plan's accounts to their agencies."),
     Entry("deliver", "flows.deliver", "Seal and deliver whatever waits for the agencies."),
     Entry("collect", "flows.collect", "Take in what the agencies left, and answer with receipts."),
@@ -65,6 +67,7 @@ CATALOGUE = (
     Entry("back_up", "flows.safekeeping", "Back the store up, where a folder for it is named."),
     Entry("witness", "flows.safekeeping", "Sign the audit trail's end, and see that all before it is whole."),
     Entry("conduct", "flows.conduct", "Hold what agencies reported against the rules of conduct; close gates."),
+    Entry("consolidate", "flows.consolidate", "Look up who is one debtor for several lenders, and what is divided."),
     Entry("watch_keys", "flows.renewal", "Say which keys end soon: ours, the agencies', their servers'."),
 )
 

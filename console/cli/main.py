@@ -39,6 +39,7 @@ PARTS = (
     Part("agency", "The agencies: add, certify, suspend, show.", WORK),
     Part("strategy", "Which stage accounts go to, what comes back: rules, runs.", WORK),
     Part("plan", "Propose who gets which account; approve it, send it.", WORK),
+    Part("consolidate", "One debtor, one agency: bases, links, joint payments.", WORK),
     Part("place", "Hand an approved plan's accounts to their agencies.", WORK),
     Part("deliver", "Send whatever waits for the agencies.", WORK),
     Part("update", "Tell agencies the balances that have changed.", WORK),
