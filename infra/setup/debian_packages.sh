@@ -21,6 +21,7 @@ needs=(
     "initdb|postgresql|the store on PostgreSQL"
     "hledger|hledger|the books checked by hledger"
     "wqy-microhei.ttc|fonts-wqy-microhei|statements in Chinese with their font inside"
+    "chromium|chromium|the console in a browser"
     "pdftotext|poppler-utils|statements read back from their PDF"
 )
 

@@ -1,42 +1,44 @@
-"""A small sandbox that the console is tried on: built once, copied for each test that changes it."""
+"""A small sandbox that the console is tried on, built once and copied for whoever changes it; and two kinds of browser."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import insert
 
 from infra.people import sessions
+from infra.sandbox import staff
 from infra.sandbox.world import open_world, settings_of
-from infra.store import people as rows
 from infra.wiring import Desk
-from models.roles import ROLES
-from models.tables import ActorRole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import playwright.sync_api as chromium_
     from httpx import Response
 
 START = date(2026, 1, 1)
 MONTHS, ACCOUNTS = 2, 120
 LATER = datetime(2026, 3, 2, 1, tzinfo=UTC)
 """When the pages are looked at: after the sandbox's months."""
-PEOPLE = {
-    "portfolio_manager": "chen.yu", "compliance": "sun.li", "finance": "m.rossi", "operations": "j.okafor",
-    "administrator": "admin",
-}  # fmt: skip
-"""Who has which role; `second` has every one of them, and `north.clerk` is of an agency."""
-SECOND, CLERK, CLERKS_AGENCY = "l.wang", "q.clerk", "quayside"
+CLERKS_AGENCY = "quayside"
+ROLES = {**staff.STAFF, "second": staff.SECOND, "agency": staff.CLERK}
+"""Whom `browse` and `page_as` sign in, by role."""
+CHROMIUM = (
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-default-apps", "--disable-extensions", "--disable-sync", "--no-first-run", "--mute-audio",
+)  # fmt: skip
+DESK, PHONE = (1440, 900), (390, 844)
 
 
 @pytest.fixture(scope="session")
@@ -46,26 +48,13 @@ def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     home = tmp_path_factory.mktemp("sandbox") / "home"
     home.mkdir()
-    with contextlib.redirect_stderr(io.StringIO()), open_world(
-        home, seed=7, start=START, engine="direct", sftp=False
-    ) as world:  # fmt: skip
+    with (
+        contextlib.redirect_stderr(io.StringIO()),
+        open_world(home, seed=7, start=START, engine="direct", sftp=False) as world,
+    ):
         scenario.Story(world, ACCOUNTS, lambda _what, _done: None, MONTHS).run()
-        people_of(world.desk)
+        staff.hire(world.desk, CLERKS_AGENCY)
     return home
-
-
-def people_of(desk: Desk) -> None:
-    """Somebody for each role, somebody with all of them, and an agency's clerk; nobody has a password."""
-    held = [(actor, role) for role, actor in PEOPLE.items()] + [(SECOND, role) for role in ROLES]
-    with desk.database.write() as connection:
-        for actor, agency in [*((actor, None) for actor in (*PEOPLE.values(), SECOND)), (CLERK, CLERKS_AGENCY)]:
-            rows.add(
-                connection, actor=actor, agency=agency, state="active", created_by="sandbox", created_at=desk.now()
-            )
-        connection.execute(
-            insert(ActorRole),
-            [{"actor": actor, "role": role, "granted_by": "sandbox", "granted_at": desk.now()} for actor, role in held],
-        )
 
 
 @dataclass
@@ -87,14 +76,21 @@ def clock() -> StillClock:
     return StillClock()
 
 
+def desk_of(sandbox: Path, home: Path, clock: StillClock) -> Desk:
+    """The console's desk, on a copy of the sandbox."""
+    shutil.copytree(sandbox, home)
+    return Desk(settings_of(home, engine="direct"), clock=clock, actor="console")
+
+
 @pytest.fixture
 def desk(sandbox_home: Path, tmp_path: Path, clock: StillClock) -> Iterator[Desk]:
     """The console's desk, on a copy of the sandbox of this test's own."""
-    home = tmp_path / "home"
-    shutil.copytree(sandbox_home, home)
-    made = Desk(settings_of(home, engine="direct"), clock=clock, actor="console")
+    made = desk_of(sandbox_home, tmp_path / "home", clock)
     yield made
     made.database.close()
+
+
+# --- browsers without scripts -----------------------------------------------------------------------------------------
 
 
 class Browser(TestClient):
@@ -102,7 +98,7 @@ class Browser(TestClient):
 
     word: str = ""
 
-    def request(self, method: str, url: Any, **more: Any) -> Response:  # type: ignore[override]  # httpx has them all
+    def request(self, method: str, url: Any, **more: Any) -> Response:  # type: ignore[override]  # httpx names them all
         """The answer; the form's word is remembered."""
         answer = super().request(method, url, **more)
         if found := re.search(r'name="_form" value="([^"]+)"', answer.text):
@@ -110,7 +106,7 @@ class Browser(TestClient):
         return answer
 
     def send(self, path: str, *, at: str = "", **fields: Any) -> Response:
-        """The form is sent; redirects are followed only where `follow_redirects` is set. at: the page it stands on."""
+        """The form is sent, and the answer not followed. at: the page it stands on."""
         if at or not self.word:
             self.get(at or "/account")
         return self.post(path, data={"_form": self.word, **fields})
@@ -136,9 +132,131 @@ def browse(desk: Desk) -> Iterator[As]:
             client = stack.enter_context(Browser(app, base_url="http://testserver", follow_redirects=False))
             client.cookies.set(visits.LANGUAGE, language)
             if who is not None:
-                actor = {**PEOPLE, "second": SECOND, "agency": CLERK}.get(who, who)
-                cookie = sessions.begin(desk, actor, factors=2, address="testclient", browser="tests")
-                client.cookies.set(visits.SESSION, cookie)
+                client.cookies.set(visits.SESSION, session_of(desk, who))
             return client
 
         yield as_
+
+
+def session_of(desk: Desk, who: str) -> str:
+    """The cookie of somebody who has just signed in with password and code."""
+    return sessions.begin(desk, ROLES.get(who, who), factors=2, address="127.0.0.1", browser="tests")
+
+
+# --- Chromium ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Window:
+    """A page in Chromium on a running console, which notes what should not be."""
+
+    page: chromium_.Page
+    url: str
+    faults: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> chromium_.Page:
+        """The page of that path, looked at by axe."""
+        self.page.goto(self.url + path)
+        self.look()
+        return self.page
+
+    def look(self) -> None:
+        """Axe finds nothing on the page as it is now."""
+        self.page.evaluate(_axe())
+        found = self.page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice']})")
+        wrong = [
+            f"{one['id']}: {one['help']}: {', '.join(node['html'][:120] for node in one['nodes'][:3])}"
+            for one in found["violations"]
+        ]
+        assert not wrong, (self.page.url, wrong)
+
+
+def _axe() -> str:
+    return (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+
+
+class PageAs(Protocol):
+    """Opens a window."""
+
+    def __call__(
+        self, who: str | None = None, language: str = "en", size: tuple[int, int] = DESK, *, dark: bool = False
+    ) -> Window:
+        """A window of who has that role, in that language."""
+
+
+@pytest.fixture(scope="module")
+def chromium(needs: Callable[[str], Path]) -> Iterator[chromium_.Browser]:
+    """Debian's Chromium, or the one that CONSIGN_TESTS_CHROMIUM names."""
+    from playwright.sync_api import sync_playwright
+
+    path = os.environ.get("TESTS_CHROMIUM") or str(needs("chromium"))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM))
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Console:
+    """A running console and its desk."""
+
+    url: str
+    desk: Desk
+
+
+@pytest.fixture(scope="module")
+def running(sandbox_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """A console that listens, on a copy of the sandbox of this module's own, with a worker for its jobs."""
+    from console.web.serving import served
+    from flows import jobs
+
+    desk = desk_of(sandbox_home, tmp_path_factory.mktemp("running") / "home", StillClock())
+    with served(desk, 0) as console, jobs.beside(desk):
+        yield Console(console.url, desk)
+    desk.database.close()
+
+
+@pytest.fixture
+def page_as(chromium: chromium_.Browser, running: Console) -> Iterator[PageAs]:
+    """`page_as("finance", "zh").go("/breaks")` is the page; nothing may be wrong in any window at the end."""
+    from console.web import visits
+
+    windows: list[Window] = []
+    with contextlib.ExitStack() as stack:
+
+        def open_(
+            who: str | None = None, language: str = "en", size: tuple[int, int] = DESK, *, dark: bool = False
+        ) -> Window:
+            context = chromium.new_context(
+                viewport={"width": size[0], "height": size[1]},
+                color_scheme="dark" if dark else "light",
+                reduced_motion="reduce",
+            )
+            stack.callback(context.close)
+            cookies = {visits.LANGUAGE: language}
+            if who is not None:
+                cookies[visits.SESSION] = session_of(running.desk, who)
+            context.add_cookies([{"name": name, "value": value, "url": running.url} for name, value in cookies.items()])
+            window = Window(context.new_page(), running.url)
+            windows.append(window)
+            _note(window)
+            return window
+
+        yield open_
+        faults = [fault for window in windows for fault in window.faults]
+    assert not faults
+
+
+def _note(window: Window) -> None:
+    """Whatever the browser complains of, and every request that would leave the machine, is a fault."""
+    page = window.page
+    page.on("pageerror", lambda error: window.faults.append(f"{page.url}: {error}"))
+    page.on("console", lambda said: window.faults.append(f"{page.url}: {said.text}") if said.type == "error" else None)
+    page.on(
+        "request",
+        lambda asked: (
+            None
+            if asked.url.startswith((window.url, "data:", "blob:"))
+            else window.faults.append(f"{page.url} asked for {asked.url}")
+        ),
+    )
