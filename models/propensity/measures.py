@@ -100,7 +100,7 @@ def amounts(expected: Floats, came: Floats, debtor: Ints, seed: int, parameters:
 
 
 def _over(top: Floats, bottom: Floats) -> Floats:
-    return np.divide(top, bottom, out=np.full(np.shape(top), np.nan), where=bottom > 0)
+    return np.asarray(np.divide(top, bottom, out=np.full(np.shape(top), np.nan), where=bottom > 0))
 
 
 def summary(chance: Floats, paid: Floats, debtor: Ints, seed: int, parameters: Parameters) -> dict[str, Any]:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 ROUNDS: Final = 3
 """The third placement and later ones are one."""
 MONTH_DAYS: Final = 30.4375
-REACHED: Final = ("connected", "met", "promise", "refused")
-"""Outcomes of a contact that reached the debtor (models/kinds.py)."""
 LONG: Final = 1 << 20
 """More than any day's number: keeps debtor and day apart in one number."""
 
@@ -144,14 +142,21 @@ def outcomes(
     return pd.DataFrame({"at": at, "money_minor": money[at], "paid": money[at] > 0})
 
 
-def sample(rows: pd.DataFrame, before: pd.DataFrame, came: pd.DataFrame, monitored: Mapping[str, Monitored]) -> Sample:
+def sample(
+    rows: pd.DataFrame,
+    before: pd.DataFrame,
+    came: pd.DataFrame,
+    monitored: Mapping[str, Monitored],
+    usual: Mapping[str, float] | None = None,
+) -> Sample:
     """The placements that were watched for the whole horizon, as a model is made of them.
 
-    rows, before, monitored: of all placements; came: `outcomes` of them.
+    rows, before, monitored: of all placements; came: `outcomes` of them. usual: what balances are told against,
+    instead of these placements' own.
     """
     at = came["at"].to_numpy()
     mine = rows.iloc[at].reset_index(drop=True)
-    usual = usual_balances(mine)
+    usual = usual_balances(mine) if usual is None else usual
     # what is owed and what came, in the usual balance of the currency, so that currencies add up
     unit = np.exp(_usual(mine["currency"], usual)) * _units(mine["currency"])
     return Sample(
