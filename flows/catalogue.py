@@ -48,6 +48,8 @@ CATALOGUE = (
     Entry("expire_plans", "flows.plan", "Let plans end whose time is over or whose data have changed."),
     Entry("strategise", "flows.strategy", "Propose which accounts move stage and which placements come back."),
     Entry("approve_recalls", "flows.strategy", "Recall what a strategy proposed and somebody approved.", alone=False),
+    Entry("follow_instalments", "flows.instalments", "Judge instalment plans, see which are kept, tell agencies."),
+    Entry("approve_instalments", "flows.instalments", "Approve a proposed instalment plan.", alone=False),
     Entry("place", "flows.place", "Hand an approved plan's accounts to their agencies."),
     Entry("deliver", "flows.deliver", "Seal and deliver whatever waits for the agencies."),
     Entry("collect", "flows.collect", "Take in what the agencies left, and answer with receipts."),

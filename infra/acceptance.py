@@ -343,6 +343,7 @@ def _plan(arrival: Arrival) -> Outcome:
     plans = whole.groupby("plan_ref", sort=True).agg(
         placement_id=("placement_id", "first"), currency=("currency", "first"), total_minor=("amount_minor", "sum"),
         instalments=("line", "size"), first_due_on=("due_on", "min"), last_due_on=("due_on", "max"),
+        income_band=("income_band", "first"),
     ).reset_index()  # fmt: skip
     first = bulk.reserve(arrival.connection, "instalment_plan", len(plans))
     plans = plans.assign(instalment_plan_id=np.arange(first, first + len(plans), dtype=np.int64))

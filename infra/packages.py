@@ -15,7 +15,7 @@ import pandas as pd
 from sqlalchemy import Connection, Row, func, select
 
 from infra import policies
-from infra.store import bulk
+from infra.store import bulk, consolidation
 from infra.store.exchange import MEMBERS
 from keys.pseudonyms import PseudonymKey, pseudonyms
 from keys.vault import open_cells
@@ -34,6 +34,7 @@ from models.tables import (
     Recall,
     RemittanceLine,
 )
+from models.treatments import JOINT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,6 +45,9 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 RECEIPT_TYPES = {field.column: "Int64" if field.type == "integer" else "str" for field in KINDS["receipt"].fields}
 
 ACCOUNT_ID = "account_id"
+JOINT_IDS = 1 << 62
+JOINT_DIGITS = 15
+"""Hex digits of a link that its number has: 60 bits."""
 ACCOUNTS = bulk.table_of(Account)
 IDENTITIES = bulk.table_of(Identity)
 PLACEMENTS = bulk.table_of(Placement)
@@ -102,6 +106,16 @@ def account_pseudonyms(key: PseudonymKey, account_ids: pd.Series) -> pd.Series:
 def debtor_pseudonyms(key: PseudonymKey, debtor_ids: pd.Series) -> pd.Series:
     """The agency's names for these debtors: they lie on the negative side of the id space, so none is an account's."""
     return pseudonyms(key, -debtor_ids.to_numpy(dtype=np.int64))
+
+
+def joint_ids(links: pd.Series) -> np.ndarray:
+    """A number for each link, far beyond every account's: two of a million links are one with a chance of 10**-6."""
+    return np.array([JOINT_IDS | int(link[:JOINT_DIGITS], 16) for link in links], dtype=np.int64)
+
+
+def joint_pseudonyms(key: PseudonymKey, ids: pd.Series) -> pd.Series:
+    """The agency's names for linked debtors, by their `joint_ids`."""
+    return pseudonyms(key, ids.to_numpy(dtype=np.int64))
 
 
 # -- placement ---------------------------------------------------------------------------------------------------------
@@ -188,6 +202,8 @@ def _placement_frames(
             if shard.empty:
                 continue
             opened = _named(work, opened_identities(work, shard, sealed)).set_index(ACCOUNT_ID, drop=False)
+            if JOINT in release.treatments:
+                opened = _joint(work, opened)
             shard = releases.minimise(opened, release, only)
         yield shard
 
@@ -204,6 +220,18 @@ def _named(work: Composing, shard: pd.DataFrame) -> pd.DataFrame:
             )
         )
     return parts[0] if len(parts) == 1 else pd.concat(parts).sort_values("placement_id")
+
+
+def _joint(work: Composing, shard: pd.DataFrame) -> pd.DataFrame:
+    """The shard with the joint reference of every debtor who is linked with another lender's today."""
+    links = consolidation.links(work.connection, shard["debtor_id"], work.row.prepared_on)
+    ids = shard["debtor_id"].map(pd.Series(joint_ids(links["link"]), index=links["debtor_id"], dtype="int64"))
+    parts = [
+        joint_pseudonyms(work.keyring.pseudonym_key(work.row.agency, str(generation)), part).set_axis(part.index)
+        for generation, part in ids[ids.notna()].groupby(shard["key_generation"], sort=False)
+    ]
+    told = pd.concat(parts) if parts else pd.Series(dtype="str")
+    return shard.assign(**{JOINT: told.reindex(shard.index).astype("str")})
 
 
 def opened_identities(work: Composing, shard: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -413,6 +441,21 @@ def _invoice_answer(work: Composing) -> Contents:
     return _plain(work, frames(), "statement", ("base", "commission", "vat", "due_commission", "due_vat"))
 
 
+def _plan_answer(work: Composing) -> Contents:
+    """What became of instalment plans that the agency proposed."""
+    from infra.store.instalments import answers
+
+    def frames() -> Iterator[pd.DataFrame]:
+        for shard in answers(work.connection, work.row.transmission_id, work.shard_rows):
+            names = pd.Series(None, index=shard.index, dtype="str")
+            for generation, ids in shard["account_id"].groupby(shard["key_generation"]):
+                key = work.keyring.pseudonym_key(work.row.agency, str(generation))
+                names[ids.index] = account_pseudonyms(key, ids).to_numpy()
+            yield shard.assign(account=names)
+
+    return _plain(work, frames(), "plan", ("total", "paid"))
+
+
 def _generations_stated(work: Composing, statement_id: int) -> pd.Series:
     """Under which generation of its pseudonym key the agency knows each account of the statement, by account id.
 
@@ -482,6 +525,7 @@ _COMPOSERS: Mapping[str, Callable[[Composing], Contents]] = {
     "receipt": _receipt,
     "statement": _statement,
     "invoice_answer": _invoice_answer,
+    "plan_answer": _plan_answer,
     "certification": _certification,
     "key_announcement": _key_announcement,
 }

@@ -72,6 +72,11 @@ PLACEMENT_FIELDS: Mapping[str, Field] = MappingProxyType(
             Field(
                 "debtor", required=True, about="the debtor's pseudonym at this agency: accounts of one person share it"
             ),
+            Field(
+                "joint_debtor",
+                about="the pseudonym at this agency of a debtor whom several lenders collect from together: the same in"
+                " the files of each; empty for everybody else",
+            ),
             Field("product", required=True),
             CURRENCY,
             Field("balance", "amount", required=True, about="owed as of `as_of`"),
@@ -110,6 +115,9 @@ HOLD_REASONS = (
     "fraud", "restriction", "other",
 )  # fmt: skip
 """Why a debtor can be on hold (docs/glossary.md#hold)."""
+
+INCOME_BANDS = ("low", "medium", "high")
+"""How a debtor's income is told by an agency: no figure, and nothing that one could be reckoned from."""
 
 REFUSAL_CODES = (
     "bad_name", "bad_signature", "wrong_signer", "unknown_key", "key_expired", "not_for_us", "truncated", "tampered",
@@ -174,6 +182,15 @@ _OUT = (
         Field("reason", one_of=("nothing_recovered", "commission", "vat", "commission_and_vat"),
               about="why it is disputed; send what is right on your next invoice, or write to us"),
     ), control="due_commission"),
+    _to_agency("plan_answer", "plans", (
+        Field("plan_ref", required=True, about="as you named it"), ACCOUNT,
+        Field("outcome", required=True, one_of=("approved", "refused", "fulfilled", "broken", "ended"),
+              about="approved: collect by it; fulfilled, broken, ended: it counts no more"),
+        Field("codes", about="why it was refused, with commas between (docs/reference/strategies.md)"), CURRENCY,
+        Field("total", "amount", required=True, about="of all its instalments"),
+        Field("paid", "amount", required=True, about="under it, as we know it"),
+        Field("effective_on", "date", required=True),
+    ), control="total"),
     _to_agency("erasure_request", "erasures", (
         Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),
         Field("scope", required=True, about="all: everything received about it, copies and backups included"),
@@ -265,6 +282,7 @@ _IN = (
         Field("plan_ref", required=True, about="the agency's own name of the plan; a changed plan has another"),
         ACCOUNT, Field("instalment", "integer", required=True, about="1, 2, 3 … within the plan"),
         Field("due_on", "date", required=True, may_be_future=True), CURRENCY, Field("amount", "amount", required=True),
+        Field("income_band", one_of=INCOME_BANDS, about="as the debtor states it; of a plan's first line that has one"),
     ), control="amount"),
     _from_agency("hold_request", "accounts", (
         Field("account", required=True, unique=True, about="the account's pseudonym at this agency"),

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import BigInteger, Connection, and_, cast, exists, func, select
 
+from infra.store import instalments
 from infra.store.bulk import append, read, reserve, staged, table_of
 from infra.store.contracts import contracts_of
 from infra.store.ledger import post
@@ -127,7 +128,7 @@ def priced_lines(connection: Connection, which: ColumnElement[bool]) -> pd.DataF
             LINE.c.line_id, LINE.c.original_line_id, LINE.c.placement_id, LINE.c.account_id, LINE.c.kind,
             LINE.c.gross_minor, LINE.c.value_date, LINE.c.due_commission_minor.label("commission_minor"),
             LINE.c.due_vat_minor.label("vat_minor"), PLACEMENT.c.dpd, PLACEMENT.c.round, PLACEMENT.c.balance_minor,
-            PLACEMENT.c.stage, PLACEMENT.c.placed_on, ACCOUNT.c.product,
+            PLACEMENT.c.stage, PLACEMENT.c.placed_on, ACCOUNT.c.product, instalments.agreed_as(connection, LINE),
         )
         .join(PLACEMENT, PLACEMENT.c.placement_id == LINE.c.placement_id)
         .join(ACCOUNT, ACCOUNT.c.account_id == PLACEMENT.c.account_id)

@@ -48,11 +48,11 @@ NO_DROP = "{}"
 TURN = 0x65786368616E6765  # "exchange"
 
 FIRST_OUT = (
-    "recall", "erasure_request", "update", "placement", "correction", "statement", "invoice_answer", "receipt",
-    "certification",
+    "recall", "erasure_request", "update", "plan_answer", "placement", "correction", "statement", "invoice_answer",
+    "receipt", "certification",
 )  # fmt: skip
 """A recall that waits behind a placement is a debtor chased after paying; a correction follows what it corrects."""
-UNANSWERED = ("update", "statement", "invoice_answer", "receipt", "certification", "key_announcement")
+UNANSWERED = ("update", "statement", "invoice_answer", "plan_answer", "receipt", "certification", "key_announcement")
 """Kinds that no file of the agency's answers."""
 AT_AGENCY = ("placed", "acknowledged", "recalled")
 

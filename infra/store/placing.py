@@ -25,6 +25,8 @@ LINES = bulk.table_of(PlanLine)
 OBJECTIONS = bulk.table_of(RecallObjection)
 PLANS = bulk.table_of(Plan)
 
+BY_PLAN = "payment_plan"
+"""Why an account is on hold while an instalment plan is kept."""
 OUT = ("placed", "acknowledged")
 """With the agency, and not yet called back."""
 
@@ -115,21 +117,29 @@ def due_for_recall(
 ) -> pd.DataFrame:
     """Placements that must come back today, and why: a hold before payment before term; of these debtors or of all.
 
+    Neither its own hold nor the term brings back what an instalment plan is kept for.
+
     Columns: placement_id, lender, agency, reason.
     """
+    of_plan = (HOLDS.c.reason == BY_PLAN).label("of_plan")
     held = (
-        select(HOLDS.c.debtor_id, HOLDS.c.account_id, func.min(HOLDS.c.reason).label("reason"))
+        select(HOLDS.c.debtor_id, HOLDS.c.account_id, of_plan, func.min(HOLDS.c.reason).label("reason"))
         .where(
             HOLDS.c.lifted_at.is_(None), HOLDS.c.since <= today, or_(HOLDS.c.until.is_(None), HOLDS.c.until >= today)
         )
-        .group_by(HOLDS.c.debtor_id, HOLDS.c.account_id)
+        .group_by(HOLDS.c.debtor_id, HOLDS.c.account_id, of_plan)
         .subquery()
+    )
+    # while an instalment plan is kept, its hold keeps the account where the plan was agreed
+    runs = exists().where(
+        INSTALMENT_PLANS.c.placement_id == PLACEMENTS.c.placement_id, INSTALMENT_PLANS.c.state == "approved"
     )
     on_hold = (
         select(func.min(held.c.reason))
         .where(
             held.c.debtor_id == PLACEMENTS.c.debtor_id,
             or_(held.c.account_id.is_(None), held.c.account_id == PLACEMENTS.c.account_id),
+            or_(~held.c.of_plan, ~runs),
         )
         .correlate(PLACEMENTS)
         .scalar_subquery()
@@ -138,7 +148,7 @@ def due_for_recall(
     reason = case(
         (on_hold.is_not(None), on_hold),
         (paid, literal("paid")),
-        (PLACEMENTS.c.due_back_on <= today, literal("term")),
+        (and_(PLACEMENTS.c.due_back_on <= today, ~runs), literal("term")),
         else_=None,
     )
     chosen = (
@@ -336,18 +346,6 @@ def known_plans(connection: Connection, agency: str, lender: str, plan_refs: pd.
             .join(stage, stage.c.plan_ref == INSTALMENT_PLANS.c.plan_ref)
             .where(INSTALMENT_PLANS.c.agency == agency, INSTALMENT_PLANS.c.lender == lender),
         )["plan_ref"]
-
-
-def instalment_plans(connection: Connection, agency: str | None = None) -> pd.DataFrame:
-    """The newest five hundred instalment plans that agencies proposed."""
-    columns = (
-        "instalment_plan_id", "agency", "lender", "plan_ref", "placement_id", "currency", "total_minor", "instalments",
-        "first_due_on", "last_due_on", "state",
-    )  # fmt: skip
-    statement = select(*(INSTALMENT_PLANS.c[name] for name in columns))
-    if agency:
-        statement = statement.where(INSTALMENT_PLANS.c.agency == agency)
-    return bulk.read(connection, statement.order_by(INSTALMENT_PLANS.c.instalment_plan_id.desc()).limit(500))
 
 
 def instalments_of(connection: Connection, instalment_plan_id: int) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import BigInteger, Connection, and_, cast, exists, func, select, update
 
-from infra.store import adjustments
+from infra.store import adjustments, instalments
 from infra.store.bulk import append, read, reserve, set_columns, staged, table_of
 from infra.store.contracts import contracts_of
 from infra.store.ledger import post
@@ -66,7 +66,7 @@ def accept_remittance(
     undoes = ((lines["kind"] == "reversal") | (lines["gross_minor"] < 0)).to_numpy()
     fresh = code.isna().to_numpy()
     _link(lines, code, fresh & ~undoes, placements, agreed.term("tail_days", terms))
-    _price(lines, code.isna().to_numpy() & ~undoes, placements, agreed, terms)
+    _price(connection, lines, code.isna().to_numpy() & ~undoes, placements, agreed, terms)
     _undo(connection, lines, code, fresh & undoes, agreed, terms)
 
     counts = code.isna().to_numpy()
@@ -164,7 +164,7 @@ def count_by_hand(connection: Connection, line_id: int, source: str, now: dateti
     if lines["placement_id"].isna().any():
         raise UsageError(f"line {line_id} has nothing to count under", fix=fix)
     if lines["gross_minor"].iloc[0] >= 0:
-        _price(lines, np.ones(1, dtype=bool), placements, agreed, terms)
+        _price(connection, lines, np.ones(1, dtype=bool), placements, agreed, terms)
     _let_in(connection, lines, agreed, placements, source, now)
 
 
@@ -184,7 +184,7 @@ def accept_direct(
     code = pd.Series(None, index=lines.index, dtype="str")
     _link(lines, code, np.ones(len(lines), dtype=bool), placements, agreed.term("tail_days", terms))
     fits = code.isna().to_numpy()
-    _price(lines, fits, placements, agreed, terms)
+    _price(connection, lines, fits, placements, agreed, terms)
     lines = lines[fits].reset_index(drop=True)
     lines["cash_minor"] = lines["net_minor"]
     append(connection, LINE, lines.assign(state="in_break"))
@@ -304,7 +304,7 @@ def open_breaks(connection: Connection, lender: str, found: pd.DataFrame, now: d
     new = found[~found["break_key"].isin(known["break_key"])].drop_duplicates("break_key")
     first = reserve(connection, "break", len(new))
     new = new.assign(break_id=np.arange(first, first + len(new)))
-    append(connection, BREAK, new.assign(lender=lender, opened_at=now))
+    append(connection, BREAK, new.assign(lender=lender, opened_at=now, size_minor=new["amount_minor"].abs()))
     return new
 
 
@@ -386,11 +386,19 @@ def _link(lines: pd.DataFrame, code: pd.Series, which: np.ndarray, placements: p
     code.loc[which] = links["code"]
 
 
-def _price(lines: pd.DataFrame, which: np.ndarray, placements: pd.DataFrame, agreed: Agreed, terms: np.ndarray) -> None:
+def _price(
+    connection: Connection,
+    lines: pd.DataFrame,
+    which: np.ndarray,
+    placements: pd.DataFrame,
+    agreed: Agreed,
+    terms: np.ndarray,
+) -> None:
     """Linked recoveries have the commission that the contract of their value date gives."""
     traits = placements.set_index("placement_id")[["dpd", "round", "product", "balance_minor", "stage"]]
     asked = {"dpd", "round"}.union(*(tier.asks_for for contract in agreed.contracts for tier in contract.tiers))
-    traits = traits[sorted(asked)]
+    by_plan = instalments.agreed(connection, lines.loc[which]) if "agreed" in asked else None
+    traits = traits[sorted(asked - {"agreed"})]
     for number, contract in enumerate(agreed.contracts):
         at = lines.index[which & (terms == number)]
         if at.empty:
@@ -400,6 +408,8 @@ def _price(lines: pd.DataFrame, which: np.ndarray, placements: pd.DataFrame, agr
             lines.loc[at, "due_vat_minor"] = lines.loc[at, "vat_minor"]
             continue
         under = traits.loc[lines.loc[at, "placement_id"].astype("int64")].set_index(at)
+        if by_plan is not None:
+            under = under.assign(agreed=by_plan.loc[at])
         due = commission(under.assign(gross_minor=lines.loc[at, "gross_minor"], kind=lines.loc[at, "kind"]), contract)
         lines.loc[at, "due_commission_minor"] = due["commission_minor"]
         lines.loc[at, "due_vat_minor"] = due["vat_minor"]
@@ -503,7 +513,8 @@ def _overpayments(connection: Connection, lender: str, excess: pd.DataFrame, now
     found = codes.found(over, "overpayment", "placement_id", balance_minor=over["balance_minor"])
     opened = open_breaks(connection, lender, found, now)
     grown = found[~found["break_key"].isin(opened["break_key"])]
-    set_columns(connection, BREAK, grown[["break_key", "amount_minor"]], ["break_key"])
+    sized = grown[["break_key", "amount_minor"]].assign(size_minor=grown["amount_minor"].abs())
+    set_columns(connection, BREAK, sized, ["break_key"])
     with staged(connection, BREAK, grown[["break_key"]]) as stage:
         again = and_(BREAK.c.break_key.in_(select(stage.c.break_key)), BREAK.c.closed_because == TAKEN_BACK)
         reopening = update(BREAK).where(again, BREAK.c.state == "closed")

@@ -32,6 +32,11 @@ class Step:
     rate: Decimal
 
 
+AGREED_STAGES = ("settlement", "instalments")
+"""What `stage` of a tier may name besides the stages: recoveries under an agreed instalment plan, with or without a
+discount. Such a line is in the stage of its placement too: the first tier that fits counts."""
+
+
 @dataclass(frozen=True)
 class Tier:
     """A rate, and what a placement must be like to have it; every bound is inclusive, None is open.
@@ -62,7 +67,7 @@ class Tier:
                 fit &= lines[name].to_numpy() >= low
             if high is not None:
                 fit &= lines[name].to_numpy() <= high
-        for name, wanted in (("product", self.product), ("stage", self.stage)):
+        for name, wanted in (("product", self.product), (self._stage_column, self.stage)):
             if wanted is not None:
                 fit &= (lines[name] == wanted).to_numpy(dtype=bool, na_value=False)
         return fit
@@ -73,9 +78,13 @@ class Tier:
         named = {
             "dpd": (self.dpd_from, self.dpd_to), "round": (self.round_from, self.round_to),
             "balance_minor": (self.balance_from_minor, self.balance_to_minor), "product": (self.product,),
-            "stage": (self.stage,),
+            self._stage_column: (self.stage,),
         }  # fmt: skip
         return frozenset(name for name, bounds in named.items() if any(bound is not None for bound in bounds))
+
+    @property
+    def _stage_column(self) -> str:
+        return "agreed" if self.stage in AGREED_STAGES else "stage"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from models.gate.identifiers import AT, DIGITS, NUMERALS
 from models.kinds import HOLD_REASONS
-from models.treatments import ALL_STARS, DATES, PSEUDONYMS, STARS
+from models.treatments import ALL_STARS, DATES, JOINT, PSEUDONYMS, STARS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,11 +61,13 @@ _FREE: Final = Shape(free=True)
 _FREE_BUT_FEW: Final = Shape(free=True, few=True)
 _ECHO: Final = Shape(echo=True)
 
-_RECALLED_FOR: Final = ("paid", "term", "request", "performance", "settled", "closed", "withdrawn")
+_RECALLED_FOR: Final = (
+    "paid", "term", "request", "performance", "settled", "closed", "withdrawn", "no_activity", "plan_broken",
+)  # fmt: skip
 
 _IN_PLACEMENTS: Final[Mapping[str, Shape]] = MappingProxyType(
     {
-        **dict.fromkeys(PSEUDONYMS, Shape(PSEUDONYM)),
+        **dict.fromkeys((*PSEUDONYMS, JOINT), Shape(PSEUDONYM)),
         **dict.fromkeys(DATES, _DATED),
         "currency": Shape("[A-Z]{3}", few=True),
         "bucket": Shape(r"M[0-9]\+?", few=True, free=True),
@@ -89,7 +91,8 @@ _ELSEWHERE: Final[Mapping[str, Shape]] = MappingProxyType(
         "account": Shape(PSEUDONYM),
         "currency": Shape("[A-Z]{3}", few=True),
         "sha256": Shape("[0-9a-f]{64}"),
-        **dict.fromkeys(("file", "table", "column", "fix", "fix_zh", "agency_txn_id"), _ECHO),
+        **dict.fromkeys(("file", "table", "column", "fix", "fix_zh", "agency_txn_id", "plan_ref"), _ECHO),
+        "codes": Shape(r"[a-z_]{1,30}(?:,[a-z_]{1,30}){0,12}", few=True),
         **dict.fromkeys(("code", "outcome", "type", "state", "level", "step", "by", "scope", "suite"), _CODED),
         "reason": Shape("|".join((*HOLD_REASONS, *_RECALLED_FOR)), free=True, few=True),
         "period": _DATED,

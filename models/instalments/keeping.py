@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
+from models.contract.terms import AGREED_STAGES
+
 if TYPE_CHECKING:
     from datetime import date
 
 KEPT: Final = "kept"
 FULFILLED: Final = "fulfilled"
 BROKEN: Final = "broken"
-SETTLEMENT: Final = "settlement"
-INSTALMENTS: Final = "instalments"
+SETTLEMENT, INSTALMENTS = AGREED_STAGES
+"""What recoveries under a plan are to the contract: a settlement where it takes less than was owed."""
 
 
 def standing(plans: pd.DataFrame, instalments: pd.DataFrame, today: date) -> pd.DataFrame:
@@ -45,6 +47,13 @@ def standing(plans: pd.DataFrame, instalments: pd.DataFrame, today: date) -> pd.
     )  # fmt: skip
 
 
-def stage_of(total_minor: int, balance_minor: int) -> str:
-    """What recoveries under the plan are to the contract: a settlement where it takes less than was owed."""
-    return SETTLEMENT if total_minor < balance_minor else INSTALMENTS
+def paid_under(plans: pd.DataFrame, paid: pd.DataFrame) -> pd.Series:
+    """What was paid on each plan's account from the day it was proposed on, less what was undone; minor units.
+
+    plans: `instalment_plan_id`, `account_id`, `proposed_on`. paid: `account_id`, `paid_on`, `gross_minor` (negative:
+    undone). In the index of `plans`.
+    """
+    both = plans[["instalment_plan_id", "account_id", "proposed_on"]].merge(paid, on="account_id")
+    counts = both[both["paid_on"] >= both["proposed_on"]]
+    sums = counts.groupby("instalment_plan_id")["gross_minor"].sum()
+    return plans["instalment_plan_id"].map(sums).fillna(0).astype("int64")
