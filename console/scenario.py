@@ -233,19 +233,11 @@ class Story:
         self.world.clock.turn(day, hour)
 
     def _as(self, actor: str) -> Any:
-        return seated(_desk_as(self.world.desk, actor))
+        return seated(self.world.desk.acting(actor))
 
     def _say(self, what: str, month: int, share: float = 0.0) -> None:
         self._told = max(self._told, (month + share) / self.months)  # a bar goes forward only
         self.tell(what, self._told)
-
-
-def _desk_as(desk: Desk, actor: str) -> Desk:
-    """The same desk with somebody else at it: one store, one keyring, one clock."""
-    other = Desk(desk.settings, clock=desk.clock, actor=actor)
-    other.__dict__["database"] = desk.database
-    other.__dict__["keyring"] = desk.keyring
-    return other
 
 
 def summary(desk: Desk) -> Summary:

@@ -231,6 +231,16 @@ class Settings(BaseSettings):
     )
     session_idle_minutes: int = Field(default=30, ge=1, description="signed out after so long without a page")
     session_hours: int = Field(default=12, ge=1, description="and after so long whatever happens")
+    oidc_issuer: str = Field(
+        default="", description="the OpenID Connect house that vouches for people; empty: none does"
+    )
+    oidc_name: str = Field(default="", description="what the button to sign in there says")
+    oidc_client: str = Field(default="", description="who we are there")
+    oidc_secret: SecretStr | None = Field(default=None, description="and our secret")
+    oidc_claim: str = Field(default="sub", description="which of its claims `consign people add --vouched` names")
+    second_factor: Literal["optional", "required"] = Field(
+        default="optional", description="required: who has no authenticator enrols one before anything else"
+    )
     upload_bytes: int = Field(default=64 << 20, ge=1, description="the largest file that the console takes, bytes")
     two_people: bool = Field(
         default=True, description="a second person approves the keys that are pinned of an agency that is live"

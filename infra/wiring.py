@@ -36,6 +36,8 @@ class Desk:
     clock: Callable[[], datetime] = system_clock
     actor: str = ""
     _extra: dict[str, object] = field(default_factory=dict, repr=False)
+    _of: Desk | None = field(default=None, repr=False)
+    """whose store and keyring these are, opened when one of them is first asked for"""
 
     def __post_init__(self) -> None:
         """Whoever is logged in acts, unless a setting names somebody."""
@@ -44,6 +46,8 @@ class Desk:
     @cached_property
     def database(self) -> Database:
         """The store."""
+        if self._of is not None:
+            return self._of.database
         return Database(
             self.settings.database_url, durable=self.settings.durable, wait_seconds=self.settings.database_wait
         )
@@ -51,6 +55,8 @@ class Desk:
     @cached_property
     def keyring(self) -> Keyring:
         """The keyring, opened on first use. Raises ConfigurationError where there is none yet."""
+        if self._of is not None:
+            return self._of.keyring
         path = self.settings.keyring_path
         if not path.exists():
             message = f"no keyring at {path}"
@@ -73,11 +79,7 @@ class Desk:
 
     def acting(self, actor: str) -> Desk:
         """The same desk with somebody else at it: one store, one keyring, one clock."""
-        other = Desk(self.settings, clock=self.clock, actor=actor)
-        other.database = self.database
-        if self.settings.keyring_path.exists():
-            other.keyring = self.keyring
-        return other
+        return Desk(self.settings, clock=self.clock, actor=actor, _of=self)
 
     def now(self) -> datetime:
         """This moment, aware, UTC."""

@@ -25,7 +25,8 @@ LANGUAGES: Final = ("en", "zh")
 NAMES: Final = {"en": "English", "zh": "中文"}
 ZONE: Final = ZoneInfo("Asia/Shanghai")
 """Where the lender is, as `Desk.today` has it."""
-_INSTANT: Final = {"en": "d MMM y HH:mm", "zh": "y年M月d日 HH:mm"}
+_DAY: Final = {"en": "d MMM y", "zh": "y年M月d日"}
+_INSTANT: Final = {code: f"{day} HH:mm" for code, day in _DAY.items()}
 
 
 def later(sentence: str) -> str:
@@ -69,7 +70,7 @@ class Say:
 
     def day(self, day: date | None) -> str:
         """22 Nov 2026."""
-        return MISSING if day is None else format_date(day, "d MMM y" if self.code == "en" else "medium", self.tag)
+        return MISSING if day is None else format_date(day, _DAY[self.code], self._figures.locale)
 
     def instant(self, at: datetime | None) -> str:
         """22 Nov 2026 01:15, where the lender is."""
@@ -107,7 +108,7 @@ def catalogues() -> Mapping[str, Any]:
 
 
 def _catalogue() -> dict[str, str]:
-    """All areas in one: the sentence in English, and in 中文; what nobody translated, or nobody looked at, is left out."""
+    """All areas in one: the sentence in English, and in 中文; what nobody translated or looked at is left out."""
     return {
         message.id if isinstance(message.id, str) else message.id[0]: (
             message.string if isinstance(message.string, str) else message.string[0]

@@ -1,4 +1,4 @@
-"""The side of every page: what there is, in the order people work in. An entry shows where its page is there, and allowed."""
+"""The side of every page: what there is, in the order people work in. An entry shows where its page may be seen."""
 
 from __future__ import annotations
 

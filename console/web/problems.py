@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException as StarletteHttpError
@@ -50,12 +51,10 @@ def install(app: FastAPI) -> None:
 
 
 def _sign_in(request: Request, error: Exception) -> Response:
-    from urllib.parse import quote
-
     assert isinstance(error, visits.SignInFirst)  # noqa: S101 - the handler is installed for it
     url = request.url
     came = url.path + (f"?{url.query}" if url.query else "") if request.method == "GET" else "/"
-    where = f"{error.where}?next={quote(came, safe='')}" if error.where != "/account/password" else error.where
+    where = f"{error.where}?next={quote(came, safe='')}" if error.where.startswith("/sign-in") else error.where
     if request.headers.get("hx-request"):
         return Response(status_code=204, headers={"HX-Redirect": error.where})
     return RedirectResponse(where, status_code=303)

@@ -39,7 +39,7 @@ def environment(language: str) -> Environment:
 
 
 def word(visit: Visit) -> Markup:
-    """The hidden field that every form begins with: `{{ word(visit) }}`."""
+    """The hidden field that every form begins with."""
     return Markup('<input type="hidden" name="_form" value="{}">').format(visit.word)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import quote, unquote
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -29,6 +30,8 @@ SESSION: Final = "consign_session"
 VISIT: Final = "consign_visit"
 LANGUAGE: Final = "consign_language"
 THEME: Final = "consign_theme"
+ASKED: Final = "consign_asked"
+"""What the browser must bring back from the house that vouches for people."""
 THEMES: Final = ("auto", "light", "dark")
 YEAR: Final = 365 * 24 * 3600
 FIELD: Final = "_form"
@@ -99,7 +102,7 @@ class Visit:
         else:
             answer = RedirectResponse(path, status_code=303)
         if done:
-            answer.set_cookie("consign_done", _quoted(done), max_age=60, httponly=True, samesite="lax", path="/")
+            answer.set_cookie("consign_done", quote(done, safe=""), max_age=60, httponly=True, samesite="lax", path="/")
         return answer
 
     # --- what the layout asks for -------------------------------------------------------------------------------------
@@ -129,20 +132,12 @@ class Visit:
     @property
     def done(self) -> str:
         """What the page before asked to say."""
-        from urllib.parse import unquote
-
         return unquote(self.request.cookies.get("consign_done", ""))
 
     @property
     def is_secure(self) -> bool:
         """Whether people reach us by https alone."""
         return self.desk.settings.web_url.startswith("https://")
-
-
-def _quoted(text: str) -> str:
-    from urllib.parse import quote
-
-    return quote(text, safe="")
 
 
 def visit_of(request: Request) -> Visit:
@@ -191,6 +186,8 @@ def needs(action: str) -> Any:
             raise SignInFirst("/sign-in/code")
         if person.must_change and action != "account.own":
             raise SignInFirst("/account/password")
+        if visit.desk.settings.second_factor == "required" and not person.has_totp and action != "account.own":
+            raise SignInFirst("/account/authenticator")
         if not person.may(action):
             raise NotAllowed(
                 visit.say("Your roles do not let you %(action)s.", action=visit.say.pair(ACTIONS[action].words)),

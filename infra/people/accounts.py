@@ -22,12 +22,26 @@ PASSWORD_AT_MOST: Final = 1_024
 COMMON: Final = ("password", "passwort", "123456", "qwerty", "letmein", "consign", "welcome", "iloveyou")
 
 
+class WrongPassword(RefusedByPolicy):
+    """Whoever is signed in does not know the account's password."""
+
+
 class Mistyped(UsageError):
     """What was typed twice was typed in two ways."""
 
 
-def add(desk: Desk, actor: str, password: str | None, *, agency: str | None = None, must_change: bool = True) -> None:
+def add(
+    desk: Desk,
+    actor: str,
+    password: str | None,
+    *,
+    agency: str | None = None,
+    vouched: str | None = None,
+    must_change: bool = True,
+) -> None:
     """The person has an account. Without a password nobody signs in with one: another house vouches for the person.
+
+    vouched: the person's name there, as the claim `oidc_claim` says it.
 
     Raises RoleMissing, UsageError for a name that is taken, a weak password, an agency that nobody knows.
     """
@@ -41,10 +55,17 @@ def add(desk: Desk, actor: str, password: str | None, *, agency: str | None = No
             raise UsageError(f"{name} has an account", fix="`consign people list` lists them")
         if agency is not None:
             _known_agency(connection, agency)
+        issuer = desk.settings.oidc_issuer or None
+        if vouched is not None and (issuer is None or store.vouched(connection, issuer, vouched) is not None):
+            raise UsageError(
+                "no house vouches for people here" if issuer is None else "that name there is somebody else's here",
+                fix="set oidc_issuer" if issuer is None else "`consign people list` lists whose",
+            )
         store.add(
             connection, actor=name, agency=agency, state="active", created_by=desk.actor, created_at=desk.now(),
             password=None if password is None else passwords.hashed(password), password_at=desk.now(),
             must_change=must_change and password is not None,
+            issuer=issuer if vouched is not None else None, subject=vouched,
         )  # fmt: skip
         _record(connection, desk, "added", name, {"agency": agency})
 
@@ -82,12 +103,29 @@ def set_password(desk: Desk, actor: str, password: str, *, old: str | None = Non
         if not own:
             _require_administrator(connection, desk)
         elif not passwords.matches(old or "", row.password):
-            raise RefusedByPolicy(
-                "the old password is wrong", fix="type it again, or ask an administrator for a new one"
-            )
+            raise WrongPassword("the old password is wrong", fix="type it again, or ask an administrator for a new one")
         store.note(connection, actor, password=passwords.hashed(password), password_at=desk.now(), must_change=not own)
         store.end(connection, desk.now(), actor=actor)
         _record(connection, desk, "password_changed", actor, {"by": "self" if own else "administrator"})
+
+
+def sign_out(desk: Desk, actor: str) -> int:
+    """Somebody else is signed out everywhere. Raises RoleMissing, UsageError. How many sessions there were."""
+    with desk.database.write() as connection:
+        trail.hold(connection)
+        _require_administrator(connection, desk)
+        found(connection, actor)
+        count = store.end(connection, desk.now(), actor=actor)
+        _record(connection, desk, "signed_out", actor, {"count": count})
+    return count
+
+
+def check_own(desk: Desk, password: str) -> None:
+    """Whoever sits at the desk knows the account's password. Raises WrongPassword."""
+    with desk.database.read() as connection:
+        kept = found(connection, desk.actor).password
+    if not passwords.matches(password[:PASSWORD_AT_MOST], kept):
+        raise WrongPassword("the password is wrong", fix="type it again")
 
 
 def set_language(desk: Desk, actor: str, language: str) -> None:

@@ -125,3 +125,25 @@ def failed(connection: Connection, subject_hash: str, failures: int, now: dateti
 def forgiven(connection: Connection, subject_hash: str) -> None:
     """It has succeeded: nothing counts against it."""
     connection.execute(FAILURES.delete().where(FAILURES.c.subject_hash == subject_hash))
+
+
+# --- recovery codes ---------------------------------------------------------------------------------------------------
+
+
+def replace_codes(connection: Connection, actor: str, hashes: Sequence[str]) -> None:
+    """The person has these recovery codes and no others."""
+    connection.execute(CODES.delete().where(CODES.c.actor == actor))
+    if hashes:
+        connection.execute(insert(CODES), [{"actor": actor, "code_hash": one} for one in hashes])
+
+
+def use_code(connection: Connection, actor: str, code_hash: str, now: datetime) -> bool:
+    """The code was there and unused; it is used now."""
+    mine = and_(CODES.c.actor == actor, CODES.c.code_hash == code_hash, CODES.c.used_at.is_(None))
+    return bool(connection.execute(update(CODES).where(mine).values(used_at=now)).rowcount)
+
+
+def codes_left(connection: Connection, actor: str) -> int:
+    """How many have not been used."""
+    unused = select(func.count()).select_from(CODES).where(CODES.c.actor == actor, CODES.c.used_at.is_(None))
+    return int(connection.execute(unused).scalar_one())

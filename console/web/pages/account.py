@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote, unquote
 
+import segno
 from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from markupsafe import Markup
 
 from console.web import visits
 from console.web.language import LANGUAGES
 from console.web.problems import status_of
 from console.web.security import safe_next
 from console.web.visits import Visit, Visiting, is_open, needs
-from infra.people import accounts, sessions, signing_in
+from infra.people import accounts, second_factor, sessions, signing_in, vouching
 from models.errors import ConsignError
 
 router = APIRouter()
@@ -24,7 +28,7 @@ def ask(visit: Visiting, next: str = "/") -> Response:  # noqa: A002 - the word 
     """The form to sign in with; who is signed in goes on."""
     if visit.person is not None and visit.person.factors:
         return visit.go(safe_next(next))
-    return visit.page("account/sign_in.html", next=safe_next(next), name="", problem=None)
+    return _sign_in_page(visit, next, "", None)
 
 
 @router.post("/sign-in", dependencies=[is_open])
@@ -34,10 +38,58 @@ def sign_in(visit: Visiting, name: Text = "", password: Text = "", next: Text = 
     try:
         admitted = signing_in.sign_in(visit.desk, name.strip(), password, address=address, browser=browser)
     except ConsignError as problem:
-        return visit.page(
-            "account/sign_in.html", status=status_of(problem), next=safe_next(next), name=name, problem=problem
-        )
-    return keep(visit, visit.go(safe_next(next)), admitted.cookie)
+        return _sign_in_page(visit, next, name, problem)
+    return _admitted(visit, admitted, next)
+
+
+@router.get("/sign-in/code", dependencies=[is_open])
+def ask_code(visit: Visiting, next: str = "/") -> Response:  # noqa: A002 - the word of the URL
+    """The form for the authenticator's code."""
+    if visit.person is None or visit.person.factors:
+        return visit.go("/sign-in" if visit.person is None else safe_next(next))
+    return visit.page("account/code.html", next=safe_next(next), problem=None)
+
+
+@router.post("/sign-in/code", dependencies=[is_open])
+def take_code(visit: Visiting, code: Text = "", next: Text = "/") -> Response:  # noqa: A002 - the field
+    """The browser is signed in by both factors."""
+    if visit.person is None or visit.person.factors:
+        return visit.go("/sign-in")
+    address, browser = whence(visit.request)
+    try:
+        cookie = second_factor.answer(visit.desk, visit.person, code, address=address, browser=browser)
+    except ConsignError as problem:
+        return visit.page("account/code.html", status=status_of(problem), next=safe_next(next), problem=problem)
+    return keep(visit, visit.go(safe_next(next)), cookie)
+
+
+@router.get("/sign-in/vouched", dependencies=[is_open])
+def ask_elsewhere(visit: Visiting, next: str = "/") -> Response:  # noqa: A002 - the word of the URL
+    """The browser goes to the house that vouches for people."""
+    if not vouching.is_offered(visit.desk):
+        return visit.go("/sign-in")
+    asking = vouching.ask(visit.desk)
+    answer = RedirectResponse(asking.url, status_code=303)
+    kept = f"{asking.kept()}.{quote(safe_next(next), safe='')}"
+    answer.set_cookie(
+        visits.ASKED, kept, max_age=600, httponly=True, samesite="lax", secure=visit.is_secure, path="/sign-in"
+    )
+    return answer
+
+
+@router.get(vouching.BACK, dependencies=[is_open])
+def take_word(visit: Visiting, state: str = "", code: str = "") -> Response:
+    """The browser is back, with that house's word for it."""
+    kept, _, came_from = visit.request.cookies.get(visits.ASKED, "").rpartition(".")
+    address, browser = whence(visit.request)
+    try:
+        asked = vouching.Asking.read(kept)
+        admitted = vouching.answer(visit.desk, asked, state, code, address=address, browser=browser)
+    except ConsignError as problem:
+        return _sign_in_page(visit, "/", "", problem)
+    answer = _admitted(visit, admitted, unquote(came_from))
+    answer.delete_cookie(visits.ASKED, path="/sign-in")
+    return answer
 
 
 @router.post("/sign-out", dependencies=[needs("account.own")])
@@ -75,6 +127,37 @@ def set_password(visit: Visiting, old: Text = "", new: Text = "", again: Text = 
     return keep(visit, visit.go("/account", visit.say("The password is changed.")), cookie)
 
 
+@router.get("/account/authenticator", dependencies=[needs("account.own")])
+def ask_authenticator(visit: Visiting) -> Response:
+    """How an authenticator is enrolled, or that one is."""
+    return _authenticator_page(visit, None)
+
+
+@router.post("/account/authenticator", dependencies=[needs("account.own")])
+def take_authenticator(visit: Visiting, code: Text = "") -> Response:
+    """The authenticator counts; its recovery codes are shown this once, and this session is begun anew."""
+    try:
+        codes = second_factor.confirm(visit.desk, visit.who.actor, code)
+    except ConsignError as problem:
+        return _authenticator_page(visit, problem)
+    sessions.end(visit.desk, visit.who.actor)
+    address, browser = whence(visit.request)
+    cookie = sessions.begin(visit.desk, visit.who.actor, factors=2, address=address, browser=browser)
+    visit.cookie = cookie  # the forms of this answer are those of the new session
+    return keep(visit, visit.page("account/recovery.html", codes=codes), cookie)
+
+
+@router.post("/account/authenticator/forget", dependencies=[needs("account.own")])
+def forget_authenticator(visit: Visiting, password: Text = "") -> Response:
+    """The authenticator counts no more; whoever asks knows the password, and signs in anew."""
+    try:
+        accounts.check_own(visit.desk, password)
+        second_factor.forget(visit.desk, visit.who.actor)
+    except ConsignError as problem:
+        return _authenticator_page(visit, problem)
+    return visit.go("/sign-in", visit.say("The authenticator is forgotten."))
+
+
 @router.post("/account/sessions", dependencies=[needs("account.own")])
 def end_sessions(visit: Visiting, session_id: Annotated[int | None, Form()] = None) -> Response:
     """One of one's own sessions has ended, or all but this one."""
@@ -96,6 +179,38 @@ def prefer(visit: Visiting, language: Text = "", theme: Text = "", next: Text = 
     if theme in visits.THEMES:
         _remember(visit, answer, visits.THEME, theme)
     return answer
+
+
+def _sign_in_page(visit: Visit, next_: str, name: str, problem: ConsignError | None) -> Response:
+    elsewhere = visit.desk.settings.oidc_name or visit.say("another house") if vouching.is_offered(visit.desk) else ""
+    return visit.page(
+        "account/sign_in.html",
+        status=200 if problem is None else status_of(problem),
+        next=safe_next(next_),
+        name=name,
+        problem=problem,
+        elsewhere=elsewhere,
+    )
+
+
+def _admitted(visit: Visit, admitted: signing_in.Admitted, next_: str) -> Response:
+    where = safe_next(next_)
+    return keep(
+        visit,
+        visit.go(f"/sign-in/code?next={quote(where, safe='')}" if admitted.needs_code else where),
+        admitted.cookie,
+    )
+
+
+def _authenticator_page(visit: Visit, problem: ConsignError | None) -> Response:
+    status = 200 if problem is None else status_of(problem)
+    if visit.who.has_totp:
+        left = second_factor.left(visit.desk, visit.who.actor)
+        return visit.page("account/authenticator.html", status=status, left=left, problem=problem)
+    enrolment = second_factor.enrolling(visit.desk, visit.who.actor)
+    square = segno.make(enrolment.address, error="m", micro=False).svg_inline(scale=5, border=4, dark="currentColor")
+    drawn = Markup(square)  # noqa: S704 - it holds strokes alone
+    return visit.page("account/enrol.html", status=status, enrolment=enrolment, drawn=drawn, problem=problem)
 
 
 def keep(visit: Visit, answer: Response, cookie: str) -> Response:
