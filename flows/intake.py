@@ -28,8 +28,10 @@ from typing import TYPE_CHECKING, Any, Final
 from connectors.portfolio import load_profile, mapped, open_source
 from flows.engine import verb
 from infra import audit
-from infra.indexes import erased_marks, identity_index, ref_index, telephone_indexes
+from infra.consolidation import refresh
+from infra.indexes import erased_marks, identity_index, linkage_pseudonyms, ref_index, telephone_indexes
 from infra.store import bulk, portfolios, shredding
+from infra.store.consolidation import held as holds_basis
 from infra.wiring import Desk, desk
 from models.errors import UsageError
 from models.intake import rules
@@ -249,7 +251,11 @@ class _Import:
         counts.warned.append(checked.warned)
         good = checked.good
         refs = ref_index(self.at.keyring, good["account_ref"])
-        shard = good.assign(ref_index=refs, identity_index=identity_index(self.at.keyring, good, refs))
+        shard = good.assign(
+            ref_index=refs,
+            identity_index=identity_index(self.at.keyring, self.lender, good, refs),
+            linkage=linkage_pseudonyms(self.at.keyring, self.lender, good),
+        )
         there = portfolios.known(
             connection,
             self.lender,
@@ -301,7 +307,7 @@ class _Import:
         keys, fresh = self.keys.for_rows(self.at, len(ids))
         shredding.register_keys(connection, self.lender, fresh, at)
         cells = {name: seal_cells(keys, name, ids, shard.loc[sealed, name]) for name in known}
-        found_by = telephone_indexes(self.at.keyring, shard.loc[sealed])
+        found_by = telephone_indexes(self.at.keyring, self.lender, shard.loc[sealed])
         portfolios.keep_identities(connection, portfolio_id, keys.ids(), ids, kept.new[sealed], cells, found_by)
 
     def _too_many_refused(self) -> bool:
@@ -336,6 +342,8 @@ class _Import:
             "state": state,
         }
         portfolios.keep_portfolio(connection, row, rules.with_fixes(rules.joined(counts.refused)))
+        if state == "accepted" and holds_basis(connection, self.lender, self.at.today()):
+            refresh(connection, self.at, self.lender)
         audit.record(
             connection, self.at.actor, f"portfolio.{state}", f"portfolio:{portfolio_id}",
             {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from flows.engine import Schedule, verb
-from infra import policies, roles
+from infra import consolidation, policies, roles
 from infra.indexes import ref_index
 from infra.store import plans
 from infra.wiring import desk
@@ -101,6 +101,7 @@ def spec_of(file: Path | None, nested: Mapping[str, Mapping[str, Any]] = NOTHING
 def draft(spec: PlanSpec, *, certified_too: bool = False) -> PlanDrafted:
     """The plan that the spec asks for is a draft. Raises NobodyToPlace where there is nothing to share out."""
     at = desk()
+    consolidation.renewed(at, spec.lender)
     # the store is free for others while the plan is made: what changes meanwhile makes it stale, and that is looked at
     with at.database.read() as connection:
         policy = policies.find(connection, spec.policy)

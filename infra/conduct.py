@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from infra import audit, complaints, diligence, exceptions, gates, rulepacks
-from infra.store import bulk, trail
+from infra.store import bulk, consolidation, trail
 from infra.store import conduct as store
 from infra.store.conduct import KEY
 from models.calendar import Span
@@ -31,7 +31,7 @@ from models.conduct.judging import (
     remittances_without_contact,
     silent_accounts,
 )
-from models.conduct.packs import OF_CONTACTS, OF_RECORDS
+from models.conduct.packs import OF_CONTACTS, OF_RECORDS, PER_PERSON
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -107,9 +107,10 @@ def audit_conduct(desk: Desk, *, everything: bool = False, dry_run: bool = False
         lenders = [(one, rulepacks.of(one)) for one in store.lenders(connection)]
         for lender, packs in lenders:
             since = None if whole or before is None else before["at"] - OVERLAP
-            for part in store.parts(connection, lender.lender, since, desk.settings.shard_rows):
+            partners = consolidation.partners(connection, lender.lender, desk.today(lender.timezone))
+            for part in store.parts(connection, lender.lender, since, desk.settings.shard_rows, partners):
                 tell(f"{lender.lender}: {part.agency}, {len(part.debtors)} debtors")
-                _judge_part(connection, lender, packs, part, found)
+                _judge_part(connection, lender, packs, part, partners, found)
             cut = None if whole or before is None else before["summary"].get("cuts", {}).get(lender.lender)
             tell(f"{lender.lender}: records")
             for pack in packs:
@@ -124,17 +125,38 @@ def audit_conduct(desk: Desk, *, everything: bool = False, dry_run: bool = False
     return _kept(desk, files, refused, found, lenders)
 
 
-def _judge_part(connection: Connection, lender: Audited, packs: tuple[Pack, ...], part: Part, found: _Findings) -> None:
-    """The part's contacts from each debtor's first new one on, against every pack."""
+def _judge_part(
+    connection: Connection,
+    lender: Audited,
+    packs: tuple[Pack, ...],
+    part: Part,
+    partners: pd.DataFrame,
+    found: _Findings,
+) -> None:
+    """The part's contacts from each debtor's first new one on, against every pack.
+
+    A person has one limit: contacts about other lenders' accounts count, and are judged with those lenders.
+    """
     placements = store.placements(connection, part, lender.timezone)
     frame = store.contacts(connection, part, placements)
     if frame.empty:
         return
     since = part.debtors.set_index("debtor_id")["since"]
+    others, placed = store.elsewhere(connection, part, partners, lender.timezone)
+    joint = set() if others.empty else set(others["debtor_id"])
+    if joint:
+        frame = pd.concat([frame.assign(own=True), others.assign(own=False)], ignore_index=True)
+        placements = pd.concat([placements, placed], ignore_index=True)
+    else:
+        frame = frame.assign(own=True)
     for number, pack in enumerate(packs):
         contacts = contacts_of(frame, placements, pack.jurisdiction, lender.timezone)
         wanted = (contacts.frame["at"] >= contacts.frame["debtor_id"].map(since)).to_numpy(bool)
-        found.add(judged(contacts, pack, wanted), lender.lender)
+        wanted = wanted & contacts.frame["own"].to_numpy(bool)
+        breaches = judged(contacts, pack, wanted)
+        # the count would tell this lender how often the agency called for another one
+        hidden = breaches["debtor_id"].isin(joint) & breaches["counter"].isin(PER_PERSON)
+        found.add(breaches.assign(counted=breaches["counted"].mask(hidden)), lender.lender)
         if not number:
             found.contacts += int(wanted.sum())
             dialled = contacts.is_in("channel", ("phone",)) & wanted

@@ -18,10 +18,10 @@ import pandas as pd
 import pyarrow as pa
 
 from infra import audit
-from infra.indexes import TELEPHONES, identity_index, ref_index, telephone_indexes
+from infra.indexes import TELEPHONES, identity_index, linkage_pseudonyms, ref_index, telephone_indexes
 from infra.packing import suffix_of
 from infra.roles import require
-from infra.store import bulk, exchange, portfolios, trail
+from infra.store import bulk, consolidation, exchange, portfolios, trail
 from infra.store import subjects as store
 from keys.vault import seal_cells
 from models.errors import RefusedByPolicy, UsageError
@@ -169,7 +169,7 @@ def _take_in(
     changed = rows[["account_id"]].assign(**{field: pd.Series(cells, dtype="object")})
     if field in TELEPHONES:
         told = pd.DataFrame({field: pd.Series([text] * len(rows), dtype="str")})
-        changed[f"{field}_index"] = telephone_indexes(desk.keyring, told)[f"{field}_index"].to_numpy()
+        changed[f"{field}_index"] = telephone_indexes(desk.keyring, row.lender, told)[f"{field}_index"].to_numpy()
     bulk.set_columns(connection, store.IDENTITIES, changed, ["account_id"])
     store.touched(connection, accounts)
     _found_by(connection, desk, row, field, text, has_id_number=bool(rows["has_id_number"].any()))
@@ -185,12 +185,15 @@ def _found_by(
         raise UsageError(f"the debtor is known by the {field}", fix="give the right one; it cannot be taken away")
     one = pd.Series([text], dtype="str")
     lines = pd.DataFrame({"id_number": one if field == "id_number" else pd.Series([None], dtype="str"), "phone": one})
-    index = str(identity_index(desk.keyring, lines, one)[0])
+    index = str(identity_index(desk.keyring, row.lender, lines, one)[0])
     if not store.renamed(connection, row.lender, row.debtor_id, index):
         raise RefusedByPolicy(
             f"another debtor is known by that {field}",
             fix="see which of the two records is wrong; the lender's next file brings accounts of one person together",
         )
+    if field == "id_number":
+        recognised = linkage_pseudonyms(desk.keyring, row.lender, lines)[0]
+        consolidation.relink(connection, row.debtor_id, None if pd.isna(recognised) else str(recognised))
 
 
 def _tell(connection: Connection, desk: Desk, row: Row[Any], field: str, holding: pd.DataFrame) -> int:

@@ -1,4 +1,7 @@
-"""Keyed indexes: an account and a debtor can be found by their number, and nobody can read the number off the store."""
+"""Keyed indexes: an account and a debtor can be found by their number, and nobody can read the number off the store.
+
+What tells who somebody is has an index per lender: the same person at two lenders has nothing in common in the store.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sqlalchemy import Connection, select, union
 
 from infra.store import bulk
-from keys.identity import canonical_phones
-from keys.pseudonyms import blind_index, canonical_identity
+from keys import linkage
+from keys.identity import canonical_id_numbers, canonical_identity, canonical_phones
+from keys.pseudonyms import blind_index
 from models.errors import UsageError
+from models.intake.identities import doubtful_id_numbers
 from models.tables import Account, Debtor, Identity
 
 if TYPE_CHECKING:
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
 
 TELEPHONES: Final = ("phone", "phone_alt")
 TELEPHONE_DIGITS: Final = 7
+SHORTEST_ID: Final = 7
 INDEX_KEY: Final = "blind_index"
 """Under which name the keyring has the key of the indexes of account numbers and identities."""
 
@@ -32,11 +39,22 @@ def ref_index(keyring: Keyring, refs: pd.Series) -> pd.Series:
     return blind_index(keyring.secret(INDEX_KEY), refs.str.normalize("NFKC").str.strip(), "account_ref")
 
 
-def identity_index(keyring: Keyring, lines: pd.DataFrame, refs: pd.Series) -> pd.Series:
+def identity_index(keyring: Keyring, lender: str, lines: pd.DataFrame, refs: pd.Series) -> pd.Series:
     """The keyed index of who each line belongs to: the ID number, else the telephone, else the account alone."""
     nothing = pd.Series(pd.NA, index=lines.index, dtype="str")
     identity = canonical_identity(lines.get("id_number", nothing), lines.get("phone", nothing))
-    return blind_index(keyring.secret(INDEX_KEY), identity.fillna("account:" + refs), "identity")
+    return blind_index(keyring.secret(INDEX_KEY), identity.fillna("account:" + refs), f"identity@{lender}")
+
+
+def linkage_pseudonyms(keyring: Keyring, lender: str, lines: pd.DataFrame) -> pd.Series:
+    """By what the debtor of each line may be recognised at other lenders, where a basis allows it; missing: by nothing.
+
+    Of ID numbers alone, and of none that looks wrong: telephones change hands, and a slip of the pen links strangers.
+    """
+    numbers = canonical_id_numbers(lines.get("id_number", pd.Series(pd.NA, index=lines.index, dtype="str")))
+    wrong = doubtful_id_numbers(pa.array(numbers, type=pa.large_string()))
+    fit = numbers.where(~wrong & (numbers.str.len() >= SHORTEST_ID).fillna(value=False).to_numpy(bool))
+    return linkage.of_lender(keyring.secret(linkage.KEPT_AS), lender, fit)
 
 
 def erased_marks(keyring: Keyring, indexes: pd.Series) -> pd.Series:
@@ -44,12 +62,12 @@ def erased_marks(keyring: Keyring, indexes: pd.Series) -> pd.Series:
     return blind_index(keyring.secret(ERASED_KEY), indexes, "erased")
 
 
-def telephone_indexes(keyring: Keyring, lines: pd.DataFrame) -> dict[str, pd.Series]:
+def telephone_indexes(keyring: Keyring, lender: str, lines: pd.DataFrame) -> dict[str, pd.Series]:
     """By column of an identity: the keyed index of each line's telephone; missing where there is none to speak of."""
     nothing = pd.Series(pd.NA, index=lines.index, dtype="str")
     return {
         f"{name}_index": _as_number(
-            blind_index(keyring.secret(INDEX_KEY), _dialled(lines.get(name, nothing)), "telephone")
+            blind_index(keyring.secret(INDEX_KEY), _dialled(lines.get(name, nothing)), f"telephone@{lender}")
         )
         for name in TELEPHONES
     }
@@ -75,7 +93,7 @@ def accounts_of(connection: Connection, keyring: Keyring, lender: str, who: str)
     accounts, debtors, identities = bulk.table_of(Account), bulk.table_of(Debtor), bulk.table_of(Identity)
     nobody = pd.Series([None], dtype="str")
     as_identity = [
-        str(identity_index(keyring, pd.DataFrame(columns), asked)[0])
+        str(identity_index(keyring, lender, pd.DataFrame(columns), asked)[0])
         for columns in ({"id_number": asked, "phone": nobody}, {"id_number": nobody, "phone": asked})
     ]
     found: list[Any] = [
@@ -84,7 +102,7 @@ def accounts_of(connection: Connection, keyring: Keyring, lender: str, who: str)
         ),
         select(debtors.c.debtor_id).where(debtors.c.lender == lender, debtors.c.identity_index.in_(as_identity)),
     ]
-    telephone = telephone_indexes(keyring, pd.DataFrame({"phone": asked}))["phone_index"][0]
+    telephone = telephone_indexes(keyring, lender, pd.DataFrame({"phone": asked}))["phone_index"][0]
     if not pd.isna(telephone):
         found += [
             select(accounts.c.debtor_id)

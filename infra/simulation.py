@@ -135,6 +135,7 @@ def _fields(connection: Connection, told: Release, account_id: int, stage: str) 
     frame = account.assign(
         account="(pseudonym)",
         debtor="(pseudonym)",
+        joint_debtor="(pseudonym)",
         stage=stage,
         round=account["rounds"] + 1,
         placed_on=pd.Timestamp("NaT"),

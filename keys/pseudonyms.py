@@ -1,4 +1,4 @@
-"""Account pseudonyms per agency, the debtor linkage, and blind indexes: whole columns at a time.
+"""Account pseudonyms per agency, and blind indexes: whole columns at a time. Linkage: `keys.linkage`.
 
 A pseudonym is one AES-256 block under the agency's key: the 64-bit account id, then a constant 64-bit tag. A
 block cipher is a permutation, so there are no collisions and no table; a text that nobody here made decrypts to
@@ -14,7 +14,6 @@ Everything else (other lengths, other letters, spaces, padding bits that are set
 from __future__ import annotations
 
 import hashlib
-import hmac
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -41,7 +40,6 @@ __all__ = [
     "canonical_id_numbers",
     "canonical_identity",
     "canonical_phones",
-    "linkage",
     "pseudonyms",
 ]
 
@@ -59,7 +57,6 @@ _ROWS_AT_ONCE: Final = 16_384  # keeps the working columns in the second-level c
 _HIGH_SHIFTS: Final = tuple(range(56, 5, -10))  # pairs 0-5 lie in the high word, counted from its own bit 0
 _LOW_SHIFTS: Final = tuple(range(50, -1, -10))  # pairs 7-12 in the low one; pair 6 straddles both
 _NOT_A_PAIR: Final = 0xFFFF
-_LINKAGE_PURPOSE: Final = b"consign.linkage.v1\0"
 _INDEX_PURPOSE: Final = b"consign.blind.v1\0"
 _INDEX_BYTES: Final = 16  # two of ten million values collide with a chance of 10**-25
 
@@ -197,14 +194,6 @@ def _read(letters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             low |= words[place] << shift
         blocks[rows, 0], blocks[rows, 1] = high, low
     return blocks, spelt
-
-
-def linkage(key: bytes, canonical: pd.Series) -> pd.Series:
-    """Return HMAC-SHA-256 of each canonical identity as 64 hex digits; missing stays missing.
-
-    Never sent out: it joins a debtor's accounts across lenders, where the legal basis for that is recorded.
-    """
-    return over_distinct(canonical, lambda text: hmac.digest(key, _LINKAGE_PURPOSE + text, "sha256").hex())
 
 
 def blind_index(key: bytes, texts: pd.Series, purpose: str) -> pd.Series:

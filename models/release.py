@@ -13,8 +13,9 @@ Three promises, whatever the policy and whatever the frame:
 1. `minimise` returns the columns of the release and no other; each is made from the field of its own name alone
    (a band of an amount reads the currency beside it). Neither another column nor text in the index comes along.
 2. A masked, banded, coarsened or shortened value never leaves whole.
-3. Whole ID or card numbers, or more of them than six digits before and four after the stars, and anything about third
-   parties, need a legal basis written in the entry that releases them; without it the policy does not load.
+3. Whole ID or card numbers, or more of them than six digits before and four after the stars, anything about third
+   parties, and the joint reference of a debtor of several lenders need a legal basis written in the entry that releases
+   them; without it the policy does not load.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from models.treatments import (
     ALL_STARS,
     DATES,
     IDENTITY,
+    JOINT,
     PSEUDONYMS,
     STARS,
     THIRD_PARTY,
@@ -86,7 +88,7 @@ VERIFIED: Final = ("text", "secondary", "unverified")
 VALUE_CLASSES: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(PLACEMENT_FIELDS, "fact"),
-        **dict.fromkeys(PSEUDONYMS, "pseudonym"),
+        **dict.fromkeys((*PSEUDONYMS, JOINT), "pseudonym"),
         **dict.fromkeys(("balance", "original", "principal", "interest", "fees", "last_paid_on"), "financial"),
         **dict.fromkeys(("phone", "phone_alt", "email", "address"), "contact"),
         **dict.fromkeys(("name", "employer"), "identity"),
@@ -471,7 +473,9 @@ def _lawful(where: str, entry: Entry) -> None:
     """What no entry may release without saying why the law lets it, and amounts that nobody could read."""
     leaves = {name: how for name, how in entry.treatments.items() if how.how != "drop"}
     bold = sorted(
-        name for name, how in leaves.items() if name in THIRD_PARTY or (name in WHOLE_NEEDS_BASIS and shows_much(how))
+        name
+        for name, how in leaves.items()
+        if name in {*THIRD_PARTY, JOINT} or (name in WHOLE_NEEDS_BASIS and shows_much(how))
     )
     if bold and not entry.legal_basis:
         raise PolicyInvalid(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 PSEUDONYMS: Final = ("account", "debtor")
+JOINT: Final = "joint_debtor"
+"""It tells the agency that debtors of several lenders are one: a policy's to give, unlike the other pseudonyms."""
 IDENTITY: Final = (
     "name", "id_number", "phone", "phone_alt", "email", "address", "employer", "contact_name", "contact_phone",
 )  # fmt: skip

@@ -148,8 +148,13 @@ def refused_since(connection: Connection) -> list[int]:
     )
 
 
-def parts(connection: Connection, lender: str, since: datetime | None, rows: int) -> Iterator[Part]:
-    """The debtors whose verdicts may differ from the last run's (since; None: every debtor), so many at a time."""
+def parts(
+    connection: Connection, lender: str, since: datetime | None, rows: int, partners: pd.DataFrame
+) -> Iterator[Part]:
+    """The debtors whose verdicts may differ from the last run's (since; None: every debtor), so many at a time.
+
+    partners: who is the same person at other lenders (models.consolidation.PARTNERS): what is new there counts too.
+    """
     asked = _of_new_files(lender, everything=since is None)
     for agency, mandate in connection.execute(
         select(AGENCIES.c.agency, AGENCIES.c.channels).order_by(AGENCIES.c.agency)
@@ -160,6 +165,7 @@ def parts(connection: Connection, lender: str, since: datetime | None, rows: int
                 bulk.read(connection, statement).assign(since=pd.Timestamp(SINCE_EVER).as_unit("us"))
                 for statement in (_newly_recalled(lender, agency, since), _newly_ended(lender, agency, since))
             ]
+            found.append(_newly_contacted(connection, str(agency), partners))
         debtors = pd.concat([one for one in found if len(one)] or found[:1], ignore_index=True)
         debtors = debtors.groupby("debtor_id")["since"].min().reset_index()
         for first in range(0, len(debtors), rows):
@@ -176,6 +182,51 @@ def _of_new_files(lender: str, *, everything: bool) -> Any:
         .where(PLACEMENTS.c.lender == lender, counts)
         .group_by(PLACEMENTS.c.debtor_id)
     )
+
+
+def _newly_contacted(connection: Connection, agency: str, partners: pd.DataFrame) -> pd.DataFrame:
+    """`debtor_id`, `since`: debtors whom the agency has newly contacted about another lender's account."""
+    if partners.empty:
+        return pd.DataFrame({"debtor_id": pd.Series(dtype="int64"), "since": pd.Series(dtype="datetime64[us, UTC]")})
+    others = partners[["other_id"]].rename(columns={"other_id": "debtor_id"}).drop_duplicates()
+    with bulk.staged(connection, PLACEMENTS, others) as stage:
+        found = bulk.read(
+            connection,
+            select(PLACEMENTS.c.debtor_id, func.min(ACTIVITY.c.at).label("since"))
+            .join(PLACEMENTS, PLACEMENTS.c.placement_id == ACTIVITY.c.placement_id)
+            .join(FILES, FILES.c.file_id == ACTIVITY.c.file_id)
+            .where(PLACEMENTS.c.debtor_id.in_(select(stage.c.debtor_id)), PLACEMENTS.c.agency == agency, _unread())
+            .group_by(PLACEMENTS.c.debtor_id),
+        )
+    mine = partners[["debtor_id", "other_id"]].merge(found.rename(columns={"debtor_id": "other_id"}), on="other_id")
+    return mine[["debtor_id", "since"]]
+
+
+def elsewhere(
+    connection: Connection, part: Part, partners: pd.DataFrame, zone: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The agency's contacts with the part's debtors about other lenders' accounts, and their placements.
+
+    Both as `contacts` and `placements` give them, under the part's own debtors; contacts from the day on which both
+    lenders' bases count.
+    """
+    theirs = partners[partners["debtor_id"].isin(part.debtors["debtor_id"])]
+    frames, placed = [], []
+    for lender, group in theirs.groupby("other_lender"):
+        debtors = group[["other_id"]].rename(columns={"other_id": "debtor_id"}).drop_duplicates()
+        other = Part(str(lender), part.agency, part.mandate, debtors)
+        found = placements(connection, other, zone)
+        if found.empty:
+            continue
+        told = contacts(connection, other, found)
+        own = group.rename(columns={"debtor_id": "own_id", "other_id": "debtor_id"})[["debtor_id", "own_id", "since"]]
+        placed.append(found)
+        told = told.merge(own, on="debtor_id")
+        begun = told["at"] >= told["since"].dt.tz_localize(zone, ambiguous=False, nonexistent="shift_forward")
+        frames.append(told[begun].assign(debtor_id=told["own_id"]).drop(columns=["own_id", "since"]))
+    if not frames:
+        return pd.DataFrame(), pd.DataFrame()
+    return pd.concat(frames, ignore_index=True), pd.concat(placed, ignore_index=True)
 
 
 def _newly_recalled(lender: str, agency: str, since: datetime) -> Any:

@@ -272,11 +272,12 @@ def keep_accounts(
 ) -> Kept:
     """The shard's accounts and debtors are in the store.
 
-    shard: `ref_index`, `identity_index`, `bucket` and the facts that the profile maps; facts that it does not map stay.
+    shard: `ref_index`, `identity_index`, `linkage` (where it is known), `bucket` and the facts that the profile maps;
+    facts that it does not map stay.
     `version` rises where a fact or the status changed. An account of a later snapshot stays as it is.
     """
     old = there.accounts["account_id"].notna().to_numpy(dtype=bool)
-    debtor_ids = _debtors_added(connection, lender, shard["identity_index"], there.debtor_id, at)
+    debtor_ids = _debtors_added(connection, lender, shard, there.debtor_id, at)
     account_ids = there.accounts["account_id"].fillna(0).to_numpy(dtype=np.int64)
     fresh = np.flatnonzero(~old)
     if len(fresh):  # numbered in the order of the file: a number tells nothing of a key, and a seed draws the same
@@ -326,16 +327,18 @@ def _differs(before: pd.DataFrame, now: pd.DataFrame) -> np.ndarray:
 
 
 def _debtors_added(
-    connection: Connection, lender: str, indexes: pd.Series, debtor_ids: np.ndarray, at: datetime
+    connection: Connection, lender: str, shard: pd.DataFrame, debtor_ids: np.ndarray, at: datetime
 ) -> np.ndarray:
     """The debtor of each line, those that are new (0) numbered and in the store."""
-    codes, distinct = pd.factorize(indexes[debtor_ids == 0])  # numbered in the order of the file, as accounts are
-    if not len(distinct):
+    there = [name for name in ("identity_index", "linkage") if name in shard]
+    fresh = shard.loc[debtor_ids == 0, there]
+    codes, _ = pd.factorize(fresh["identity_index"])  # numbered in the order of the file, as accounts are
+    if not len(codes):
         return debtor_ids
-    first = bulk.reserve(connection, "debtor", len(distinct))
-    numbers = first + np.arange(len(distinct))
-    frame = pd.DataFrame({"debtor_id": numbers, "lender": lender, "identity_index": distinct})
-    bulk.append(connection, DEBTORS, frame.sort_values("identity_index").assign(created_at=pd.Timestamp(at)))
+    added = fresh.drop_duplicates("identity_index")
+    numbers = bulk.reserve(connection, "debtor", len(added)) + np.arange(len(added))
+    frame = added.assign(debtor_id=numbers, lender=lender, created_at=pd.Timestamp(at))
+    bulk.append(connection, DEBTORS, frame.sort_values("identity_index"))
     filled = debtor_ids.copy()
     filled[debtor_ids == 0] = numbers[codes]
     return filled

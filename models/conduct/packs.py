@@ -53,6 +53,8 @@ OF_CONTACTS: Final = (
     "hours", "connected_per_debtor_day", "unanswered_per_point_day", "calls_per_debt", "quiet_after_conversation",
     "third_party", "channel", "after_hold", "after_recall", "before_placement", "after_return",
 )  # fmt: skip
+PER_PERSON: Final = ("connected_per_debtor_day", "unanswered_per_point_day", "third_party")
+"""Counters whose limit is a person's, whoever's account a contact was about."""
 OF_RECORDS: Final = ("silent_account", "remittance_without_contact", "record_gap")
 NUMBERED: Final = frozenset({
     "connected_per_debtor_day", "unanswered_per_point_day", "calls_per_debt", "quiet_after_conversation", "third_party",

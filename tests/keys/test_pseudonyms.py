@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keys.errors import KeyUnfit
-from keys.pseudonyms import GENERATIONS, WIDTH, PseudonymKey, account_ids, blind_index, linkage, pseudonyms
+from keys.pseudonyms import GENERATIONS, WIDTH, PseudonymKey, account_ids, blind_index, pseudonyms
 
 KEY = PseudonymKey("G", bytes(range(32)))
 OTHER = PseudonymKey("H", bytes(range(1, 33)))
@@ -170,13 +169,6 @@ def test_an_unfit_key_is_refused(generation: str, size: int) -> None:
 
 def test_key_bytes_never_show() -> None:
     assert repr(KEY) == "PseudonymKey(generation='G')"
-
-
-def test_linkage_is_hmac_sha_256_under_its_own_purpose() -> None:
-    key, text = b"k" * 32, "id:11010519491231002X"
-    expected = hmac.new(key, b"consign.linkage.v1\0" + text.encode(), hashlib.sha256).hexdigest()
-    assert linkage(key, series(text, None, text)).tolist()[::2] == [expected, expected]
-    assert linkage(key, series(text, None)).isna().tolist() == [False, True]
 
 
 def test_a_blind_index_is_keyed_by_key_and_purpose() -> None:

@@ -40,7 +40,7 @@ def known(gateway: Gateway) -> Gateway:
     key = desk.keyring.new_data_key(desk.now())
     ids = np.arange(1, 4, dtype=np.int64)
     debtors = np.array([1, 1, 3], dtype=np.int64)
-    indexes = identity_index(desk.keyring, PEOPLE, PEOPLE["account_ref"])
+    indexes = identity_index(desk.keyring, "harbour", PEOPLE, PEOPLE["account_ref"])
     with desk.database.write() as connection:
         bulk.append(connection, Debtor, pd.DataFrame({
             "debtor_id": [1, 3], "lender": "harbour", "identity_index": indexes[[0, 2]].to_numpy(),
@@ -61,7 +61,7 @@ def known(gateway: Gateway) -> Gateway:
                     "portfolio_id": 1,
                     "data_key_id": key.key_id,
                     **cells,
-                    **telephone_indexes(desk.keyring, PEOPLE),
+                    **telephone_indexes(desk.keyring, "harbour", PEOPLE),
                 }
             ),
         )
