@@ -216,6 +216,12 @@ def find(connection: Connection, lender: str, model_id: int | None = None) -> tu
     return used, read(connection, used)
 
 
+def named(connection: Connection, model_id: int) -> tuple[Row[Any], Model]:
+    """The version of that number, whatever became of it. Raises UsageError, NumbersAltered."""
+    row = _row(connection, model_id)
+    return row, read(connection, row)
+
+
 def told(row: Row[Any], *, fresh: bool) -> Version:
     """The version as people see it."""
     measured = json.loads(row.measured)
