@@ -120,6 +120,23 @@ def shares_of(taking_part: Iterable[AgencyFacts], spec: PlanSpec, segments: Iter
     return pd.DataFrame.from_dict(rows, orient="index", columns=names, dtype="float64")
 
 
+def open_to(taking_part: Iterable[AgencyFacts], spec: PlanSpec, segments: Iterable[str]) -> pd.DataFrame:
+    """1 where an optimised plan may give the agency (columns) accounts of the segment (rows), else 0.
+
+    Not where the spec gives it other segments, a share of 0, or shares for the segment that leave it out.
+    """
+    names = [facts.agency for facts in taking_part]
+    closed = {name for name in names if name in spec.agencies and spec.agencies[name].share == 0}
+    rows = {}
+    for segment in segments:
+        own = next((each.shares for each in spec.segment_shares if fnmatchcase(segment, each.segment)), None)
+        rows[segment] = [
+            float(name not in closed and _takes(name, segment, spec) and (own is None or float(own.get(name, 0)) > 0))
+            for name in names
+        ]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=names, dtype="float64")
+
+
 def _general(facts: AgencyFacts, spec: PlanSpec) -> float | None:
     terms = spec.agencies.get(facts.agency)
     share = facts.share if terms is None or terms.share is None else terms.share

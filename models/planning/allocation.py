@@ -1,8 +1,8 @@
 """Which agency gets which debtor: a question, its answer, and the ways to find it.
 
 The unit is the debtor: all of a debtor's accounts go to one agency. An allocator is a function from a Question to an
-Answer; `ALLOCATORS` names those there are. `shares` is the first: quotas per segment, then a seeded draw. A better way
-to find quotas (optimised by expected recovery, say) takes its place by the same signature.
+Answer. `by_shares` is the plainest: quotas per segment, then a seeded draw. Those that find better quotas
+(models/planning/allocators.py names them all) draw in the same way.
 
 Laws that every allocator keeps, and the tests hold: the order of the rows is irrelevant; the same seed gives the same
 answer; nobody goes where they are barred; no agency gets more than its room; an agency without a share gets nobody new.
@@ -11,16 +11,19 @@ answer; nobody goes where they are barred; no agency gets more than its room; an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from models.errors import UsageError
+
+if TYPE_CHECKING:
+    from models.planning.bounds import Limits
+    from models.planning.programme import Solver
+    from models.planning.worth import Worth
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -37,12 +40,26 @@ FITTED_WITHIN: Final = 0.01
 """accounts by which a column of the quotas may miss its target"""
 
 SHARE: Final = "share"
+VALUE: Final = "value"
+CHALLENGER: Final = "challenger"
+MENDED: Final = "mended"
 INCUMBENT: Final = "incumbent"
+REASONS: Final = (SHARE, VALUE, CHALLENGER, MENDED)
 OVERFLOW: Final = "overflow"
 NO_AGENCY_LEFT: Final = "no_agency_left"
 INCUMBENT_UNAVAILABLE: Final = "incumbent_unavailable"
 NO_CAPACITY: Final = "no_capacity"
 REFUSALS: Final = (NO_AGENCY_LEFT, INCUMBENT_UNAVAILABLE, NO_CAPACITY)
+
+
+@dataclass(frozen=True)
+class Aims:
+    """What an optimised plan goes by. draws: of the posterior, where it draws from it."""
+
+    worth: Worth
+    limits: Limits
+    solver: Solver
+    draws: int = 400
 
 
 @dataclass(frozen=True)
@@ -53,20 +70,23 @@ class Question:
     """the plan's name: another plan with the same seed draws anew"""
     seed: int
     debtors: pd.DataFrame
-    """`debtor_id` int64 (unique), `segment` text, `accounts` int64 ≥ 1, `balance_minor`, `incumbent` or missing"""
+    """`debtor_id` int64 (unique), `segment` text, `accounts` int64 ≥ 1, `balance_minor`, `incumbent` or missing; for
+    optimised plans `region` (text or missing), `base` (what an average agency would recover, minor units) and `cell`
+    (row of the worth)"""
     agencies: pd.DataFrame
     """`agency` text (unique), `room_accounts` and `room_minor` Int64, missing where unlimited"""
     shares: pd.DataFrame
     """one row per segment, one column per agency: weights ≥ 0; 0 means that it gets nobody new of the segment"""
     barred: pd.DataFrame
     """`debtor_id`, `agency`: that debtor never goes there"""
+    aims: Aims | None = None
+    """for optimised plans"""
 
 
 Answer: TypeAlias = pd.DataFrame
-"""`debtor_id` in rising order, `agency` (missing where nobody can take them) and `why`: `share`, `incumbent`,
-`overflow:<agency that was full>`; for the missing `no_agency_left`, `incumbent_unavailable` or `no_capacity`."""
-
-Allocator: TypeAlias = Callable[[Question], Answer]
+"""`debtor_id` in rising order, `agency` (missing where nobody can take them), `why`: `share`, `value`, `challenger`,
+`incumbent`, `mended`, `overflow:<agency that was full>`; for the missing `no_agency_left`, `incumbent_unavailable` or
+`no_capacity`. And `probability`: with which the draw sent the debtor there; missing where it was not the draw alone."""
 
 
 def by_shares(question: Question) -> Answer:
@@ -76,7 +96,7 @@ def by_shares(question: Question) -> Answer:
     share. Quotas are in accounts. In a single segment nobody misses a quota by more than one debtor's accounts;
     rounding errors are carried from segment to segment, so that they do not add up.
     """
-    draw = _Draw.of(question)
+    draw = Draw.of(question)
     draw.keep_incumbents()
     todo = np.flatnonzero(draw.free)
     targets: Floats | None = draw.targets()
@@ -90,16 +110,6 @@ def by_shares(question: Question) -> Answer:
     return draw.answer()
 
 
-ALLOCATORS: Final[Mapping[str, Allocator]] = MappingProxyType({"shares": by_shares})
-
-
-def allocator(name: str) -> Allocator:
-    """The allocator of that name. Raises UsageError with the names there are."""
-    if name not in ALLOCATORS:
-        raise UsageError(f"there is no allocator {name!r}", fix=f"there are {', '.join(ALLOCATORS)}")
-    return ALLOCATORS[name]
-
-
 def ranks(seed: int, run: str, debtor_ids: Ints) -> npt.NDArray[np.uint64]:
     """A number per debtor that nobody can foretell without the seed: BLAKE2b-64 of the id, keyed by seed and run."""
     key = hashlib.blake2b(f"{seed}\n{run}".encode(), digest_size=32, person=b"consign.plan").digest()
@@ -110,7 +120,7 @@ def ranks(seed: int, run: str, debtor_ids: Ints) -> npt.NDArray[np.uint64]:
 
 
 @dataclass
-class _Draw:
+class Draw:
     """The state of one drawing; debtors in rising id, agencies in rising code, both by position from here on."""
 
     names: list[str]
@@ -132,9 +142,14 @@ class _Draw:
     moved_from: Ints
     refused: Ints
     """position in REFUSALS"""
+    chance: Floats
+    """with which each was drawn for its agency; NaN where something else decided too"""
+    word: Ints
+    """position in REASONS of why each is where it is"""
 
     @classmethod
-    def of(cls, question: Question) -> _Draw:
+    def of(cls, question: Question) -> Draw:
+        """Nobody is seated yet."""
         debtors = question.debtors.sort_values("debtor_id", kind="stable", ignore_index=True)
         agencies = question.agencies.sort_values("agency", kind="stable", ignore_index=True)
         names = [str(name) for name in agencies["agency"]]
@@ -163,6 +178,8 @@ class _Draw:
             agency=np.full(len(ids), -1, dtype=np.int64),
             moved_from=np.full(len(ids), -1, dtype=np.int64),
             refused=np.full(len(ids), -1, dtype=np.int64),
+            chance=np.full(len(ids), np.nan),
+            word=np.full(len(ids), REASONS.index(SHARE), dtype=np.int64),
         )
 
     @property
@@ -183,6 +200,7 @@ class _Draw:
         lost = gone | self.barred(who, at)
         self.refused[who[lost]] = REFUSALS.index(INCUMBENT_UNAVAILABLE)
         left = self.seat(who[~lost], at[~lost], closing=False)
+        self.chance[self.agency >= 0] = 1.0
         self.moved_from[left] = -1
         self.refused[left] = REFUSALS.index(NO_CAPACITY)
 
@@ -222,8 +240,10 @@ class _Draw:
         for at in np.lexsort((found, accounts)).tolist():
             members = order[ends[at - 1] if at else 0 : ends[at]]
             sizes = self.size[todo[members]]
-            mine = _cut(sizes, _whole_quota(quota[at] + carry, weight[at], int(sizes.sum())))
+            whole = _whole_quota(quota[at] + carry, weight[at], int(sizes.sum()))
+            mine = _cut(sizes, whole)
             chosen[members] = mine
+            self.chance[todo[members]] = whole[mine] / sizes.sum()
             carry += quota[at] - np.bincount(mine, sizes, minlength=len(self.names))
         return chosen
 
@@ -249,17 +269,19 @@ class _Draw:
             if rest.size:
                 self.open[at] &= not closing
                 self.moved_from[rest] = np.where(self.moved_from[rest] < 0, at, self.moved_from[rest])
+                self.chance[rest] = np.nan
                 left.append(rest)
         return np.sort(np.concatenate(left)) if left else np.empty(0, dtype=np.int64)
 
     def answer(self) -> Answer:
         """The seats with their reasons."""
         count = len(self.names)
-        reasons = [SHARE, INCUMBENT, *(f"{OVERFLOW}:{name}" for name in self.names), *REFUSALS]
+        reasons = [*REASONS, INCUMBENT, *(f"{OVERFLOW}:{name}" for name in self.names), *REFUSALS]
+        first = len(REASONS)
         code = np.select(
             [self.agency < 0, self.incumbent >= 0, self.moved_from >= 0],
-            [2 + count + self.refused, np.ones_like(self.agency), 2 + self.moved_from],
-            default=0,
+            [first + 1 + count + self.refused, np.full_like(self.agency, first), first + 1 + self.moved_from],
+            default=self.word,
         )
         names = pd.array(self.names, dtype="str")
         return pd.DataFrame(
@@ -267,6 +289,7 @@ class _Draw:
                 "debtor_id": self.ids,
                 "agency": pd.Series(names.take(self.agency, allow_fill=True)),
                 "why": pd.Series(pd.array(reasons, dtype="str").take(code)),
+                "probability": np.where((self.agency >= 0) & (self.moved_from < 0), self.chance, np.nan),
             }
         )
 

@@ -7,20 +7,26 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pandas as pd
 
 from models.kinds import PLACEMENT_FIELDS
-from models.planning.allocation import INCUMBENT, OVERFLOW
+from models.planning.allocation import CHALLENGER, INCUMBENT, MENDED, OVERFLOW, VALUE
+from models.planning.allocators import FALLBACK
+from models.planning.champion import balance_of
 from models.planning.exclusions import WORDS
+from models.planning.explaining import expected_net, given_up, reasons_of, worth_table
 from models.release import PSEUDONYMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    import pandas as pd
+    import numpy.typing as npt
 
     from models.planning.agencies import AgencyFacts, Lineup
+    from models.planning.allocators import Allocation
     from models.planning.spec import PlanSpec
+    from models.planning.worth import Valued
     from models.release import Release
 
 NEARLY_FULL: Final = 0.95
@@ -36,13 +42,29 @@ class LastPlan:
     accounts: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """How the lines came about: shares asked for, the allocation, and what accounts were worth where that was asked.
+
+    accounts: those that might be placed; segment: of each; placed: which of them are.
+    """
+
+    shares: pd.DataFrame
+    spec: PlanSpec
+    allocation: Allocation
+    worth: Valued | None
+    accounts: pd.DataFrame
+    segment: pd.Series
+    placed: npt.NDArray[np.bool_]
+
+
 def preview(
-    lines: pd.DataFrame, exclusions: pd.DataFrame, who: Lineup, shares: pd.DataFrame, spec: PlanSpec,
-    last: LastPlan | None, currency: str, ends_on: date,
+    lines: pd.DataFrame, exclusions: pd.DataFrame, who: Lineup, drawn: Drawn, last: LastPlan | None, currency: str,
+    ends_on: date,
 ) -> dict[str, Any]:  # fmt: skip
     """The summary of a plan, JSON-able: counts, minor units and codes, never a debtor."""
-    by_agency = {facts.agency: facts for facts in who.taking_part}
-    asked = _asked(lines, shares)
+    spec, by_agency = drawn.spec, {facts.agency: facts for facts in who.taking_part}
+    asked = None if drawn.worth is not None else _asked(lines, drawn.shares)
     tallied = lines.groupby("agency").agg(
         accounts=("account_id", "size"), debtors=("debtor_id", "nunique"), balance_minor=("balance_minor", "sum")
     )
@@ -50,10 +72,19 @@ def preview(
     rows = [_agency_row(facts, tallied, asked, len(lines), spec, last) for facts in by_agency.values()]
     for row in rows:
         row["why"] = _why(row, moved, lines, by_agency)
+    optimised = _optimised(lines, rows, drawn, by_agency, currency)
+    balance = balance_of(lines)
     held_back = exclusions["reason"].value_counts().sort_index()
+    warnings = [*optimised.pop("warnings"), *_warnings(rows, held_back, who)]
+    if balance.alert:
+        warnings.append(
+            f"the draw came out uneven: {balance.uneven} of {balance.compared} comparisons differ by 0.1 or more, and "
+            f"chance alone makes {balance.by_chance:.0f}; it is not drawn again"
+        )
     return {
         "lender": spec.lender,
         "stage": spec.stage,
+        "allocator": spec.allocator,
         "currency": currency,
         "accounts": len(lines),
         "debtors": int(lines["debtor_id"].nunique()),
@@ -65,8 +96,45 @@ def preview(
         "left_out": dict(who.left_out),
         "last_plan": None if last is None else {"plan_id": last.plan_id, "name": last.name},
         "disclosed": _disclosures(who.releases, ends_on),
-        "warnings": _warnings(rows, held_back, who),
+        "evenness": balance.told(),
+        **optimised,
+        "warnings": warnings,
     }
+
+
+def _optimised(
+    lines: pd.DataFrame, rows: list[dict[str, Any]], drawn: Drawn, agencies: Mapping[str, AgencyFacts], currency: str
+) -> dict[str, Any]:
+    """What a plan by expected net-back says besides: scores, worth per segment, the optimum; rows get theirs too."""
+    found = drawn.allocation.optimum
+    if drawn.worth is None or found is None:
+        return {"scores": None, "worth": None, "optimum": None, "expected_net_minor": None, "warnings": []}
+    worth = drawn.worth.worth
+    table = worth_table(drawn.accounts, drawn.segment, drawn.worth, drawn.shares)
+    net = expected_net(lines, drawn.worth, drawn.placed)
+    by_agency = dict(zip(*_sums(lines["agency"], net), strict=True))
+    told = found.told() | {"mended": drawn.allocation.mended}
+    for row in rows:
+        row["score"] = worth.points.get(row["agency"])
+        row["expected_net_minor"] = round(by_agency.get(row["agency"], 0.0))
+        row["why"] = reasons_of(row["agency"], lines, table, told, currency) + row["why"]
+    warnings = given_up(told, {code: facts.name for code, facts in agencies.items()}, currency)
+    if found.status == FALLBACK:
+        warnings.insert(0, "the optimum was not found in time: these are the last plan's shares, repaired")
+    if worth.run_id is None:
+        warnings.append("nothing has been scored yet: agencies are told apart by what they cost alone")
+    return {
+        "scores": None if worth.run_id is None else {"run_id": worth.run_id, "as_of": str(worth.as_of)},
+        "worth": table,
+        "optimum": told,
+        "expected_net_minor": round(float(net.sum())),
+        "warnings": warnings,
+    }
+
+
+def _sums(agency: pd.Series, net: npt.NDArray[np.float64]) -> tuple[list[str], list[float]]:
+    codes, names = pd.factorize(agency)
+    return [str(name) for name in names], np.bincount(codes, net, minlength=len(names)).tolist()
 
 
 def _asked(lines: pd.DataFrame, shares: pd.DataFrame) -> pd.Series:
@@ -83,7 +151,12 @@ def _moved(lines: pd.DataFrame) -> pd.Series:
 
 
 def _agency_row(
-    facts: AgencyFacts, tallied: pd.DataFrame, asked: pd.Series, total: int, spec: PlanSpec, last: LastPlan | None
+    facts: AgencyFacts,
+    tallied: pd.DataFrame,
+    asked: pd.Series | None,
+    total: int,
+    spec: PlanSpec,
+    last: LastPlan | None,
 ) -> dict[str, Any]:
     mine = tallied.reindex([facts.agency], fill_value=0)
     accounts, debtors, balance = (int(mine[name].iloc[0]) for name in ("accounts", "debtors", "balance_minor"))
@@ -95,7 +168,7 @@ def _agency_row(
         "debtors": debtors,
         "balance_minor": balance,
         "difference": None if last is None else accounts - last.accounts.get(facts.agency, 0),
-        "share_asked": _ratio(float(asked.get(facts.agency, 0)), total),
+        "share_asked": None if asked is None else _ratio(float(asked.get(facts.agency, 0)), total),
         "share_achieved": _ratio(accounts, total),
         "held_accounts": facts.held_accounts,
         "capacity_accounts": facts.capacity_accounts,
@@ -103,6 +176,8 @@ def _agency_row(
         "capacity_minor": facts.capacity_minor,
         "capacity_used": _used(facts, accounts, balance),
         "plan_cap": None if terms is None else terms.max_accounts,
+        "score": None,
+        "expected_net_minor": None,
     }
 
 
@@ -223,4 +298,10 @@ def why_in_words(why: str, agency: str, names: Mapping[str, str]) -> str:
         return f"the debtor's other accounts are with {agency}"
     if head == OVERFLOW:
         return f"drawn for {names.get(rest, rest)}, which was full; passed on by share to {agency}"
+    if head == VALUE:
+        return f"{agency} is where the plan as a whole brings most of such accounts"
+    if head == CHALLENGER:
+        return f"drawn for {agency} at random, by its floor as a challenger"
+    if head == MENDED:
+        return f"moved to {agency} so that the plan's bounds hold to the account"
     return f"drawn for {agency} by its share of the segment"

@@ -60,12 +60,22 @@ def _part(
     codes, values = pd.factorize(accounts[name].astype("str"))
     given = [str(value) for value in values]
     if name == "region":
-        digits = spec.segments.region_digits
-        given = [value[:digits] if DIVISION.fullmatch(value) else value for value in given]
+        given = [_region(value, spec.segments.region_digits) for value in given]
     # the last name takes code -1: what is missing
     names = [*dict.fromkeys(value.replace("/", "-") for value in given), UNKNOWN]
     merged = np.array([*(names.index(value.replace("/", "-")) for value in given), len(names) - 1], dtype=np.int64)
     return merged[codes], names
+
+
+def region_names(regions: pd.Series[str], digits: int) -> pd.Series[str]:
+    """Each region by so many digits of its division code; others whole, and what is missing by a name of its own."""
+    codes, values = pd.factorize(regions.astype("str"))
+    names = pd.array([*(_region(str(value), digits) for value in values), UNKNOWN], dtype="str")
+    return pd.Series(names.take(codes), index=regions.index)
+
+
+def _region(value: str, digits: int) -> str:
+    return value[:digits] if DIVISION.fullmatch(value) else value
 
 
 def band_names(edges: Sequence[int]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from models.errors import UsageError
 from models.money import exponent
+from models.planning.bounds import SOFT, Bounds
 from models.release import STAGES
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Filter:
     max_balance: Decimal | None = None
     min_dpd: int | None = None
     max_dpd: int | None = None
+    strategy_run: int | None = None
+    """those that this run of a strategy moves to the plan's stage"""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,15 @@ class Terms:
     """of this plan, in units of the currency"""
     segments: tuple[str, ...] = ()
     """patterns such as `card/M3/*`: it gets accounts of no other segment"""
+    min_accounts: int | None = None
+    """so many of this plan, or none at all; for optimised plans, as what follows"""
+    min_share: Decimal | None = None
+    """of the plan's accounts"""
+    max_share: Decimal | None = None
+    min_balance_share: Decimal | None = None
+    max_balance_share: Decimal | None = None
+    cost: Decimal | None = None
+    """what an account with it costs besides commission, in units of the currency"""
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,8 @@ class PlanSpec:
     agencies: Mapping[str, Terms] = field(default_factory=dict)
     """empty: every agency with a contract; else these alone"""
     segment_shares: tuple[SegmentShares, ...] = ()
+    bounds: Bounds = field(default_factory=Bounds)
+    """for optimised plans"""
 
     @classmethod
     def parse(
@@ -124,6 +138,7 @@ class PlanSpec:
     def of(cls, raw: Mapping[str, Any]) -> PlanSpec:
         """The spec that a mapping in TOML's or JSON's types says. Raises SpecInvalid."""
         values = _read("the plan", raw, _PLAN)
+        _agrees(values)
         if missing := [key for key in ("lender", "name", "seed") if key not in values]:
             raise SpecInvalid(f"the plan does not say its {', '.join(missing)}", fix="state it in the spec")
         return cls(**values)
@@ -193,6 +208,37 @@ def _share(where: str, value: object) -> Decimal:
     return _amount(where, str(value) if isinstance(value, float) else value)
 
 
+def _part_of_all(where: str, value: object) -> Decimal:
+    share = _share(where, value)
+    if share > 1:
+        raise SpecInvalid(f"{where} must be between 0 and 1")
+    return share
+
+
+def _order(where: str, value: object) -> tuple[str, ...]:
+    kinds = _texts(where, value)
+    if sorted(kinds) != sorted(SOFT):
+        raise SpecInvalid(f"{where} must name each of {', '.join(SOFT)} once")
+    return kinds
+
+
+def _prices(where: str, value: object) -> Mapping[str, Decimal]:
+    if not isinstance(value, dict):
+        raise SpecInvalid(f"{where} must be a table")
+    return _read(where, value, dict.fromkeys(SOFT, _amount))
+
+
+def _agrees(values: Mapping[str, Any]) -> None:
+    """No agency's least is above its most. Raises SpecInvalid."""
+    for agency, terms in values.get("agencies", {}).items():
+        for least, most in (
+            ("min_share", "max_share"), ("min_balance_share", "max_balance_share"), ("min_accounts", "max_accounts"),
+        ):  # fmt: skip
+            low, high = getattr(terms, least), getattr(terms, most)
+            if low is not None and high is not None and low > high:
+                raise SpecInvalid(f"the plan, agencies.{agency}: {least} is above {most}")
+
+
 def _one_of(*words: str) -> Callable[[str, Any], str]:
     def read(where: str, value: object) -> str:
         if value not in words:
@@ -250,6 +296,7 @@ _FILTER: Final[Mapping[str, Callable[[str, Any], object]]] = MappingProxyType(
         "max_balance": _amount,
         "min_dpd": _whole(0),
         "max_dpd": _whole(0),
+        "strategy_run": _whole(1),
     }
 )
 _SEGMENTS: Final[Mapping[str, Callable[[str, Any], object]]] = MappingProxyType(
@@ -265,12 +312,30 @@ _TERMS: Final[Mapping[str, Callable[[str, Any], object]]] = MappingProxyType(
         "max_accounts": _whole(0),
         "max_balance": _amount,
         "segments": _texts,
+        "min_accounts": _whole(0),
+        "min_share": _part_of_all,
+        "max_share": _part_of_all,
+        "min_balance_share": _part_of_all,
+        "max_balance_share": _part_of_all,
+        "cost": _amount,
     }
 )
 _SEGMENT_SHARES: Final[Mapping[str, Callable[[str, Any], object]]] = MappingProxyType(
     {
         "segment": _text,
         "shares": _by_agency(_share),
+    }
+)
+_BOUNDS: Final[Mapping[str, Callable[[str, Any], object]]] = MappingProxyType(
+    {
+        "challengers": _texts,
+        "challenger_floor": _part_of_all,
+        "region_max": _part_of_all,
+        "region_digits": _digits,
+        "change_max": _part_of_all,
+        "relax": _order,
+        "price": _prices,
+        "time_limit_seconds": _whole(1),
     }
 )
 _PLAN: Final[Mapping[str, Callable[[str, Any], object]]] = MappingProxyType(
@@ -289,5 +354,6 @@ _PLAN: Final[Mapping[str, Callable[[str, Any], object]]] = MappingProxyType(
         "segments": lambda where, value: Segmentation(**_read(where, value, _SEGMENTS)),
         "agencies": _by_agency(lambda where, value: Terms(**_read(where, value, _TERMS))),
         "segment_shares": _segment_shares,
+        "bounds": lambda where, value: Bounds(**_read(where, value, _BOUNDS)),
     }
 )

@@ -56,7 +56,7 @@ from models.tables.placements import (
     Recall,
     RecallObjection,
 )
-from models.tables.plans import Plan, PlanExclusion, PlanLine
+from models.tables.plans import Plan, PlanExclusion, PlanLine, SeedCommitment
 from models.tables.policies import ReleasePolicy
 from models.tables.portfolios import Account, Debtor, Hold, IdCounter, Identity, IntakeReject, Lender, Portfolio
 from models.tables.propensity import PropensityModel, PropensityScore
@@ -172,6 +172,7 @@ __all__ = [
     "Rulebook",
     "Score",
     "ScoreRun",
+    "SeedCommitment",
     "Shredding",
     "SignInFailure",
     "StageMove",

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
-from models.tables.columns import big
+from models.tables.columns import big, serial
 
 
 class Plan(SQLModel, table=True):
@@ -61,7 +61,25 @@ class PlanLine(SQLModel, table=True):
     bucket: str
     round: int
     version: int = Field(default=1, description="of the account when the plan read it; another one now: stale")
-    why: str = Field(description="share | incumbent | overflow:<agency that was full>")
+    why: str = Field(description="share | value | challenger | mended | incumbent | overflow:<agency that was full>")
+    probability: float | None = Field(
+        default=None, description="with which the draw sent the debtor there; null where it was not the draw alone"
+    )
+
+
+class SeedCommitment(SQLModel, table=True):
+    """A plan's seed whose hash was told before its accounts were chosen; used once, and told with the plan."""
+
+    __tablename__ = "seed_commitment"
+    commitment_id: int | None = serial()
+    lender: str
+    name: str = Field(description="of the plan")
+    sha256: str = Field(description="what was told: over lender, name and seed")
+    seed: int = big(description="told when the plan is made")
+    committed_by: str
+    committed_at: datetime
+    plan_id: int | None = big(None, description="the plan that used it")
+    revealed_at: datetime | None = None
 
 
 class PlanExclusion(SQLModel, table=True):

@@ -1329,6 +1329,7 @@ def upgrade() -> None:
         sa.Column("round", sa.Integer(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("why", sa.String(), nullable=False),
+        sa.Column("probability", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("plan_id", "account_id"),
         sqlite_with_rowid=False,
     )
@@ -1639,6 +1640,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id"),
     )
     op.create_table(
+        "seed_commitment",
+        sa.Column("commitment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("lender", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("seed", sa.BigInteger(), nullable=False),
+        sa.Column("committed_by", sa.String(), nullable=False),
+        sa.Column("committed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("plan_id", sa.BigInteger(), nullable=True),
+        sa.Column("revealed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("commitment_id"),
+    )
+    op.create_table(
         "shredding",
         sa.Column("shredding_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
@@ -1871,6 +1885,7 @@ def downgrade() -> None:
     op.drop_table("sign_in_failure")
     op.drop_index(op.f("ix_shredding_state"), table_name="shredding")
     op.drop_table("shredding")
+    op.drop_table("seed_commitment")
     op.drop_table("score_run")
     op.drop_index(op.f("ix_score_run_id"), table_name="score")
     op.drop_table("score")

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import UsageError
-from models.planning.allocation import Answer, Question, allocator, by_shares, ranks
+from models.planning.allocation import Answer, Question, by_shares, ranks
+from models.planning.allocators import allocator
 
 AGENCIES = ("harbour", "lotus", "quay", "north")
 
