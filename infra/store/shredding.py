@@ -12,11 +12,20 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
 
-from infra.store import bulk
+from infra.store import bulk, consolidation
 from infra.store.exchange import MEMBERS, PLACEMENTS, TRANSMISSIONS
 from infra.store.portfolios import ACCOUNTS, DEBTORS, IDENTITIES, PORTFOLIOS
 from models.errors import UsageError
-from models.tables import Break, BreakNote, ErasedAccount, ErasedMark, IdentityKey, LegalHold, Shredding
+from models.tables import (
+    Break,
+    BreakNote,
+    ErasedAccount,
+    ErasedMark,
+    IdentityKey,
+    LegalHold,
+    PropensityScore,
+    Shredding,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,6 +38,7 @@ MARKS: Final = bulk.table_of(ErasedMark)
 ERASED: Final = bulk.table_of(ErasedAccount)
 SHREDDINGS: Final = bulk.table_of(Shredding)
 LEGAL_HOLDS: Final = bulk.table_of(LegalHold)
+CHANCES: Final = bulk.table_of(PropensityScore)
 
 AT_AGENCY: Final = ("planned", "placed", "acknowledged", "recalled")
 """States of a placement of which an agency knows, or is about to, and has not given it back."""
@@ -239,6 +249,12 @@ def erased(connection: Connection, account_ids: np.ndarray, shredding_id: int, a
             .where(mine)
             .values(status="erased", version=ACCOUNTS.c.version + 1, **dict.fromkeys(TELLING))
         )
+        connection.execute(
+            update(PLACEMENTS)
+            .where(PLACEMENTS.c.account_id.in_(select(stage.c.account_id)), PLACEMENTS.c.score_band.is_not(None))
+            .values(score_band=None)
+        )
+        connection.execute(delete(CHANCES).where(CHANCES.c.account_id.in_(select(stage.c.account_id))))
         rest = ACCOUNTS.alias()
         whole = ~exists().where(rest.c.debtor_id == ACCOUNTS.c.debtor_id, rest.c.status != "erased")
         debtors = bulk.read(connection, select(ACCOUNTS.c.debtor_id).where(mine, whole).distinct())
@@ -254,6 +270,7 @@ def erased(connection: Connection, account_ids: np.ndarray, shredding_id: int, a
         debtors.assign(identity_index=_tokens(len(debtors)), erased_at=pd.Timestamp(at)),
         ["debtor_id"],
     )
+    consolidation.forget(connection, debtors)
     return debtors["debtor_id"].to_numpy()
 
 
@@ -261,6 +278,7 @@ def erase_debtor(connection: Connection, debtor_id: int, at: datetime) -> None:
     """The debtor is erased, also one without any account."""
     mine = and_(DEBTORS.c.debtor_id == debtor_id, DEBTORS.c.erased_at.is_(None))
     connection.execute(update(DEBTORS).where(mine).values(identity_index=_tokens(1)[0], erased_at=at))
+    consolidation.forget(connection, pd.DataFrame({"debtor_id": [debtor_id]}))
 
 
 def erased_accounts(connection: Connection) -> list[int]:
