@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.release import STAGES
@@ -146,6 +146,7 @@ def test_the_hash_is_of_the_moves_whatever_the_order_of_the_accounts() -> None:
 RANK = {NEW: -1, **{stage: place for place, stage in enumerate(STAGES)}}
 
 
+@settings(max_examples=40)
 @given(
     st.lists(
         st.fixed_dictionaries({
