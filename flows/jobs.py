@@ -18,7 +18,7 @@ from typing import Any, Final
 from flows.engine import run, told, watched
 from infra import jobs
 from infra.wiring import Desk, desk, seated
-from models.errors import ConsignError
+from models.errors import ConsignError, Findings
 
 Identifiers = Mapping[str, Any]
 LOOK_EVERY: Final = 1.0
@@ -59,6 +59,12 @@ def _reconcile(given: Identifiers) -> object:
     return run(reconcile, lender=given.get("lender"), as_of=_day(given.get("as_of")))
 
 
+def _rehearse(given: Identifiers) -> object:
+    from flows.reconcile import rehearse
+
+    return rehearse(given.get("lender"))
+
+
 def _recall(given: Identifiers) -> object:
     from flows.recall import recall
 
@@ -71,13 +77,46 @@ def _score(given: Identifiers) -> object:
     return run(score, lender=given.get("lender"), as_of=_day(given.get("as_of")))
 
 
+def _conduct(_given: Identifiers) -> object:
+    from flows.conduct import conduct
+
+    return run(conduct)
+
+
+def _erase(given: Identifiers) -> object:
+    from flows.erase import erase
+
+    return run(erase, lender=given.get("lender"))
+
+
+def _attend(given: Identifiers) -> object:
+    from flows.subjects import attend
+
+    return run(attend, lender=given.get("lender"))
+
+
+def _verify_audit(_given: Identifiers) -> object:
+    from infra import witnesses
+
+    found = witnesses.verify(desk())
+    if not found.ok:
+        message = f"the audit trail is broken: {found.why}"
+        raise Findings(message, fix="keep the database as it is, restore a backup beside it and compare from there on")
+    return {"events": found.events, "heads": found.heads, "heads_sent": found.heads_sent, "root": found.root}
+
+
 VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
     {
         "place": Asked(("Send a plan", "发送分案计划"), "plans.send", _place),
         "deliver": Asked(("Send what waits", "发送待发文件"), "agencies.change", _deliver),
         "collect": Asked(("Fetch the agencies' files", "收取机构文件"), "agencies.change", _collect),
         "reconcile": Asked(("Match", "匹配"), "breaks.work", _reconcile),
+        "rehearse": Asked(("Match (dry run)", "试跑匹配"), "breaks.work", _rehearse),
         "recall": Asked(("Take back what is due", "收回到期账户"), "recalls.change", _recall),
+        "conduct": Asked(("Audit conduct", "审查催收行为"), "conduct.decide", _conduct),
+        "erase": Asked(("Ask for erasures", "要求删除"), "erasures.ask", _erase),
+        "attend": Asked(("See to debtors' requests", "处理债务人请求"), "subjects.work", _attend),
+        "verify_audit": Asked(("Verify the audit trail", "验证审计记录"), "audit.see", _verify_audit),
         "score": Asked(("Score the agencies", "为机构评分"), "scorecards.see", _score),
     }
 )

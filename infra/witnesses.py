@@ -19,7 +19,7 @@ from infra import audit
 from models.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from infra.wiring import Desk
@@ -47,6 +47,19 @@ def heads_in(path: Path) -> list[tuple[audit.Head, str]]:
         message = f"{path.name} holds no signed head of an audit trail"
         raise UsageError(message, fix="give an opened package, its datapackage.json, a proof, or a copy of a store")
     return [(head, path.name) for head in found]
+
+
+def verify(desk: Desk, against: Iterable[tuple[audit.Head, str]] = (), *, new_only: bool = False) -> audit.Verification:
+    """Whether the trail is whole, also beside the heads from elsewhere; how far it was found so is noted.
+
+    new_only: events that were found whole the last time are not read again.
+    """
+    since = noted(desk)
+    with desk.database.read() as connection:
+        publics = desk.keyring.audit_publics().values()
+        result = audit.verify(connection, publics, against=against, since=since if new_only else None, noted=since)
+    note(desk, result)
+    return result
 
 
 def note(desk: Desk, result: audit.Verification) -> Path | None:

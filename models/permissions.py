@@ -71,6 +71,14 @@ _TABLE: Final = (
     # agencies
     _action("agencies.see", LENDER, "see agencies, their contracts, keys and files", "查看机构及其合同、密钥和文件"),
     _action("agencies.change", (*PORTFOLIO, *OPERATIONS), "activate and suspend agencies", "启用和暂停机构"),
+    _action("agencies.keys", OPERATIONS, "hand in, withdraw and revoke keys of agencies", "登记、撤回和吊销机构密钥"),
+    _action(
+        "agencies.keys_approve", OPERATIONS, "approve keys that somebody else handed in", "复核他人登记的机构密钥", second=True
+    ),
+    _action("contracts.change", (*PORTFOLIO, *FINANCE), "propose and withdraw terms of contracts", "提出和撤回合同条款"),
+    _action(
+        "contracts.approve", FINANCE, "approve terms that somebody else proposed", "复核他人提出的合同条款", second=True
+    ),
     _action("scorecards.see", LENDER, "see scorecards", "查看评分卡"),
     # finance
     _action("breaks.see", LENDER, "see breaks", "查看差异"),
@@ -95,6 +103,7 @@ _TABLE: Final = (
     _action("subjects.see", COMPLIANCE, "see what debtors asked about their data", "查看债务人的个人信息请求"),
     _action("subjects.work", COMPLIANCE, "open, verify, answer and refuse debtors' requests", "受理、核验、答复和拒绝债务人请求"),
     _action("erasures.see", LENDER, "see erasures and their certificates", "查看删除及其证明"),
+    _action("erasures.ask", (*COMPLIANCE, *OPERATIONS), "ask agencies to erase what has ended", "要求机构删除已结束的委案"),
     _action("complaints.see", LENDER, "see complaints", "查看投诉"),
     _action("complaints.work", (*COMPLIANCE, *OPERATIONS), "register, take and close complaints", "登记、认领和办结投诉"),
     _action("conduct.see", LENDER, "see breaches of conduct rules, and gates", "查看违规与闸门"),

@@ -27,16 +27,12 @@ def verify(
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Follow the whole chain and tree of events, every signed head and every head that left in a manifest; offline."""
-    from infra import audit, witnesses
+    from infra import witnesses
     from infra.wiring import desk
 
-    at = desk()
-    publics = at.keyring.audit_publics().values()
     heads = [head for path in against or () for head in witnesses.heads_in(path)]
-    since = witnesses.noted(at)
-    with progress("reading the trail"), at.database.read() as connection:
-        result = audit.verify(connection, publics, against=heads, since=since if new_only else None, noted=since)
-    witnesses.note(at, result)
+    with progress("reading the trail"):
+        result = witnesses.verify(desk(), heads, new_only=new_only)
     emit(
         {
             "ok": result.ok, "events": result.events, "since": result.since, "heads": result.heads,
