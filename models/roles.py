@@ -24,3 +24,14 @@ ABOUT: Final[Mapping[Role, tuple[str, str]]] = MappingProxyType(
     }
 )
 """What each answers for, in English and in 中文."""
+
+NAMES: Final[Mapping[Role, tuple[str, str]]] = MappingProxyType(
+    {
+        "portfolio_manager": ("portfolio manager", "资产组合经理"),
+        "compliance": ("compliance", "合规"),
+        "finance": ("finance", "财务"),
+        "operations": ("operations", "运营"),
+        "administrator": ("administrator", "管理员"),
+    }
+)
+"""What each is called."""

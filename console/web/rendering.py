@@ -12,6 +12,8 @@ from markupsafe import Markup
 
 from console.web.language import say
 from infra import templates
+from models.permissions import AGENCY
+from models.roles import NAMES
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -34,7 +36,7 @@ def environment(language: str) -> Environment:
         "money": told.money, "number": told.number, "percent": told.percent, "day": told.day,
         "instant": told.instant, "pair": told.pair, "asset": asset,
     }  # fmt: skip
-    made.globals |= {"query": query, "word": word}
+    made.globals |= {"query": query, "word": word, "role_names": {**NAMES, AGENCY: ("agency", "机构")}}
     return made
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
 from infra.store import bulk
-from models.tables import ActorRole, Person, PersonSession, RecoveryCode, SignInFailure
+from models.tables import ActorRole, Agency, Person, PersonSession, RecoveryCode, SignInFailure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,7 @@ PEOPLE: Final = bulk.table_of(Person)
 SESSIONS: Final = bulk.table_of(PersonSession)
 CODES: Final = bulk.table_of(RecoveryCode)
 FAILURES: Final = bulk.table_of(SignInFailure)
+AGENCIES: Final = bulk.table_of(Agency)
 HELD: Final = bulk.table_of(ActorRole)
 
 
@@ -41,6 +42,14 @@ def people(connection: Connection) -> Sequence[Row[Any]]:
 def roles_of(connection: Connection, actor: str) -> frozenset[str]:
     """The roles that go with the name."""
     return frozenset(connection.execute(select(HELD.c.role).where(HELD.c.actor == actor)).scalars())
+
+
+def agencies(connection: Connection) -> list[tuple[str, str]]:
+    """Every agency that somebody could be of: code and name."""
+    return [
+        (row.agency, row.name)
+        for row in connection.execute(select(AGENCIES.c.agency, AGENCIES.c.name).order_by(AGENCIES.c.agency))
+    ]
 
 
 def add(connection: Connection, **columns: Any) -> None:
