@@ -11,7 +11,21 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from console.web import problems, visits
-from console.web.pages import account, home, operations
+from console.web.pages import (
+    account,
+    audit,
+    breaks,
+    conduct,
+    disclosures,
+    home,
+    operations,
+    people,
+    planning,
+    plans,
+    policies,
+    portfolios,
+    requests,
+)
 from console.web.security import Guard
 from infra.store import schema
 
@@ -24,6 +38,16 @@ ROUTES: Final = (
     home.router,
     account.router,
     operations.router,
+    people.router,
+    policies.router,
+    disclosures.router,
+    requests.router,
+    conduct.router,
+    audit.router,
+    breaks.router,
+    portfolios.router,
+    planning.router,  # before plans: /plans/new is no plan's number
+    plans.router,
 )
 """Every page of the console, by area."""
 
