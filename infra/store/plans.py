@@ -21,21 +21,20 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    literal,
     or_,
     select,
-    union_all,
     update,
 )
 
 from infra import audit
-from infra.store import bulk, gates
+from infra.store import bulk, consolidation, gates
+from infra.store.whereabouts import AT_AGENCY, PROMISED, failed, out
 from models.errors import RefusedByPolicy, UsageError
 from models.lives import PLAN, moved
 from models.planning.agencies import AgencyFacts
 from models.planning.content import LINES as CONTENT
 from models.planning.content import content_sha256
-from models.planning.exclusions import IN_PLAN, NO_FAILURE, OPEN, PLACED
+from models.planning.exclusions import OPEN
 from models.planning.preview import LastPlan
 from models.planning.proposal import Inputs
 from models.tables import (
@@ -49,6 +48,7 @@ from models.tables import (
     Plan,
     PlanExclusion,
     PlanLine,
+    StageMove,
 )
 
 if TYPE_CHECKING:
@@ -68,13 +68,10 @@ PLACEMENTS = bulk.table_of(Placement)
 AGENCIES = bulk.table_of(Agency)
 CONTRACTS = bulk.table_of(AgencyContract)
 LENDERS = bulk.table_of(Lender)
+MOVES = bulk.table_of(StageMove)
 
-AT_AGENCY: Final = ("planned", "placed", "acknowledged", "recalled")
-"""An account is with an agency until its placement is closed: a recall that nobody confirmed leaves it there."""
-PROMISED: Final = ("submitted", "approved")
 OPEN_STATES: Final = ("draft", *PROMISED)
 WORKING: Final = ("live", "certified")
-AFTER_ALL_PLACEMENTS: Final = 1 << 62
 SHARD: Final = 100_000
 DEFAULT_TIMEZONE: Final = "Asia/Shanghai"
 
@@ -112,8 +109,8 @@ def inputs(connection: Connection, spec: PlanSpec, today: date) -> Inputs:
     """Everything that a plan of this spec is made from."""
     return Inputs(
         accounts=_read(connection, _accounts(spec)),
-        holds=bulk.read(connection, _holds(spec.lender, today)),
-        out=_read(connection, _out(spec.lender)),
+        holds=holds(connection, spec.lender, today),
+        out=_read(connection, out(spec.lender)),
         barred=bulk.read(connection, _barred(spec.lender)),
         agencies=agencies(connection, spec.lender, today),
         last=last_plan(connection, spec.lender, spec.stage),
@@ -135,6 +132,12 @@ def _accounts(spec: PlanSpec) -> Select[Any]:
     ):
         if values:
             conditions.append(column.in_(values))
+    if wanted.strategy_run is not None:
+        conditions.append(
+            account.account_id.in_(
+                select(MOVES.c.account_id).where(MOVES.c.run_id == wanted.strategy_run, MOVES.c.to_stage == spec.stage)
+            )
+        )
     if wanted.regions:
         conditions.append(or_(*(account.region.startswith(region, autoescape=True) for region in wanted.regions)))
     if wanted.min_dpd is not None:
@@ -161,34 +164,14 @@ def _holds(lender: str, today: date) -> Select[Any]:
     )
 
 
-def _out(lender: str) -> Select[Any]:
-    placed = select(
-        PLACEMENTS.c.account_id, PLACEMENTS.c.debtor_id, PLACEMENTS.c.agency, literal(PLACED).label("state"),
-        PLACEMENTS.c.placement_id.label("since"),
-    ).where(PLACEMENTS.c.lender == lender, PLACEMENTS.c.state.in_(AT_AGENCY))  # fmt: skip
-    planned = (
-        select(
-            LINES.c.account_id, LINES.c.debtor_id, LINES.c.agency, literal(IN_PLAN).label("state"),
-            (LINES.c.plan_id + literal(AFTER_ALL_PLACEMENTS)).label("since"),
-        )
-        .join(PLANS, PLANS.c.plan_id == LINES.c.plan_id)
-        .where(PLANS.c.lender == lender, PLANS.c.state.in_(PROMISED))
-    )  # fmt: skip
-    both = union_all(placed, planned).subquery()
-    return select(both)
+def holds(connection: Connection, lender: str, today: date) -> pd.DataFrame:
+    """The lender's holds in force: `debtor_id`, `account_id` (missing: every account of the debtor), `reason`."""
+    return bulk.read(connection, _holds(lender, today))
 
 
 def _barred(lender: str) -> Select[Any]:
     return (
-        select(PLACEMENTS.c.debtor_id, PLACEMENTS.c.agency).where(PLACEMENTS.c.lender == lender, _failed()).distinct()
-    )
-
-
-def _failed() -> ColumnElement[bool]:
-    """The placement came back, and the debtor had not paid."""
-    return and_(
-        PLACEMENTS.c.state == "closed",
-        or_(PLACEMENTS.c.end_reason.is_(None), PLACEMENTS.c.end_reason.not_in(NO_FAILURE)),
+        select(PLACEMENTS.c.debtor_id, PLACEMENTS.c.agency).where(PLACEMENTS.c.lender == lender, failed()).distinct()
     )
 
 
@@ -230,6 +213,12 @@ def agencies(connection: Connection, lender: str, today: date) -> tuple[AgencyFa
         )
         for row in rows
     )
+
+
+def usable(connection: Connection, lender: str, today: date) -> list[str]:
+    """The agencies that the lender can place with today: at work, under contract, stopped by no gate."""
+    facts = agencies(connection, lender, today)
+    return [one.agency for one in facts if one.state in WORKING and one.contract and not one.stopped_by]
 
 
 def _holdings(connection: Connection, lender: str) -> dict[str, tuple[int, int]]:
@@ -404,7 +393,7 @@ def account_with_index(connection: Connection, lender: str, ref_index: str) -> i
 
 def tried_before(connection: Connection, debtor_id: int) -> list[str]:
     """Agencies that had the debtor and did not recover."""
-    statement = select(PLACEMENTS.c.agency).where(PLACEMENTS.c.debtor_id == debtor_id, _failed()).distinct()
+    statement = select(PLACEMENTS.c.agency).where(PLACEMENTS.c.debtor_id == debtor_id, failed()).distinct()
     return sorted(connection.execute(statement).scalars())
 
 
@@ -504,6 +493,11 @@ def stale(connection: Connection, plan_id: int, now: datetime) -> str | None:
         told.append(f"{out:,} accounts were placed by another plan")
     if twice := _count(connection, plan_id, _promised_elsewhere(connection, known)):
         told.append(f"{twice:,} accounts are in another plan that is submitted or approved")
+    today = lender_today(connection, known.lender, now)
+    if apart := consolidation.apart(connection, plan_id, known.lender, today):
+        told.append(f"{apart:,} debtors are consolidated with another agency by now")
+    if consolidation.ended_since(connection, known.lender, known.created_at, today):
+        told.append("a basis of its consolidated collection has ended")
     told += _agencies_unfit(connection, known, now)
     return "; ".join(told) or None
 
