@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WORDS: Final = """
     event level timestamp logger actor verb step agency lender kind file transmission transmission_id file_id plan_id
     portfolio_id placement_id run_id rows lines accounts refused matched breaks sequence state bytes seconds attempt
-    reference error place port version revision deployment period code count dropped
+    reference error place method route status port version revision deployment period code count dropped
 """
 KEYS: Final = frozenset(WORDS.split())
 """What may be written. A new key goes in here, in a commit that says why it can hold no debtor's value."""

@@ -241,6 +241,9 @@ class Settings(BaseSettings):
     second_factor: Literal["optional", "required"] = Field(
         default="optional", description="required: who has no authenticator enrols one before anything else"
     )
+    metrics_token: SecretStr | None = Field(
+        default=None, description="whoever brings it reads /metrics; without it, who is signed in as operations"
+    )
     upload_bytes: int = Field(default=64 << 20, ge=1, description="the largest file that the console takes, bytes")
     two_people: bool = Field(
         default=True, description="a second person approves the keys that are pinned of an agency that is live"

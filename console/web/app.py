@@ -11,12 +11,15 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from console.web import problems, visits
+from console.web.metrics import Metrics, Watch
 from console.web.pages import (
     account,
+    agencies,
     audit,
     breaks,
     conduct,
     disclosures,
+    exchanges,
     home,
     operations,
     people,
@@ -24,7 +27,10 @@ from console.web.pages import (
     plans,
     policies,
     portfolios,
+    recalls,
     requests,
+    schedules,
+    scorecards,
 )
 from console.web.security import Guard
 from infra.store import schema
@@ -48,6 +54,11 @@ ROUTES: Final = (
     portfolios.router,
     planning.router,  # before plans: /plans/new is no plan's number
     plans.router,
+    recalls.router,
+    agencies.router,
+    exchanges.router,
+    schedules.router,
+    scorecards.router,
 )
 """Every page of the console, by area."""
 
@@ -65,6 +76,8 @@ def create_app(desk: Desk) -> FastAPI:
     app.middleware("http")(_first_visit)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6)
     settings = desk.settings
+    app.state.metrics = Metrics(desk)
+    app.add_middleware(Watch, metrics=app.state.metrics)
     app.add_middleware(Guard, tls=settings.web_url.startswith("https://"), upload_bytes=settings.upload_bytes)
     return app
 

@@ -34,6 +34,8 @@ ASKED: Final = "consign_asked"
 """What the browser must bring back from the house that vouches for people."""
 THEMES: Final = ("auto", "light", "dark")
 YEAR: Final = 365 * 24 * 3600
+OWN: Final = "account.own"
+"""The one action that nothing stands before but signing in: a new password, an authenticator."""
 FIELD: Final = "_form"
 """The hidden field of every form, and the header of every request by HTMX, that holds the word."""
 HEADER: Final = "x-consign-form"
@@ -147,6 +149,7 @@ def visit_of(request: Request) -> Visit:
     person = sessions.whose(at, cookie) if cookie else None
     if person is None:
         return Visit(request, at, None, request.cookies.get(VISIT, "") or request.state.visit)
+    request.state.actor = person.actor  # for the log
     return Visit(request, at.acting(person.actor), person, cookie)
 
 
@@ -179,35 +182,42 @@ def needs(action: str) -> Any:
     ACTIONS[action]  # an action that nobody defined fails when the route is written
 
     def door(visit: Visiting, word: Word) -> None:
-        person = visit.person
-        if person is None:
-            raise SignInFirst("/sign-in")
-        if person.factors == 0:
-            raise SignInFirst("/sign-in/code")
-        if person.must_change and action != "account.own":
-            raise SignInFirst("/account/password")
-        if visit.desk.settings.second_factor == "required" and not person.has_totp and action != "account.own":
-            raise SignInFirst("/account/authenticator")
-        if not person.may(action):
-            raise NotAllowed(
-                visit.say("Your roles do not let you %(action)s.", action=visit.say.pair(ACTIONS[action].words)),
-                fix=visit.say("An administrator gives roles."),
-            )
-        _ours(visit, word)
+        enter(visit, action, word)
 
-    return _marked(door, action)
+    return marked(door, action)
+
+
+def enter(visit: Visit, action: str, word: str) -> None:
+    """Raises SignInFirst, NotAllowed or ForeignForm where this visit may not do the action."""
+    person = visit.person
+    if person is None:
+        raise SignInFirst("/sign-in")
+    if person.factors == 0:
+        raise SignInFirst("/sign-in/code")
+    if action != OWN:
+        if person.must_change:
+            raise SignInFirst("/account/password")
+        if visit.desk.settings.second_factor == "required" and not person.has_totp:
+            raise SignInFirst("/account/authenticator")
+    if not person.may(action):
+        raise NotAllowed(
+            visit.say("Your roles do not let you %(action)s.", action=visit.say.pair(ACTIONS[action].words)),
+            fix=visit.say("An administrator gives roles."),
+        )
+    _ours(visit, word)
 
 
 def _anybody(visit: Visiting, word: Word) -> None:
     _ours(visit, word)
 
 
-def _marked(door: Callable[..., None], action: str | None) -> Any:
-    door.action = action  # type: ignore[attr-defined]  # read by the tests that walk every route
+def marked(door: Callable[..., None], action: str | None) -> Any:
+    """The dependency, with the action that it asks for: what the tests that walk every route read."""
+    door.action = action  # type: ignore[attr-defined]  # a function takes any attribute
     return Depends(door)
 
 
-is_open: Final = _marked(_anybody, None)
+is_open: Final = marked(_anybody, None)
 """What a route depends on that anybody sees: signing in, and whether we are alive."""
 
 

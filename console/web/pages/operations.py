@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from hmac import compare_digest
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from console.web import paging
+from console.web import paging, visits
 from console.web.visits import Visiting, is_open, needs
 from flows.jobs import VERBS
-from infra import jobs
+from infra import health, jobs
 from infra.store import jobs as rows
-from infra.store import schema
+from infra.store import schema, tallies
 from models.errors import ConsignError
 
 router = APIRouter()
@@ -38,6 +40,29 @@ def ready(visit: Visiting) -> Response:
 def live() -> Response:
     """200 as long as the process answers."""
     return JSONResponse({"live": True})
+
+
+def _reads_metrics(visit: Visiting, word: visits.Word) -> None:
+    """Whoever brings the token, and who is signed in and may."""
+    token = visit.desk.settings.metrics_token
+    given = visit.request.headers.get("authorization", "").removeprefix("Bearer ")
+    if token is not None and given and compare_digest(given.encode(), token.get_secret_value().encode()):
+        return
+    visits.enter(visit, "metrics.see", word)
+
+
+@router.get("/metrics", dependencies=[visits.marked(_reads_metrics, "metrics.see")])
+def metrics(request: Request) -> Response:
+    """Counts as Prometheus reads them."""
+    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/operations", dependencies=[needs("operations.see")])
+def operations(visit: Visiting) -> Response:
+    """How the installation is: what `consign doctor` looks at, and what waits."""
+    with visit.desk.database.read() as connection:
+        counts = tallies.by_state(connection)
+    return visit.page("house/operations.html", findings=health.findings(visit.desk), counts=counts)
 
 
 @router.get("/jobs", dependencies=[needs("jobs.see")])
