@@ -128,6 +128,7 @@ def _signs(connection: Connection, debtors: pd.Series, lender: str, today: date,
         store.contacts(connection, debtors, since),
         store.earlier(connection, debtors),
         rule.willingness.promise_days,
+        today,
     )
 
 

@@ -13,6 +13,7 @@ from models.money import exponent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
     import numpy.typing as npt
 
@@ -70,22 +71,29 @@ def willingness(signs: pd.DataFrame, rule: Willingness) -> pd.Series:
 
 
 def signs_of(
-    debtors: pd.Series, payments: pd.DataFrame, contacts: pd.DataFrame, earlier: pd.DataFrame, promise_days: int
+    debtors: pd.Series,
+    payments: pd.DataFrame,
+    contacts: pd.DataFrame,
+    earlier: pd.DataFrame,
+    promise_days: int,
+    today: date,
 ) -> pd.DataFrame:
     """How often each of POINTS happened to each debtor, in the index and order of `debtors`.
 
     payments: `debtor_id`, `paid_on`. contacts: `debtor_id`, `on`, `outcome`; earlier: `debtor_id`, `state` of plans
     that ended. A promise is kept by a payment on its day or within so many days after; it is broken when they are over.
+    Until then it is neither.
     """
     found = pd.DataFrame(0, index=pd.Index(debtors.unique(), name="debtor_id"), columns=list(POINTS))
     reached = contacts[contacts["outcome"].isin(("connected", "met", "promise"))]
     promises = contacts.loc[contacts["outcome"] == "promise", ["debtor_id", "on"]].sort_values("on")
     kept = _kept(promises, payments, promise_days)
+    over = (promises["on"] + pd.Timedelta(days=promise_days) < pd.Timestamp(today)).to_numpy(dtype=bool)
     for name, ids in (
         ("payment", payments["debtor_id"]),
         ("contact", reached["debtor_id"]),
         ("promise_kept", promises.loc[kept, "debtor_id"]),
-        ("promise_broken", promises.loc[~kept, "debtor_id"]),
+        ("promise_broken", promises.loc[~kept & over, "debtor_id"]),
         ("plan_kept", earlier.loc[earlier["state"] == "fulfilled", "debtor_id"]),
         ("plan_broken", earlier.loc[earlier["state"] == "broken", "debtor_id"]),
     ):

@@ -92,9 +92,8 @@ def moved(world: World) -> Any:
 
 def sent(world: World, plan_id: int) -> None:
     """The drafted plan is submitted, approved and placed; agencies acknowledge."""
+    submit(plan_id)  # by whoever approved the run: the plan is theirs
     acting(world, "chen.yu")
-    submit(plan_id)
-    acting(world, "li.wei")
     approve_plan(plan_id)
     place(plan_id)
     exchanged(world)
@@ -209,9 +208,9 @@ def test_who_did_not_recover_loses_the_account_to_another_agency_and_a_harder_st
     tried = rows(world, Placement).set_index("account_id")["agency"]
     turned(world, 91)
     for agency in ("quayside", "northgate"):
-        for number in range(int((tried == agency).sum())):
-            _, _, name = account_of(world, agency, number)
-            file(world, world.agencies[agency], "activity", contact(world, name, "no_answer"))
+        names = [account_of(world, agency, number)[2] for number in range(int((tried == agency).sum()))]
+        calls = pd.concat([contact(world, name, "no_answer") for name in names])
+        file(world, world.agencies[agency], "activity", calls)
     acting(world, "chen.yu")
     report = strategise("harbour")
     assert report.placements == ROWS

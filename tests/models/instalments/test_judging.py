@@ -111,9 +111,11 @@ def test_willingness_counts_payments_contacts_promises_kept_and_plans_kept() -> 
     })  # fmt: skip
     payments = pd.DataFrame({"debtor_id": [7, 8], "paid_on": pd.to_datetime(["2026-10-08", "2026-10-28"])})
     earlier = pd.DataFrame({"debtor_id": [8], "state": ["broken"]})
-    signs = signs_of(debtors, payments, contacts, earlier, promise_days=7)
+    signs = signs_of(debtors, payments, contacts, earlier, promise_days=7, today=date(2026, 10, 28))
     assert list(signs.index) == [10, 11, 12, 13]
     assert signs.loc[10, ["payment", "promise_kept", "promise_broken"]].tolist() == [1, 1, 0], "on the last day"
     assert signs.loc[11, ["payment", "promise_kept", "promise_broken", "plan_broken"]].tolist() == [1, 0, 1, 1]
     assert signs.loc[12].sum() == 0, "nobody reached is no sign"
+    sooner = signs_of(debtors, payments.iloc[:1], contacts, earlier, promise_days=7, today=date(2026, 10, 27))
+    assert sooner.loc[11, ["promise_kept", "promise_broken"]].tolist() == [0, 0], "its time is not over"
     assert list(willingness(signs, LIMITS.willingness)) == ["high", "low", "low", "high"]
