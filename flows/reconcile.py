@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -142,6 +143,46 @@ def reconcile(lender: str | None = None, as_of: date | None = None) -> Reconcile
         breaks=states["breaks"],
         journal_balanced=balanced,
     )
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a run would tie and suggest now; nothing of it is kept."""
+
+    agencies: int = 0
+    matches: int = 0
+    matches_suggested: int = 0
+    matches_ambiguous: int = 0
+
+
+class _Enough(Exception):
+    """Everything was tried."""
+
+
+def rehearse(lender: str | None = None) -> Rehearsal:
+    """Everything that a run would do to money is done, told, and taken back: the store is as it was.
+
+    It holds the store's one writer for as long as matching takes.
+    """
+    at = desk()
+    with at.database.read() as connection:
+        lenders = [lender] if lender is not None else cash.lenders(connection)
+    total = Rehearsal()
+    for one in lenders:
+        with suppress(_Enough), at.database.write() as connection:
+            agencies = cash.agencies_of(connection, one)
+            payments.recognise(connection, one, at.now())
+            cash.assign_receipts(connection, one, agencies)
+            direct.take_direct(connection, one, _index_of(at), at.now())
+            tied = [cash.match_cash(connection, one, agency, at.now()) for agency in agencies]
+            total = Rehearsal(
+                agencies=total.agencies + len(agencies),
+                matches=total.matches + sum(part.confirmed for part in tied),
+                matches_suggested=total.matches_suggested + sum(part.suggested for part in tied),
+                matches_ambiguous=total.matches_ambiguous + sum(part.ambiguous for part in tied),
+            )
+            raise _Enough
+    return total
 
 
 def _tie_lender(lender: str, as_of: date | None) -> list[dict[str, int]]:

@@ -80,6 +80,11 @@ def take_out(desk: Desk, note_id: int, out: Path) -> str:
     return str(row.file_sha256)
 
 
+def suffix_of(connection: Connection, note_id: int) -> str:
+    """The ending of the file's name as it was given. Raises UsageError where the note has no file."""
+    return str(_note(connection, note_id).file_suffix or "")
+
+
 def drop(desk: Desk, key_ids: Iterable[str]) -> int:
     """The files that these keys sealed are gone, where there are any; how many. Their keys go beside."""
     paths = [path for key_id in key_ids if (path := _path(desk, key_id)).is_file()]

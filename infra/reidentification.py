@@ -19,7 +19,7 @@ from infra.store import bulk, trail
 from keys.errors import ForgedPseudonym
 from keys.reidentify import Reidentifier
 from models.errors import RefusedByPolicy, UsageError
-from models.tables import Account, Identity, Reidentification
+from models.tables import Account, Agency, Identity, Reidentification
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,12 +31,14 @@ if TYPE_CHECKING:
 
 ASKED: Final = bulk.table_of(Reidentification)
 ACCOUNTS: Final = bulk.table_of(Account)
+AGENCIES: Final = bulk.table_of(Agency)
 IDENTITIES: Final = bulk.table_of(Identity)
 FIELDS: Final = (
     "account_ref", "name", "id_number", "phone", "phone_alt", "email", "address", "employer", "contact_name",
     "contact_phone",
 )  # fmt: skip
 WHY_AT_LEAST: Final = 10
+PSEUDONYM_LETTERS: Final = 27
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 _TAIL: Final = 4
@@ -130,6 +132,24 @@ def opened_for_subject(desk: Desk, account_ids: Sequence[int], why: str) -> list
         opened = ring.fields_of(str(row.data_key_id), int(row.account_id), cells)
         found.append({"account_id": int(row.account_id), **opened})
     return found
+
+
+def accounts_named(desk: Desk, text: str) -> tuple[int, ...]:
+    """Our numbers of the accounts that some agency knows by this pseudonym: nothing is opened, and nobody named.
+
+    Empty for what is no pseudonym, for one of a key that is revoked, and where there is no keyring.
+    """
+    text = text.strip()
+    if len(text) != PSEUDONYM_LETTERS or not desk.settings.keyring_path.exists():
+        return ()
+    with desk.database.read() as connection:
+        agencies = connection.execute(select(AGENCIES.c.agency)).scalars().all()
+    ring, asked, found = Reidentifier(desk.keyring), pd.Series([text], dtype="str"), set()
+    for agency in agencies:
+        accounts, ok = ring.accounts_of(agency, asked)
+        if ok[0]:
+            found.add(int(accounts[0]))
+    return tuple(sorted(found))
 
 
 def masked(field: str, text: str) -> str:

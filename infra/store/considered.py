@@ -97,12 +97,15 @@ def _without_none(row: Any) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 
-def candidates(connection: Connection, item: tuple[Kind, int], limit: int = 10) -> list[dict[str, Any]]:
+def candidates(
+    connection: Connection, item: tuple[Kind, int], limit: int = 10, *, summed: bool = True
+) -> list[dict[str, Any]]:
     """What may belong to the item, the best first; then sums of two and three, then several against several.
 
     Each with `ids` (of the other side), `beside` (others of its own side), `off_minor`, `off_days`, and `by`:
-    `reference`, `amount`, `nearest`, `sum` or `several`. Open ones of its lender, agency and currency alone. Raises
-    UsageError where there is no such item, or nothing of it is open.
+    `reference`, `amount`, `nearest`, `sum` or `several`. Open ones of its lender, agency and currency alone.
+    summed: whether sums are looked for, which takes longer. Raises UsageError where there is no such item, or nothing
+    of it is open.
     """
     kind, item_id = item
     row = _item(connection, kind, item_id)
@@ -121,6 +124,8 @@ def candidates(connection: Connection, item: tuple[Kind, int], limit: int = 10) 
     for one in single.itertuples():
         said = {"off_minor": int(one.off_minor), "off_days": int(one.off_days), "likeness": int(one.likeness)}
         found.append({"by": _by(one, refs), "ids": [int(one.id)], "beside": []} | said)
+    if not summed:
+        return found
     around = others.assign(apart=(others["day"] - day).abs()).sort_values(["apart", "content"]).head(SUMMED)
     amounts, ids = around["amount_minor"].to_numpy(), around["id"].to_numpy()
     days = around["day"].to_numpy()
@@ -205,7 +210,9 @@ def _open_ones(connection: Connection, kind: Kind, row: Row[Any], own: int) -> p
 
 def _paid_already(connection: Connection, receipt: Row[Any]) -> bool:
     """Whether lines that are paid have the receipt's reference."""
-    text = str(receipt.reference).strip().upper()
-    named = or_(*(func.upper(func.trim(column)) == text for column in (LINE.c.txn_ref, LINE.c.batch_ref)))
+    # spelt out, and not folded by the store: so an index answers, of a million lines
+    text = str(receipt.reference)
+    spelt = {text, text.strip(), text.strip().upper(), text.strip().lower()}
+    named = or_(LINE.c.txn_ref.in_(spelt), LINE.c.batch_ref.in_(spelt))
     paid = select(LINE.c.line_id).where(LINE.c.lender == receipt.lender, LINE.c.state == "matched", named).limit(1)
     return connection.execute(paid).first() is not None

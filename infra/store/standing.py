@@ -45,7 +45,9 @@ def renew_breaks(connection: Connection, lender: str, found: pd.DataFrame, now: 
     both = again.merge(known, on="break_key", suffixes=("", "_was"))
     ours = (both["state"] == "open") | both["closed_because"].isin(BY_MACHINE)
     other = ours & ((both["amount_minor"] != both["amount_minor_was"]) | (both["detail"] != both["detail_was"]))
-    set_columns(connection, BREAK, both.loc[other, ["break_key", "line_id", "amount_minor", "detail"]], ["break_key"])
+    both["size_minor"] = both["amount_minor"].abs()
+    changed = ["break_key", "line_id", "amount_minor", "size_minor", "detail"]
+    set_columns(connection, BREAK, both.loc[other, changed], ["break_key"])
     return new
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from models.tables.columns import big
+
+UNSETTLED = text("status IN ('suggested', 'ambiguous')")
 
 
 class RemittanceLine(SQLModel, table=True):
     """One recovery or reversal, in exactly one state (models/reconcile)."""
 
     __tablename__ = "remittance_line"
-    __table_args__ = (Index("remittance_agency_state", "agency", "state"),)
+    __table_args__ = (
+        Index("remittance_agency_state", "agency", "state", "value_date"),
+        Index("remittance_state_day", "state", "value_date"),
+    )
     line_id: int = big(primary_key=True)
     content_id: str = Field(index=True, description="hash of what identifies it whatever file it came in (R1)")
     file_id: int = big(index=True)
@@ -24,10 +29,10 @@ class RemittanceLine(SQLModel, table=True):
     agency: str
     placement_id: int | None = big(None, index=True)
     account_id: int | None = big(None, index=True)
-    txn_ref: str | None = Field(default=None, description="the agency's transaction id")
+    txn_ref: str | None = Field(default=None, index=True, description="the agency's transaction id")
     original_txn_ref: str | None = None
     original_line_id: int | None = big(None, description="of a reversal: the line it undoes")
-    batch_ref: str | None = None
+    batch_ref: str | None = Field(default=None, index=True)
     kind: str = Field(default="recovery", description="recovery | reversal | direct")
     gross_minor: int = big(description="signed: a reversal is negative")
     commission_minor: int = big(0, description="as withheld by a net remitter, else 0")
@@ -122,7 +127,7 @@ class BankReceipt(SQLModel, table=True):
     currency: str
     booked_on: date
     value_date: date
-    reference: str | None = Field(default=None, description="end-to-end id or remittance information")
+    reference: str | None = Field(default=None, index=True, description="end-to-end id or remittance information")
     counterparty: str | None = None
     is_reversal: bool = False
     of_entry: int = Field(default=0, description="which of the statement's own entries it is (part of)")
@@ -146,6 +151,10 @@ class BankReceipt(SQLModel, table=True):
 class Match(SQLModel, table=True):
     """What was tied to what, by which rule, and what else was considered."""
 
+    __table_args__ = (
+        # what waits for a person is few among many: the worklist walks it without reading the others
+        Index("match_unsettled", "match_id", sqlite_where=UNSETTLED, postgresql_where=UNSETTLED),
+    )
     match_id: int = big(primary_key=True)
     rule: str
     rule_version: int = 1
@@ -185,7 +194,12 @@ class MatchRival(SQLModel, table=True):
 class Break(SQLModel, table=True):
     """A difference that a person must look at."""
 
-    __table_args__ = (UniqueConstraint("break_key"),)
+    __table_args__ = (
+        UniqueConstraint("break_key"),
+        Index("break_by_age", "state", "opened_at", "break_id"),
+        Index("break_by_size", "state", "size_minor", "break_id"),
+        Index("break_of_agency", "agency", "state", "opened_at", "break_id"),
+    )
     break_id: int = big(primary_key=True)
     break_key: str = Field(description="code and subject, so that finding it twice opens it once")
     code: str = Field(index=True)
@@ -193,10 +207,11 @@ class Break(SQLModel, table=True):
     lender: str
     agency: str | None = None
     line_id: int | None = big(None, index=True)
-    receipt_id: int | None = big(None)
+    receipt_id: int | None = big(None, index=True)
     invoice_line_id: int | None = big(None)
     account_id: int | None = big(None)
     amount_minor: int = big()
+    size_minor: int = big(0, description="the amount without its sign: what the worklist sorts by")
     currency: str
     opened_at: datetime
     closed_at: datetime | None = None
