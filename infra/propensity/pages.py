@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,7 +57,7 @@ def coefficients(model: Model) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     first = 0
     for term in model.terms:
-        marks = [f"{knot:g}" for knot in term.knots] if isinstance(term, Curve) else [*term.levels, "other"]
+        marks = _knots(term) if isinstance(term, Curve) else [*term.levels, "other"]
         own = model.paying.coefficients[first : first + term.width]
         rows += [
             {"fact": term.fact, "at": mark, "log_odds": float(value)}
@@ -64,6 +65,13 @@ def coefficients(model: Model) -> pd.DataFrame:
         ]
         first += term.width
     return pd.DataFrame(rows, columns=["fact", "at", "log_odds"])
+
+
+def _knots(curve: Curve) -> list[str]:
+    """The knots as people read them: a logarithm as how many times the usual it is."""
+    known = WORDS.get(curve.fact)
+    logs = known is not None and known.log
+    return [f"{math.exp(knot):.2f} ×" if logs else f"{knot:.4g}" for knot in curve.knots]
 
 
 def page(row: Row[Any], model: Model, code: str) -> str:

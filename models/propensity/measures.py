@@ -75,12 +75,14 @@ def wilson(share: Floats, count: Ints, credible: float) -> tuple[Floats, Floats]
     return np.clip(middle - width, 0, 1), np.clip(middle + width, 0, 1)
 
 
-def amounts(expected: Floats, came: Floats, debtor: Ints, seed: int, parameters: Parameters) -> pd.DataFrame:
+def amounts(
+    expected: Floats, came: Floats, debtor: Ints, seed: int, parameters: Parameters, by: Floats | None = None
+) -> pd.DataFrame:
     """Per tenth of what was expected, and `all` in the last row: `placements expected came ratio low high`.
 
-    expected, came: money in one unit. The interval of the ratio is by debtors drawn again.
+    expected, came: money in one unit. by: tenths of that instead. The interval of the ratio is by debtors drawn again.
     """
-    group = groups_of(expected, parameters.deciles)
+    group = groups_of(expected if by is None else by, parameters.deciles)
     size = int(group.max(initial=-1)) + 1
     bag, bags = in_bags(debtor, seed, parameters)
     tops, bottoms = (
