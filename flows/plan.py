@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from flows.engine import Schedule, verb
-from infra import consolidation, policies, roles
-from infra.indexes import ref_index
-from infra.store import plans
+from infra import consolidation, policies, previews, roles
+from infra.solving import solved
+from infra.store import plans, seeds, worth
 from infra.wiring import desk
 from models.errors import UsageError
-from models.planning.preview import in_words, why_in_words
 from models.planning.proposal import Proposal, propose
 from models.planning.spec import NOTHING, PlanSpec
 
@@ -53,16 +52,12 @@ class PlansExpired:
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """What a plan does with one account, and why."""
+class SeedCommitted:
+    """A seed that nobody knows yet; its hash is told, and the plan of that name will use it."""
 
-    account_id: int
-    agency: str | None
-    segment: str | None
-    round: int | None
-    tried_before: list[str]
-    """agencies that had the debtor and did not recover: the plan did not consider them"""
-    why: str
+    lender: str
+    name: str
+    sha256: str
 
 
 @verb()
@@ -91,24 +86,49 @@ def spec_of(file: Path | None, nested: Mapping[str, Mapping[str, Any]] = NOTHING
 
     Raises UsageError where the file cannot be read, SpecInvalid where it makes no sense.
     """
-    try:
-        text = "" if file is None else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as broken:
-        raise UsageError(f"{file} cannot be read: {type(broken).__name__}", fix="name a TOML file in UTF-8") from None
+    text = "" if file is None else _text_of(file)
     return PlanSpec.parse(text, nested, default_seed=int(f"{desk().today():%Y%m%d}"), **given)
 
 
+def changes_of(file: Path | None, lines: list[str]) -> dict[str, Any]:
+    """Changes of a spec from a TOML file and from lines of TOML, the later over the earlier. Raises UsageError."""
+    changes: dict[str, Any] = {}
+    texts = [*([] if file is None else [_text_of(file)]), *lines]
+    for text in texts:
+        try:
+            changes = _laid_over(changes, tomllib.loads(text))
+        except tomllib.TOMLDecodeError as broken:
+            raise UsageError(f"a change is not TOML: {broken}", fix="for instance bounds.change_max=0.1") from None
+    if not changes:
+        raise UsageError("nothing is changed", fix="say what, as --set bounds.change_max=0.1, or --spec FILE")
+    return changes
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as broken:
+        raise UsageError(f"{file} cannot be read: {type(broken).__name__}", fix="name a TOML file in UTF-8") from None
+
+
 def draft(spec: PlanSpec, *, certified_too: bool = False) -> PlanDrafted:
-    """The plan that the spec asks for is a draft. Raises NobodyToPlace where there is nothing to share out."""
+    """The plan that the spec asks for is a draft. Raises NobodyToPlace where there is nothing to share out.
+
+    Where a seed was committed for the plan's name, it is drawn by that one, which is told from then on.
+    """
     at = desk()
     consolidation.renewed(at, spec.lender)
     # the store is free for others while the plan is made: what changes meanwhile makes it stale, and that is looked at
     with at.database.read() as connection:
+        committed = seeds.waiting(connection, spec.lender, spec.name)
+        spec = spec if committed is None else replace(spec, seed=committed.seed)
         policy = policies.find(connection, spec.policy)
         proposal = _proposal(connection, spec, policy, certified_too=certified_too)
     with at.database.write() as connection:
         policies.keep(connection, at, spec.policy)
         plan_id = plans.create(connection, proposal, spec, policy, at.actor, at.now())
+        if committed is not None:
+            seeds.reveal(connection, plan_id, committed, at.actor, at.now())
         kept = plans.plan(connection, plan_id)
     return PlanDrafted(plan_id, spec.name, kept.state, kept.content_sha256, proposal.summary)
 
@@ -142,38 +162,52 @@ def approve(plan_id: int, content: str = "") -> Plan:
         return plans.approve(connection, plan_id, at.actor, at.now(), content)
 
 
-def explain(plan_id: int, account: str) -> Explanation:
-    """Why the plan does with one account what it does.
+def explain(plan_id: int, account: str) -> previews.Explanation:
+    """Why the plan does with one account what it does, and which agency would be next best.
 
     account: the lender's own number, or `#` and the platform's id. Raises UsageError where the plan does not know it.
     """
     at = desk()
     with at.database.read() as connection:
+        return previews.explained(at, connection, plan_id, account)
+
+
+def commit_seed(lender: str, name: str) -> SeedCommitted:
+    """A secret seed for the plan of that name, its hash on the audit trail. Raises RefusedByPolicy if one waits."""
+    at = desk()
+    with at.database.write() as connection:
+        plans.lender_today(connection, lender, at.now())
+        return SeedCommitted(lender, name, seeds.commit(connection, lender, name, at.actor, at.now()))
+
+
+def what_if(plan_id: int, changes: Mapping[str, Any], *, certified_too: bool = False) -> dict[str, Any]:
+    """What the plan would be with another spec, against what it is; nothing is kept.
+
+    changes: laid over the plan's spec, tables into tables. The plan must not be promised: its accounts would be in it.
+    """
+    with desk().database.read() as connection:
         known = plans.plan(connection, plan_id)
-        if account.startswith("#") and account[1:].isdecimal():
-            account_id: int | None = int(account[1:])
-        else:
-            index = str(ref_index(at.keyring, pd.Series([account], dtype="str")).iloc[0])
-            account_id = plans.account_with_index(connection, known.lender, index)
-        line = None if account_id is None else plans.line(connection, plan_id, account_id)
-        reason = None if account_id is None else plans.exclusion(connection, plan_id, account_id)
-        tried = [] if line is None else plans.tried_before(connection, line.debtor_id)
-    if account_id is None or (line is None and reason is None):
-        raise UsageError(
-            f"plan {plan_id} did not look at that account",
-            fix="its filter leaves it out, or the lender has no such number",
-        )
-    names = {row["agency"]: row["name"] for row in json.loads(known.summary)["agencies"]}
-    if line is None:
-        return Explanation(account_id, None, None, None, [], f"held back: {in_words(str(reason))}")
-    return Explanation(
-        account_id,
-        line.agency,
-        line.segment,
-        line.round,
-        tried,
-        why_in_words(line.why, names.get(line.agency, ""), names),
-    )
+        if known.state in {"submitted", "approved", "placed"}:
+            raise UsageError(
+                f"plan {plan_id} is {known.state}: its accounts are promised", fix="ask before you submit, of a draft"
+            )
+        spec = PlanSpec.of(_laid_over(json.loads(known.spec), changes))
+        policy = policies.find(connection, spec.policy)
+        return previews.against(connection, known, _proposal(connection, spec, policy, certified_too=certified_too))
+
+
+def difference(first: int, second: int) -> dict[str, Any]:
+    """What the second plan does differently from the first."""
+    with desk().database.read() as connection:
+        return previews.difference(connection, first, second)
+
+
+def _laid_over(spec: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    laid = dict(spec)
+    for key, value in changes.items():
+        old = laid.get(key)
+        laid[key] = _laid_over(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
+    return laid
 
 
 def reject(plan_id: int, because: str) -> Plan:
@@ -200,13 +234,16 @@ def ready(plan_id: int) -> Plan:
 
 def _proposal(connection: Connection, spec: PlanSpec, policy: Policy, *, certified_too: bool) -> Proposal:
     today = plans.lender_today(connection, spec.lender, desk().now())
-    return propose(
-        plans.inputs(connection, spec, today),
-        spec,
-        policy,
-        today,
-        TRIED_OUT if certified_too else LIVE,
+    states = TRIED_OUT if certified_too else LIVE
+    read = plans.inputs(connection, spec, today)
+    if spec.allocator == "shares":
+        return propose(read, spec, policy, today, states)
+    read = replace(
+        read,
+        figures=worth.figures(connection, spec.lender, today),
+        contracts=worth.contracts(connection, spec.lender, today),
     )
+    return propose(read, spec, policy, today, states, partial(solved, seconds=spec.bounds.time_limit_seconds))
 
 
 def _open_plans() -> list[int]:

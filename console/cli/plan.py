@@ -45,6 +45,9 @@ def create(
     cap: Annotated[
         list[str] | None, typer.Option(help="agency=1000: accounts of this plan, at most.", show_default=False)
     ] = None,
+    allocator: Annotated[
+        str | None, typer.Option(help="shares (default), value, thompson or price.", show_default=False)
+    ] = None,
     currency: Annotated[str | None, typer.Option(help="Where there are several.", show_default=False)] = None,
     term_days: Annotated[int | None, typer.Option(help="Length of the placements.", show_default=False)] = None,
     certified_too: Annotated[
@@ -58,7 +61,7 @@ def create(
 
     given: dict[str, Any] = {
         "lender": lender, "name": name, "stage": stage, "policy": policy, "seed": seed, "currency": currency,
-        "term_days": term_days,
+        "term_days": term_days, "allocator": allocator,
     }  # fmt: skip
     wanted = {
         "products": product, "buckets": bucket, "regions": region, "min_balance": min_balance,
@@ -117,6 +120,53 @@ def show(
     head = f"Placement {known.name} · plan {plan_id} · {known.state} · policy {known.policy} {known.policy_version}"
     _show(summary, f"{head} · seed {known.seed} · data as of {known.as_of}")
     emit(_life(known, because), title="Approval")
+
+
+@app.command()
+def commit(
+    lender: Annotated[str, typer.Option(help="Whose plan.", show_default=False)],
+    name: Annotated[str, typer.Option(help="The plan's name, as 2026-11-B.", show_default=False)],
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Draw a secret seed for a plan to come and tell its hash; the plan uses it, and tells it."""
+    from flows import plan as flow
+
+    emit(flow.commit_seed(lender, name), title="Seed committed")
+    say(f"Next: consign plan create --lender {lender} --name {name}")
+
+
+@app.command("what-if")
+def what_if(
+    plan_id: PlanId,
+    spec: Annotated[Path | None, typer.Option(help="TOML laid over the plan's spec.", show_default=False)] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="One line of TOML, as bounds.change_max=0.1; repeatable.", show_default=False),
+    ] = None,
+    certified_too: Annotated[
+        bool, typer.Option("--certified-too", help="Agencies in certification take part: in the sandbox only.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show what a draft would be with another spec; nothing is kept."""
+    from flows import plan as flow
+
+    changes = flow.changes_of(spec, set_ or [])
+    with progress("Sharing out"):
+        found = flow.what_if(plan_id, changes, certified_too=certified_too)
+    _differs(found, f"Plan {plan_id}, and what it would be", json=json)
+
+
+@app.command()
+def diff(
+    first: Annotated[int, typer.Argument(help="A plan's number.", show_default=False)],
+    second: Annotated[int, typer.Argument(help="Another's.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Show what a plan does differently from another one."""
+    from flows import plan as flow
+
+    _differs(flow.difference(first, second), f"Plan {first}, and plan {second}", json=json)
 
 
 @app.command()
@@ -204,6 +254,27 @@ def _told(plan: Plan, *, json: bool) -> None:
         emit(_life(plan, None), title=f"Plan {plan.plan_id}")
 
 
+def _differs(found: dict[str, Any], title: str, *, json: bool) -> None:
+    """A difference: agencies, moves, money, and what rules cost."""
+    if json:
+        emit(found)
+        return
+    emit(found["agencies"], title=title, columns=["name", "accounts_before", "accounts_after", "difference"])
+    emit(found["moves"], title="Accounts that move")
+    net = found["expected_net_minor"]
+    emit(
+        {
+            "accounts": found["accounts"],
+            "at the same agency": found["same"],
+            "moved": found["moved"],
+            "expected net-back": {key: value for key, value in net.items() if value is not None},
+        }
+    )
+    for side, told in found["rules"].items():
+        if told:
+            emit({"given up": len(told["relaxed"]), "rules cost": told["costs"]}, title=f"Bounds {side}")
+
+
 def _life(plan: Plan, because: str | None) -> dict[str, Any]:
     life = {
         "state": plan.state if because is None else f"{plan.state}, but it no longer holds: {because}",
@@ -226,6 +297,7 @@ def _show(summary: dict[str, Any], title: str) -> None:
     rows = [
         {
             "agency": row["name"],
+            "score": row.get("score"),
             "accounts": row["accounts"],
             "vs last": "" if row["difference"] is None else f"{row['difference']:+,}",
             "balance_minor": row["balance_minor"],
@@ -235,9 +307,16 @@ def _show(summary: dict[str, Any], title: str) -> None:
         }
         for row in summary["agencies"]
     ]
-    emit(rows, title=title, columns=["agency", "accounts", "vs last", "balance_minor", "capacity, now + plan", "why"])
+    columns = ["agency", "score", "accounts", "vs last", "balance_minor", "capacity, now + plan", "why"]
+    if not summary.get("scores"):
+        columns.remove("score")
+    emit(rows, title=title, columns=columns)
     totals = {key: summary[key] for key in ("accounts", "debtors", "balance_minor", "held_back")}
+    if summary.get("optimum"):
+        totals |= {"expected_net_minor": summary["expected_net_minor"]}
     emit(totals | {"held back because": summary["exclusions"]} | {"currency": currency})
+    if summary.get("optimum"):
+        _bounds(summary["optimum"], currency)
     segments = [
         {"segment": each["segment"], "accounts": each["accounts"], "balance_minor": each["balance_minor"],
          "currency": currency, "agencies": each["agencies"]}
@@ -260,6 +339,24 @@ def _show(summary: dict[str, Any], title: str) -> None:
             },
             title=f"What would be disclosed, under {told['policy']} {told['version']}",
         )
+
+
+def _bounds(optimum: dict[str, Any], currency: str) -> None:
+    """How good the optimum is, what its bounds and rules cost, what was given up."""
+    emit(
+        {
+            "found": optimum["status"] + ("" if optimum["gap"] is None else f", gap {optimum['gap']:.1e}"),
+            "optimum_minor": optimum["value_minor"],
+            "at_best_minor": optimum["bound_minor"],
+            "moved to hold bounds": optimum["mended"],
+            "currency": currency,
+        },
+        title="The optimum",
+    )
+    emit([one | {"currency": currency} for one in optimum["prices"]], title="Bounds that bind, and one more's worth",
+         columns=["kind", "agency", "region", "per", "price_minor"])  # fmt: skip
+    emit([{"rule": kind, "cost_minor": cost, "currency": currency} for kind, cost in optimum["costs"].items()],
+         title="What each rule costs", columns=["rule", "cost_minor"])  # fmt: skip
 
 
 def _bar(row: dict[str, Any]) -> str:

@@ -144,9 +144,10 @@ def _accounts(spec: PlanSpec) -> Select[Any]:
         conditions.append(account.dpd >= wanted.min_dpd)
     if wanted.max_dpd is not None:
         conditions.append(account.dpd <= wanted.max_dpd)
+    banded = [] if spec.allocator == "shares" else [account.score_band]
     return select(
         account.account_id, account.debtor_id, account.product, account.currency, account.balance_minor, account.dpd,
-        account.bucket, account.region, account.status, account.rounds, account.version, account.as_of,
+        account.bucket, account.region, account.status, account.rounds, account.version, account.as_of, *banded,
     ).where(*conditions)  # fmt: skip
 
 

@@ -1,0 +1,72 @@
+"""What two plans do differently: agency by agency, and who moved from where to where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+NOWHERE: Final = "-"
+"""Where an account is that one of the plans leaves out, or does not know."""
+
+
+def compared(
+    first: pd.DataFrame, second: pd.DataFrame, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The second plan against the first, JSON-able, in counts alone.
+
+    first, second: lines, `account_id agency balance_minor`; before, after: the plans' summaries.
+    `agencies`: accounts and balance of each in both, and expected net-back where a plan says it; `moves`: accounts per
+    pair of agencies; `rules`: what the optimum of each gave up and what its rules cost.
+    """
+    both = first[["account_id", "agency"]].merge(
+        second[["account_id", "agency"]], on="account_id", how="outer", suffixes=("_before", "_after")
+    )
+    pairs = both.fillna({"agency_before": NOWHERE, "agency_after": NOWHERE})
+    moved = pairs[pairs["agency_before"] != pairs["agency_after"]]
+    moves = moved.groupby(["agency_before", "agency_after"]).size()
+    return {
+        "accounts": {"before": len(first), "after": len(second)},
+        "same": int((pairs["agency_before"] == pairs["agency_after"]).sum()),
+        "moved": len(moved),
+        "expected_net_minor": {
+            "before": before.get("expected_net_minor"), "after": after.get("expected_net_minor"),
+            "difference": _less(after.get("expected_net_minor"), before.get("expected_net_minor")),
+        },
+        "agencies": _agencies(before, after),
+        "moves": [
+            {"from": str(source), "to": str(there), "accounts": int(count)}
+            for (source, there), count in moves.sort_values(ascending=False, kind="stable").items()  # type: ignore[misc]  # pairs
+        ],
+        "rules": {
+            side: {key: optimum[key] for key in ("status", "relaxed", "costs")} if optimum else None
+            for side, optimum in (("before", before.get("optimum")), ("after", after.get("optimum")))
+        },
+    }  # fmt: skip
+
+
+def _agencies(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = [{row["agency"]: row for row in summary["agencies"]} for summary in (before, after)]
+    told = []
+    for agency in sorted({*rows[0], *rows[1]}):
+        one, other = (side.get(agency, {}) for side in rows)
+        told.append(
+            {
+                "agency": agency,
+                "name": other.get("name") or one.get("name"),
+                **{
+                    f"{key}_{side}": row.get(key, 0 if key != "expected_net_minor" else None)
+                    for key in ("accounts", "balance_minor", "expected_net_minor")
+                    for side, row in (("before", one), ("after", other))
+                },
+            }
+        )
+        told[-1]["difference"] = told[-1]["accounts_after"] - told[-1]["accounts_before"]
+    return told
+
+
+def _less(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one - other
