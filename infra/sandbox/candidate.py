@@ -233,7 +233,7 @@ class Candidate:
             }], day, now)  # fmt: skip
             self._send("plan", [{
                 "plan_ref": "P-1", "account": account, "instalment": "1", "due_on": str(day), "currency": CURRENCY,
-                "amount": "100.00",
+                "amount": "100.00", "income_band": "",
             }], day, now)  # fmt: skip
             self._send("hold_request", [
                 {"account": account, "reason": "vulnerable", "since": str(day), "until": ""}

@@ -40,7 +40,8 @@ OURS: Final = frozenset({
     "score_run", "score", "conduct_run", "host_key", "key_request", "client_key_use", "match", "match_part", "agency",
     "certification", "certification_step", "certificate_waiver", "due_diligence", "ledger_account", "agency_payment",
     "payment_run", "contract_proposal", "period_closing", "commission_adjustment", "statement", "erased_account",
-    "release_policy", "linked_debtor", "joint_share",
+    "release_policy", "linked_debtor", "joint_share", "rulebook", "stage_move", "account_stage",
+    "recall_proposal_line",
 })  # fmt: skip
 """Tables that hold nothing but what Consign itself computes, and codes, keys, rules and texts about agencies."""
 CODES: Final = frozenset({

@@ -19,6 +19,7 @@ from infra.store.portfolios import ACCOUNTS, HOLDS, IDENTITIES, PORTFOLIOS, REJE
 from infra.store.shredding import AT_AGENCY, LEGAL_HOLDS, in_force
 from models.errors import UsageError
 from models.tables import (
+    AccountStage,
     Activity,
     Breach,
     Complaint,
@@ -30,8 +31,10 @@ from models.tables import (
     PlanExclusion,
     PlanLine,
     RecallObjection,
+    RecallProposalLine,
     RegisterQuestion,
     Reidentification,
+    StageMove,
     SubjectRequest,
 )
 
@@ -45,6 +48,7 @@ ACTIVITY, BREACHES, COMPLAINTS = bulk.table_of(Activity), bulk.table_of(Breach),
 EXCEPTIONS, COMMENTS = bulk.table_of(ExchangeException), bulk.table_of(ExceptionComment)
 PLANS, INSTALMENTS = bulk.table_of(InstalmentPlan), bulk.table_of(Instalment)
 LINES, EXCLUSIONS = bulk.table_of(PlanLine), bulk.table_of(PlanExclusion)
+MOVES, STAGES, PROPOSED = bulk.table_of(StageMove), bulk.table_of(AccountStage), bulk.table_of(RecallProposalLine)
 OBJECTIONS, DEBTORS = bulk.table_of(RecallObjection), bulk.table_of(Debtor)
 REQUESTS: Final = bulk.table_of(SubjectRequest)
 ASKED, QUESTIONS = bulk.table_of(Reidentification), bulk.table_of(RegisterQuestion)
@@ -295,6 +299,9 @@ def _hanging(record_class: str, keys: Any) -> list[tuple[Any, Any]]:
             (RECALLS, RECALLS.c.placement_id.in_(keys)),
             (ERASURES, ERASURES.c.placement_id.in_(keys)),
             (LINES, LINES.c.account_id.in_(accounts)),
+            (PROPOSED, PROPOSED.c.placement_id.in_(keys)),
+            (MOVES, MOVES.c.account_id.in_(accounts)),
+            (STAGES, STAGES.c.account_id.in_(accounts)),
             (EXCLUSIONS, EXCLUSIONS.c.account_id.in_(accounts)),
             (HOLDS, and_(HOLDS.c.debtor_id.in_(debtors), HOLDS.c.lifted_at.is_not(None))),
             (PLACEMENTS, PLACEMENTS.c.placement_id.in_(keys)),
