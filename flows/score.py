@@ -78,8 +78,8 @@ def scorecards(run_id: int | None = None, lender: str | None = None) -> ScoreRep
 def _written(run_id: int, *, fresh: bool) -> ScoreReport:
     from infra.scorecards import files
 
-    run = show(run_id)
-    folder = files.write(desk().folder("scorecards"), run)
+    run, at = show(run_id), desk()
+    folder = files.write(at.folder("scorecards"), run, at.settings.statement_font)
     return ScoreReport(
         run_id=run_id,
         agencies=len(run.names),

@@ -32,6 +32,8 @@ MARGIN: Final = 50
 PADDING: Final = 6
 WIDTH: Final = 595 - 2 * (MARGIN + PADDING)
 """Of A4, in points, what a line of text may take."""
+CELL: Final = 9
+"""Of a table's letters."""
 GREY: Final = 0.45
 RULE: Final = 0.75
 
@@ -118,7 +120,8 @@ class _Sheet:
                 story += [Spacer(1, 4), Paragraph(_escaped(block), self._style(9, 13))]
                 continue
             if block.title:
-                story += [Spacer(1, 14), Paragraph(_escaped(block.title), self._style(11.5, 16)), Spacer(1, 3)]
+                above = self._style(11.5, 16, spaceBefore=14, spaceAfter=3, keepWithNext=1)
+                story.append(Paragraph(_escaped(block.title), above))
             story.append(self._table(block) if isinstance(block, Table) else self._picture(block))
         document = SimpleDocTemplate(
             str(self.path), invariant=1, leftMargin=MARGIN, rightMargin=MARGIN, topMargin=MARGIN, bottomMargin=MARGIN,
@@ -148,10 +151,12 @@ class _Sheet:
                 drawing.add(PolyLine(flat, strokeColor=colour, strokeWidth=part.width, strokeDashArray=dashes))
         return drawing
 
-    def _style(self, size: float, leading: float) -> Any:
+    def _style(self, size: float, leading: float, **more: Any) -> Any:
         from reportlab.lib.styles import ParagraphStyle
 
-        return ParagraphStyle("text", fontName=self.face, fontSize=size, leading=leading, wordWrap="CJK")
+        # where no letter is Chinese, lines break between words
+        wrap = None if self.face == LATIN else "CJK"
+        return ParagraphStyle("text", fontName=self.face, fontSize=size, leading=leading, wordWrap=wrap, **more)
 
     def _table(self, block: Table) -> Any:
         from reportlab.lib.colors import Color
@@ -160,7 +165,8 @@ class _Sheet:
 
         rule = Color(RULE, RULE, RULE)
         style: list[tuple[Any, ...]] = [
-            ("FONT", (0, 0), (-1, -1), self.face, 9),
+            ("FONT", (0, 0), (-1, -1), self.face, CELL),
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
             ("ALIGN", (block.right, 0), (-1, -1), "RIGHT"),
             ("LINEBELOW", (0, 0), (-1, -1), 0.25, rule),
             ("TOPPADDING", (0, 0), (-1, -1), 2.5),
@@ -173,10 +179,28 @@ class _Sheet:
         if block.total:
             style.append(("LINEABOVE", (0, -1), (-1, -1), 0.75, Color(0, 0, 0)))
         widths = [WIDTH * share for share in block.widths]
+        rows = [
+            [self._cell(text, widths[column], to_right=column >= block.right, grey=block.header and not row)
+             for column, text in enumerate(cells)]
+            for row, cells in enumerate(block.rows)
+        ]  # fmt: skip
         return Grid(
-            [list(row) for row in block.rows], colWidths=widths, repeatRows=int(block.header), style=TableStyle(style),
+            rows, colWidths=widths, repeatRows=int(block.header), style=TableStyle(style),
             hAlign="LEFT",
         )  # fmt: skip
+
+    def _cell(self, text: str, width: float, *, to_right: bool, grey: bool) -> Any:
+        """The text, broken into lines where the column is narrower."""
+        from reportlab.lib.colors import Color
+        from reportlab.lib.enums import TA_LEFT, TA_RIGHT
+        from reportlab.pdfbase.pdfmetrics import stringWidth
+        from reportlab.platypus import Paragraph
+
+        if "\n" in text or stringWidth(text, self.face, CELL) <= width - 2 * PADDING:
+            return text
+        colour = Color(GREY, GREY, GREY) if grey else Color(0, 0, 0)
+        align = TA_RIGHT if to_right else TA_LEFT
+        return Paragraph(_escaped(text), self._style(CELL, CELL + 2, alignment=align, textColor=colour))
 
 
 def _numbered(page: Callable[[int, int], str], face: str) -> Any:

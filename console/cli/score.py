@@ -19,6 +19,9 @@ COLUMNS = (
 )  # fmt: skip
 
 
+FLAG_COLUMNS = ("agency", "pattern", "observed", "peers", "count", "q", "vintage", "flagged")
+
+
 @app.command()
 def run(
     lender: Lender = None,
@@ -53,6 +56,45 @@ def scorecard(run: Run = None, lender: Lender = None, json: Json = False) -> Non
     from flows.score import scorecards
 
     emit(scorecards(run, lender), title="Scorecards")
+
+
+@app.command()
+def flags(
+    run: Run = None,
+    lender: Lender = None,
+    every: Annotated[bool, typer.Option("--all", help="What was looked for and is not flagged as well.")] = False,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Show what in a run's scores raises a question: patterns of working at the score instead of the accounts."""
+    from flows.score import show as shown
+
+    found = shown(run, lender)
+    rows = [_flag(one, found) for one in found.summary["flags"] if every or one["flagged"]]
+    rate = found.summary["gaming"]["false_discoveries"]
+    emit(rows, title=f"Flags of score {found.run_id}: at most {rate:.0%} of them false", columns=FLAG_COLUMNS)
+    if not found.summary["flags"]:
+        say("There is too little to look for such patterns in.")
+
+
+@app.command()
+def trial(
+    worlds: Annotated[int, typer.Option("--worlds", min=1, help="Simulated books to score.")] = 36,
+    gaming: Annotated[int, typer.Option("--gaming", min=1, help="Simulated books with agencies that game.")] = 10,
+    seed: Annotated[int, typer.Option("--seed", help="The first book's; the others follow.")] = 1,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Try the scores on simulated books whose truth is known; a second or two each. Nothing of the store is read."""
+    from infra.sandbox.trials import rows, try_flags, try_scores
+
+    with progress("scoring what is known", worlds + gaming) as bar:
+        told = rows(try_scores(worlds, seed, bar.advance), try_flags(gaming, seed, bar.advance))
+    emit(told, title="Trial of the scores")
+
+
+def _flag(one: dict[str, Any], found: Any) -> dict[str, Any]:
+    """A flag as a row; figures short enough to read."""
+    plain = {name: _rounded(one[name]) for name in ("observed", "peers", "p", "q")}
+    return {**one, **plain, "name": found.names[one["agency"]]}
 
 
 def _rows(found: Any) -> list[dict[str, Any]]:

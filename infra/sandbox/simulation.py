@@ -82,11 +82,18 @@ class _Accounts:
 
 
 def world(
-    seed: int, *, agencies: int = 8, accounts: int = 6000, spread: float = 0.2, planted: Mapping[int, str] = NOBODY
+    seed: int,
+    *,
+    agencies: int = 8,
+    accounts: int = 6000,
+    spread: float = 0.2,
+    mixed: float = 4.0,
+    planted: Mapping[int, str] = NOBODY,
 ) -> World:
     """The book of so many agencies, `ag00` …, whose skill spreads so much (log-normally).
 
-    planted: by an agency's position the pattern of models/scoring/gaming.py that it follows.
+    mixed: how evenly each gets accounts of every age and score band; below 1 they specialise. planted: by an agency's
+    position the pattern of models/scoring/gaming.py that it follows.
     """
     if unknown := set(planted.values()) - set(PATTERNS):
         message = f"no such pattern: {', '.join(sorted(unknown))}"
@@ -94,7 +101,7 @@ def world(
     rng = np.random.default_rng([seed, agencies, accounts])
     effects = np.exp(rng.normal(0, spread, agencies))
     names = np.array([f"ag{position:02d}" for position in range(agencies)])
-    book = _accounts(rng, agencies, accounts)
+    book = _accounts(rng, agencies, accounts, mixed)
     _give_up(rng, book, _who(book, planted, EARLY_RETURNS))
     high = book.seen >= np.quantile(book.seen, 0.65)
     skill = effects[book.agency]
@@ -123,12 +130,11 @@ def _habit(rng: np.random.Generator, book: _Accounts, mean: float, sd: float) ->
     return np.asarray(np.clip(own, 0.0, 1.0)[book.agency])
 
 
-def _accounts(rng: np.random.Generator, agencies: int, count: int) -> _Accounts:
-    """Who got what: each agency by its own mix of ages, and its own share of all."""
+def _accounts(rng: np.random.Generator, agencies: int, count: int, mixed: float) -> _Accounts:
+    """Who got what: each agency its own share of all, by its own mix of ages and score bands."""
     agency = rng.choice(agencies, count, p=rng.dirichlet(np.full(agencies, 8.0)))
-    mixes = rng.dirichlet(np.full(len(AGES), 4.0), agencies).cumsum(axis=1)
-    age = (rng.random(count)[:, None] > mixes[agency]).sum(axis=1).clip(max=len(AGES) - 1)
-    band, product = rng.choice(3, count, p=[0.3, 0.4, 0.3]), rng.choice(2, count)
+    age, band = (_by_mix(rng, agency, rng.dirichlet(np.full(of, mixed), agencies)) for of in (len(AGES), len(BANDS)))
+    product = rng.choice(2, count)
     debtor = rng.integers(0, int(count * 0.8), count)
     frailty = rng.gamma(4, 1 / 4, count)[debtor]
     balance = np.exp(rng.normal(13, 0.8, count)).astype(np.int64) + 10_000
@@ -140,6 +146,12 @@ def _accounts(rng: np.random.Generator, agencies: int, count: int) -> _Accounts:
     return _Accounts(
         agency, debtor, AGES[age], band, product, balance, placed, ended, reason, seen, seen * frailty
     )  # fmt: skip
+
+
+def _by_mix(rng: np.random.Generator, agency: Ints, mixes: Floats) -> Ints:
+    """A class per placement, drawn with its agency's chances."""
+    below = mixes.cumsum(axis=1)[agency]
+    return np.asarray((rng.random(len(agency))[:, None] > below).sum(axis=1).clip(max=mixes.shape[1] - 1))
 
 
 def _give_up(rng: np.random.Generator, book: _Accounts, early: Mask) -> None:

@@ -7,6 +7,7 @@ stand those that people use instead, so that it has to earn its place.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 SPREADS: Final = (0.1, 0.2, 0.35)
-"""Between agencies; the worlds take turns."""
+"""Between agencies; the worlds take turns in it, in how large they are, and in how much agencies specialise."""
 SIZES: Final = (3000, 6000, 12_000)
+MIXED: Final = (0.7, 4.0)
+KINDS: Final = tuple(product(SPREADS, SIZES, MIXED))
 EDGES: Final = np.array([0.05, 0.15, 0.3, 0.6])
 """Between the bins in which P(best) is held against how often it was so."""
 REPLICATES: Final = 100
@@ -83,9 +86,8 @@ def try_scores(worlds: int, seed: int, step: Callable[[], None] = lambda: None) 
     so: list[bool] = []
     ranks: list[dict[str, float]] = []
     for number in range(worlds):
-        # every size meets every spread
-        spread, size = SPREADS[number % len(SPREADS)], SIZES[number // len(SPREADS) % len(SIZES)]
-        drawn = world(seed + number, accounts=size, spread=spread)
+        spread, size, mixed = KINDS[number % len(KINDS)]
+        drawn = world(seed + number, accounts=size, spread=spread, mixed=mixed)
         book = Book(drawn.inputs, drawn.as_of, seed + number, parameters)
         known = standing(book)
         held = known.compared

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.scorecards.language import LANGUAGES
 from infra.scorecards.pages import overview, scorecard
+from infra.scorecards.printed import write_card, write_overview
+from keys.files import replacing
 from models.spreadsheets import defused
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from infra.store.scores import Run
@@ -36,24 +37,23 @@ def write_curves(home: Path, run_id: int, curves: pd.DataFrame) -> Path:
     return _put(folder_of(home, run_id) / CURVES, defused(curves).to_csv(index=False))
 
 
-def write(home: Path, run: Run) -> Path:
-    """Every page and the components; the run's folder."""
+def write(home: Path, run: Run, font: Path | None = None) -> Path:
+    """Every page, to read, to print and as a workbook, and the components; the run's folder.
+
+    font: for what is printed in Chinese (the setting `statement_font`).
+    """
     folder = folder_of(home, run.run_id)
     _put(folder / COMPONENTS, defused(run.components).to_csv(index=False))
     for language in LANGUAGES:
         _put(folder / f"overview.{language}.html", overview(run, language))
+        write_overview(folder, run, language, font)
         for agency in run.names:
             _put(folder / f"{agency}.{language}.html", scorecard(run, agency, language))
+            write_card(folder, run, agency, language, font)
     return folder
 
 
 def _put(path: Path, text: str) -> Path:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8", newline="")
     return path

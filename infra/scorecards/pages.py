@@ -1,20 +1,23 @@
 """The pages of a run: one for the lender over all agencies, one per agency that names no other.
 
-An agency sees of the others a range alone, and that only where there are enough of them.
+An agency sees of the others where they lie on the whole, and that only where there are enough of them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.resources import files
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from infra.scorecards.charts import FULL_WIDTH, Curve, Estimate, Forest, curve, forest
-from infra.scorecards.language import Language, language
+from infra.scorecards.language import MISSING, Language, language
 from infra.templates import environment
+from models.scoring.gaming import CONTACTS_HIGH, EARLY_RETURNS, PAYMENTS_HIGH, REVERSED_AFTER, UNTOUCHED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import pandas as pd
 
@@ -34,6 +37,15 @@ RATIOS, DAYS, PER_1000, COUNTS = (
     {"breaks", "reports_late"},
 )
 """How a part is written; all others are shares."""
+AROUND = (
+    ":", "@", "*", "html", "body", "main", ".skip", ".bar", ".brand", ".tag", ".lang", ".page-end", "a{", "h1", "p{",
+)  # fmt: skip
+"""How the lines of the style begin that are about the page around, colours included."""
+PATTERN_DAYS = {
+    CONTACTS_HIGH: "contact_days", UNTOUCHED: "untouched_days", EARLY_RETURNS: "return_days",
+    REVERSED_AFTER: "period_days",
+}  # fmt: skip
+"""The parameter that a pattern of gaming names."""
 
 
 @dataclass(frozen=True)
@@ -122,15 +134,31 @@ class Book:
         top = mine[mine["segment"] != "all"].sort_values("weight", ascending=False, kind="stable").head(SHOWN_SEGMENTS)
         return [row | {"segment": segment} for row, segment in zip(_rows(top), top["segment"], strict=True)]
 
+    def flags(self, agency: str | None = None) -> list[Mapping[str, Any]]:
+        """What was looked for in one agency; of all of them, what is flagged."""
+        told: list[Mapping[str, Any]] = self.run.summary["flags"]
+        return [one for one in told if (one["flagged"] if agency is None else one["agency"] == agency)]
+
+    def enough_peers(self) -> bool:
+        """Whether an agency may be told a figure of all the others together."""
+        return len(self.cards) > int(self.run.summary["peers_shown"])
+
     def forest(self) -> Forest | None:
         """Every agency."""
         return forest([one for card in self.cards if (one := card.estimate)], left=190, width=FULL_WIDTH)
 
     def peers(self, card: Card, component: str) -> tuple[float, float] | None:
-        """The range of the others' values; None where fewer than enough have one."""
+        """The others' mean, less and plus their standard deviation: none of them can be told from it.
+
+        None where fewer than enough have a value, and where all have the same, which would be theirs.
+        """
         others = [other[component].value for other in self.cards if other.code != card.code]
         seen = [value for value in others if value is not None]
-        return (min(seen), max(seen)) if len(seen) >= self.run.summary["peers_shown"] else None
+        if len(seen) < self.run.summary["peers_shown"] or min(seen) == max(seen):
+            return None
+        mean, spread = fmean(seen), stdev(seen)
+        share = component not in RATIOS | DAYS | PER_1000 | COUNTS
+        return max(mean - spread, 0.0), min(mean + spread, 1.0) if share else mean + spread
 
     def own_forest(self, card: Card, words: Language) -> Forest | None:
         """One agency before the others' range."""
@@ -169,18 +197,37 @@ def scorecard(run: Run, agency: str, code: str) -> str:
     return _page("scorecard.html.j2", run, code, f"{agency}.{_other(code)}.html", card=card)
 
 
+def part(run: Run, code: str, link: Callable[[str], str], agency: str | None = None) -> str:
+    """What the lender's page says, or one agency's, to stand in another page; `link` is where an agency's is."""
+    around: dict[str, object] = {"layout": "part.html.j2", "link": link}
+    if agency is None:
+        return _page("overview.html.j2", run, code, "", **around)
+    card = next(card for card in Book(run).cards if card.code == agency)
+    return _page("scorecard.html.j2", run, code, "", card=card, **around)
+
+
+def style(within: str) -> str:
+    """How such a part looks, for elements below that class alone; its colours are the page's to say."""
+    whole = files("infra.scorecards").joinpath("templates", "style.css").read_text("utf-8")
+    kept = [line for line in whole.splitlines() if line and not line.startswith(AROUND)]
+    return f".{within}{{\n" + "\n".join(kept) + "\n}\n"
+
+
 def _page(template: str, run: Run, code: str, other: str, **more: object) -> str:
     words = language(code)
     book = Book(run)
-    told = {"book": book, "run": run, "summary": run.summary, "t": words, "other": other, "parts": PARTS}
-    return environment("infra.scorecards").get_template(template).render(**told, say=_Sayer(words, run.summary), **more)
+    told = {
+        "book": book, "run": run, "summary": run.summary, "t": words, "other": other, "parts": PARTS,
+        "layout": "base.html.j2", "link": lambda agency: f"{agency}.{code}.html",
+    } | more  # fmt: skip
+    return environment("infra.scorecards").get_template(template).render(**told, say=Sayer(words, run.summary))
 
 
-class _Sayer:
+class Sayer:
     """Writes a part's figures in the language's own way."""
 
     def __init__(self, words: Language, summary: dict[str, Any]) -> None:
-        self.words = words
+        self.words, self.summary = words, summary
         self.sure = words.percent(summary["credible"])
         self.one_sided = words.percent((1 + summary["credible"]) / 2)
 
@@ -197,6 +244,51 @@ class _Sayer:
     def span(self, part: str, low: float | None, high: float | None) -> str:
         """From – to; empty where there is no interval."""
         return "" if low is None or high is None else f"{self.figure(part, low)} – {self.figure(part, high)}"
+
+    def part(self, part: str) -> str:
+        """What a part is called."""
+        return self.words(f"component.{part}", days=self.summary["speed_days"])
+
+    def meaning(self, part: str, card: Card) -> str:
+        """What a part means."""
+        one, days = card[part], "acknowledge_days" if part == "acknowledged_in_time" else "speed_days"
+        return self.words(
+            f"meaning.{part}",
+            limit=self.words.number(card["complaint_gate"].value, 1),
+            days=self.summary[days],
+            open=self.words.number(one.actual),
+            months=one.note or MISSING,
+            so_far=self.words.percent(one.actual, 1),
+        )
+
+    def pattern(self, flag: Mapping[str, Any]) -> str:
+        """What was looked for."""
+        what = self.words(f"flag.{flag['pattern']}", days=self._days(flag))
+        return self.words("flag.of_vintage", what=what, month=flag["vintage"]) if flag["vintage"] else what
+
+    def pattern_meaning(self, flag: Mapping[str, Any]) -> str:
+        """What the figures of the pattern are."""
+        return self.words(f"flag_meaning.{flag['pattern']}", days=self._days(flag))
+
+    def seen(self, flag: Mapping[str, Any], value: float) -> str:
+        """A figure of the pattern."""
+        return self.words.number(value, 2) if flag["pattern"] == PAYMENTS_HIGH else self.words.percent(value, 1)
+
+    def banner(self, flag: Mapping[str, Any], name: str) -> str:
+        """A flag in one sentence, for the lender."""
+        own, peers = (self.seen(flag, flag[whose]) for whose in ("observed", "peers"))
+        return self.words("say.flag_banner", name=name, what=self.pattern(flag), own=own, peers=peers)
+
+    def _days(self, flag: Mapping[str, Any]) -> int:
+        return int(self.summary["gaming"].get(PATTERN_DAYS.get(flag["pattern"], ""), 0))
+
+    def gate(self, card: Card) -> str:
+        """What a gate that is not open means; empty of an open one."""
+        if card.gate == "open":
+            return ""
+        actual, low = (self.words.number(part, 1) for part in (card["complaints"].actual, card["complaints"].low))
+        limit = self.words.number(card["complaint_gate"].value, 1)
+        return self.words(f"say.gate_{card.gate}", actual=actual, low=low, limit=limit)
 
     def headline(self, card: Card) -> str:
         """What the recovery says, in one sentence."""

@@ -18,7 +18,7 @@ from scipy.stats import norm
 from models.contract import Contract, TierGap, commission
 from models.contract.pricing import tier_of
 from models.scoring.parameters import Parameters, standard
-from models.scoring.segments import FACETS, facets_of
+from models.scoring.segments import FACETS, GIVEN_UP, facets_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,8 +36,6 @@ UNSCORED_RATE: Final = 0.10
 """Recovered of the balance, where nothing was ever scored: agencies then differ by what they cost alone."""
 UNKNOWN_SPREAD: Final = 0.3
 """Log standard deviation of an agency's effect before any score (the scale of the scores' own prior)."""
-KEPT: Final = 3
-"""Lender, currency and product are in every segment's name that has more than one of them."""
 SAMPLE_MINOR: Final = 1_000_000
 MONTH_DAYS: Final = 30
 
@@ -133,6 +131,8 @@ class _Known:
     spread: float
     credible: float
     lender: str
+    given_up: tuple[int, ...]
+    """positions in FACETS, in the order in which the run's small segments gave them up"""
 
     @classmethod
     def of(cls, figures: Figures, spec: PlanSpec, term_days: int) -> _Known:
@@ -155,6 +155,7 @@ class _Known:
             float(summary.get("spread") or UNKNOWN_SPREAD),
             float(summary.get("credible", 0.9)),
             spec.lender,
+            tuple(FACETS.index(name) for name in summary["given_up"]) if "given_up" in summary else GIVEN_UP,
         )
 
     def figure(self, agency: str, component: str, column: str = "value") -> float:
@@ -219,8 +220,8 @@ def _as_placements(accounts: pd.DataFrame, spec: PlanSpec, currency: str) -> pd.
 def _labels(placements: pd.DataFrame, known: _Known, parameters: Parameters) -> Ints:
     """Each account's position in the run's labels, after the last one where the run had none like it.
 
-    A run names only facets of which it has several values, and gives facets of small segments up from the last on;
-    which it names is told by what fits most accounts.
+    A run names only facets of which it has several values, and gives facets of small segments up in an order of its
+    own; which it names is told by what fits most accounts.
     """
     facets = facets_of(placements, parameters)
     key = np.zeros(len(placements), dtype=np.int64)
@@ -234,16 +235,17 @@ def _labels(placements: pd.DataFrame, known: _Known, parameters: Parameters) -> 
     best = np.full(len(keys), len(known.labels), dtype=np.int64)
     fits = -1
     for shown in itertools.combinations(range(len(FACETS)), size):
-        found = np.array([_label(row, shown, where) for row in zip(*words, strict=True)], dtype=np.int64)
-        if (told := int(counts[found < len(where)].sum())) > fits:
-            best, fits = found, told
+        told = (_label(row, shown, where, known.given_up) for row in zip(*words, strict=True))
+        found = np.fromiter(told, dtype=np.int64)
+        if (fit := int(counts[found < len(where)].sum())) > fits:
+            best, fits = found, fit
     return best[cell]
 
 
-def _label(row: Sequence[str], shown: Sequence[int], where: Mapping[str, int]) -> int:
-    """The label that the values have when as few facets as possible are given up, from the last on."""
-    for last in range(len(FACETS), KEPT - 1, -1):
-        name = " | ".join(row[at] if at < last else "*" for at in shown)
+def _label(row: Sequence[str], shown: Sequence[int], where: Mapping[str, int], given_up: Sequence[int]) -> int:
+    """The label that the values have when as few facets as possible are given up, in that order."""
+    for count in range(len(given_up) + 1):
+        name = " | ".join("*" if at in given_up[:count] else row[at] for at in shown)
         if name in where:
             return where[name]
     return where.get("*", len(where))

@@ -14,7 +14,7 @@ import pandas as pd
 
 from models.scoring.expectation import Cells, Expectation, expectation
 from models.scoring.recoveries import COUNTED, Clock, classed, clock, month_of
-from models.scoring.segments import Segments, segments
+from models.scoring.segments import Payments, Segments, segments
 from models.scoring.shrinkage import Posterior, posterior
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ class Book:
         named = set(self.placements["agency"]) | set(inputs.conduct.index)
         self.agencies = sorted(str(name) for name in named)
         self.agency: Ints = pd.Index(self.agencies).get_indexer(pd.Index(self.placements["agency"])).astype(np.int64)
-        self.segments: Segments = segments(self.placements, parameters)
         self.clock: Clock = clock(self.placements, as_of, parameters)
         longest = int(self.clock.exposed_days.max(initial=1))
         self.months = min(parameters.months, -(-longest // parameters.month_days))
@@ -64,8 +63,11 @@ class Book:
         self.month: Ints = month_of(self.counted["day"].to_numpy(), parameters)
         self.gross: Ints = self.counted["gross_minor"].to_numpy(dtype=np.int64)
         self._count_in_payments()
-        self._put_in_bags()
         self.paid_row, self.paid_month = self._payments()
+        often = np.bincount(self.paid_row, minlength=len(self.placements)).astype(np.int64)
+        paid = Payments(often, self.clock.exposed_days)
+        self.segments: Segments = segments(self.placements, parameters, paid)
+        self._put_in_bags()
         self.fit: Expectation = expectation(self.cells(), parameters.replicates, np.random.default_rng(seed))
         self.expected_of: Floats = self.balance * self.accrued(self.fit.per_balance)
         self.expected: Floats = self.by_agency(self.expected_of)

@@ -22,11 +22,13 @@ MOST_SEGMENTS = 500
 """A segment has at least one in so many of all placements, or is merged with its like."""
 
 FACETS = ("lender", "currency", "product", "age", "balance", "round", "score")
-"""From the last that is given up to the first: when a segment is too small, `score` goes first."""
+"""In the order of their labels. Where a segment is too small, the facet goes first that says the least of who pays."""
 ONLY = "*"
 """The one segment of accounts that are all alike."""
 KEPT_FACETS = 3
 """Lender, currency and product are never given up."""
+GIVEN_UP = tuple(range(len(FACETS) - 1, KEPT_FACETS - 1, -1))
+"""In this order where no payments are known, and where facets say as much."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,23 @@ class Segments:
 
     code: npt.NDArray[np.int64]
     labels: tuple[str, ...]
+    given_up: tuple[int, ...] = GIVEN_UP
+    """positions in FACETS, in the order in which small segments give them up"""
 
 
-def segments(placements: pd.DataFrame, parameters: Parameters) -> Segments:
+@dataclass(frozen=True)
+class Payments:
+    """Per placement: in how many months it paid, and how many days it could have."""
+
+    count: npt.NDArray[np.int64]
+    days: npt.NDArray[np.int64]
+
+
+def segments(placements: pd.DataFrame, parameters: Parameters, payments: Payments | None = None) -> Segments:
     """The segment of each placement, small ones merged; the same placements in another order have the same labels.
 
     placements: `lender currency product score_band round balance_minor dpd`, one row each; a missing score
-    band is one too.
+    band is one too. payments: tell which facet says the least, and goes first where segments are merged.
     """
     facets = facets_of(placements, parameters)
     sizes = [len(names) for names, _ in facets]
@@ -51,11 +63,12 @@ def segments(placements: pd.DataFrame, parameters: Parameters) -> Segments:
     keys, code, counts = np.unique(key, return_inverse=True, return_counts=True)
     cells = np.array(np.unravel_index(keys, sizes)).T if len(keys) else np.empty((0, len(sizes)), dtype=np.int64)
     smallest = max(parameters.smallest, len(placements) // MOST_SEGMENTS)
-    merged = _merged(cells, counts, smallest)
+    given_up = GIVEN_UP if payments is None else _least_telling(facets, payments)
+    merged = _merged(cells, counts, smallest, given_up)
     shown = [facet for facet, size in enumerate(sizes) if size > 1]
     labels = [_label(cell, [names for names, _ in facets], shown) for cell in merged]
     order, position = np.unique(np.array(labels, dtype=object), return_inverse=True)
-    return Segments(position[code].astype(np.int64), tuple(order.tolist()))
+    return Segments(position[code].astype(np.int64), tuple(order.tolist()), given_up)
 
 
 def dpd_bands(edges: Sequence[int]) -> tuple[str, ...]:
@@ -109,10 +122,27 @@ def _coded(cells: pd.Series[str]) -> tuple[list[str], npt.NDArray[np.int64]]:
     return [str(name) for name in names] or [""], codes.astype(np.int64)
 
 
-def _merged(cells: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], smallest: int) -> npt.NDArray[np.int64]:
-    """The cells with facets given up (-1), from the last on, until each has `smallest` or only the kept ones."""
+def _least_telling(facets: list[tuple[list[str], npt.NDArray[np.int64]]], payments: Payments) -> tuple[int, ...]:
+    """The facets that may be given up, the least telling first: by the deviance that each explains, less its values."""
+    rate = payments.count.sum() / max(payments.days.sum(), 1)
+
+    def told(facet: int) -> float:
+        names, code = facets[facet]
+        came = np.bincount(code, payments.count, minlength=len(names))
+        due = np.bincount(code, payments.days, minlength=len(names)) * rate
+        some = (came > 0) & (due > 0)
+        explained = 2 * float((came[some] * np.log(came[some] / due[some])).sum() - came.sum() + due.sum())
+        return explained - (np.count_nonzero(due) - 1)
+
+    return tuple(sorted(GIVEN_UP, key=told))
+
+
+def _merged(
+    cells: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], smallest: int, given_up: Sequence[int]
+) -> npt.NDArray[np.int64]:
+    """The cells with facets given up (-1) in that order, until each has `smallest` or only the kept ones."""
     merged = cells.copy()
-    for facet in range(len(FACETS) - 1, KEPT_FACETS - 1, -1):
+    for facet in given_up:
         _, group = np.unique(merged, axis=0, return_inverse=True)
         group = group.reshape(-1)
         size = np.bincount(group, counts)

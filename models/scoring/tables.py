@@ -10,6 +10,7 @@ import pandas as pd
 from models.scoring.curves import liquidation_curves, pooled_curves
 from models.scoring.inputs import number
 from models.scoring.recoveries import APART, COUNTED
+from models.scoring.segments import FACETS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,7 @@ def summary(book: Book, known: Standing, flagged: Sequence[Flag]) -> dict[str, A
         "as_of": book.as_of.isoformat(),
         **{name: getattr(book.parameters, name) for name in SETTINGS},
         "segments": len(book.segments.labels),
+        "given_up": [FACETS[facet] for facet in book.segments.given_up],
         "debtors": int(book.placements["debtor_id"].nunique()),
         "spread": known.effect.spread,
         "weights": {name: vars(weight) for name, weight in book.parameters.weights.items()},

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import html as html_
 import re
+import shutil
 import string
+import subprocess
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -12,6 +16,8 @@ from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from lxml import etree, html
 
@@ -26,6 +32,7 @@ from models.scoring.assessment import assess
 
 NOW = datetime(2026, 7, 1, 8, tzinfo=UTC)
 LANGUAGES = ("en", "zh")
+KINDS = ("html", "pdf", "xlsx")
 
 
 def parsed(page: str) -> Any:
@@ -118,11 +125,100 @@ def test_the_folder_holds_pages_and_tables(run: Run, tmp_path: Path) -> None:
     folder = files.write(tmp_path, run)
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "components.csv", *(f"{agency}.{code}.html" for agency in [*run.names, "overview"] for code in LANGUAGES),
-    }  # fmt: skip
+        "components.csv",
+        *(f"{agency}.{code}.{kind}" for agency in [*run.names, "overview"] for code in LANGUAGES for kind in KINDS),
+    }
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert files.write(tmp_path, run) == folder
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.fixture(scope="module")
+def folder(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return files.write(tmp_path_factory.mktemp("cards"), run)
+
+
+def text_of(path: Path) -> str:
+    """All that a file holds, whatever is packed in it."""
+    if path.suffix == ".pdf":
+        # a font without Chinese sets each letter's code; names and figures are looked for in what a reader shows
+        shown = subprocess.run(["pdftotext", "-layout", path, "-"], capture_output=True, check=True, text=True).stdout
+        return shown + path.read_bytes().decode("latin-1")
+    if path.suffix == ".xlsx":
+        with zipfile.ZipFile(path) as parts:
+            return html_.unescape("".join(parts.read(name).decode() for name in parts.namelist()))
+    return path.read_text("utf-8")
+
+
+def figures_of(run: Run, agency: str) -> set[str]:
+    """What only this agency's figures are, as people and as machines write them."""
+    own = run.summary["agencies"][agency]["totals"]["CNY"]
+    amounts = [own[name] for name in ("placed_minor", "recovered_minor", "commission_minor")]
+    words = language("en")
+    whole = run.components[run.components["segment"] == "all"]
+    values = whole.loc[whole["agency"] == agency, ["value", "low", "high", "expected", "actual"]].to_numpy().ravel()
+    long = {f"{value:.16g}" for value in values if not np.isnan(value) and len(f"{value:.16g}") > 8}
+    return {words.money(minor, "CNY") for minor in amounts} | {f"{minor / 100:.16g}" for minor in amounts} | long
+
+
+@pytest.mark.skipif(not shutil.which("pdftotext"), reason="no pdftotext (Debian: poppler-utils)")
+@pytest.mark.parametrize("kind", ["html", "pdf", "xlsx"])
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_no_agency_s_file_holds_another_s_name_or_figure(run: Run, folder: Path, code: str, kind: str) -> None:
+    figures = {agency: figures_of(run, agency) for agency in run.names}
+    shared = {figure for one in figures for figure in figures[one] for other in figures if other != one
+              and figure in figures[other]}  # fmt: skip
+    for agency, name in run.names.items():
+        text = text_of(folder / f"{agency}.{code}.{kind}")
+        assert html_.escape(name).split()[0] in text or name.split()[0] in text
+        own = {figure for figure in figures[agency] if figure in text}
+        assert own
+        others = [other for other in run.names if other != agency]
+        assert not [other for other in others if other in text or run.names[other] in text]
+        assert not {figure for other in others for figure in figures[other] - shared if figure in text}
+
+
+@pytest.mark.skipif(not shutil.which("pdftotext"), reason="no pdftotext (Debian: poppler-utils)")
+def test_the_printed_card_says_what_the_page_says(folder: Path) -> None:
+    shown = text_of(folder / "quayside.en.pdf")
+    for said in ("Scorecard · Quayside <Recoveries>", "Recovered against expected", "Month on book", "Page 1 of",
+                 "By segment", "Questions about how the score came about", "Data as of 1 Jul 2026"):  # fmt: skip
+        assert said in shown
+    assert "谁的回款高于预期" in text_of(folder / "overview.zh.pdf")
+
+
+def test_the_workbook_keeps_numbers_as_numbers(run: Run, folder: Path) -> None:
+    sheets = pd.read_excel(folder / "lotus.en.xlsx", sheet_name=None, header=None, engine="calamine")
+    assert list(sheets) == [
+        "Summary",
+        "Money",
+        "Components",
+        "Curve",
+        "Segments",
+        "Left out",
+        "Questions",
+        "How to read",
+    ]
+    components = sheets["Components"].set_index(0)
+    assert components.loc["Recovered against expected", 1] == pytest.approx(
+        run.components.query("agency == 'lotus' and component == 'recovery' and segment == 'all'")["value"].iloc[0]
+    )
+    assert sheets["Money"].iloc[1, 1] == run.summary["agencies"]["lotus"]["totals"]["CNY"]["placed_minor"] / 100
+
+
+def test_what_is_flagged_is_asked_of_the_lender_and_of_the_agency_alone(run: Run) -> None:
+    flag = {"agency": "lotus", "pattern": "early_returns", "observed": 0.4, "peers": 0.02, "count": 90, "p": 1e-9,
+            "q": 2e-8, "flagged": True, "vintage": "2026-03"}  # fmt: skip
+    told = replace(run, summary=run.summary | {"flags": [flag]})
+    assert "Lotus Credit: Accounts given up within 30 days, those placed in 2026-03" in overview(told, "en")
+    mine = parsed(scorecard(told, "lotus", "en")).text_content()
+    assert "those placed in 2026-03" in mine
+    assert "40.0%" in mine
+    assert "2.0%" in mine
+    assert "2026-03" not in parsed(scorecard(told, "quayside", "en")).text_content()
+    alone = told.summary | {"peers_shown": 4}
+    hidden = parsed(scorecard(replace(told, summary=alone), "lotus", "en")).text_content()
+    assert "hidden" in hidden
 
 
 def test_both_languages_say_the_same_things() -> None:

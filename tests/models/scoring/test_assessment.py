@@ -16,6 +16,8 @@ from models.scoring.inputs import Component, Inputs
 from models.scoring.parameters import standard
 
 Simulate = Callable[..., Inputs]
+COUNTED = ("breaks", "complaint_gate", "breaches_serious", "reports_late")
+"""Figures that are there though nothing was held: a count of none."""
 QUICK = replace(standard(), replicates=60, bags=64)
 
 
@@ -127,11 +129,7 @@ def test_agencies_that_share_no_segment_are_not_compared(drawn: Inputs, as_of: d
 def test_an_agency_that_holds_nothing_has_no_figures(drawn: Inputs, as_of: date) -> None:
     idle = drawn.conduct.iloc[:1].rename(index={"ag0": "idle"})
     found = assess(replace(drawn, conduct=pd.concat([drawn.conduct, idle])), as_of, 7, QUICK)
-    told = [
-        one
-        for one in found.components
-        if one.agency == "idle" and one.component not in ("breaks", "complaint_gate", "breaches_serious", "reports_late")
-    ]
+    told = [one for one in found.components if one.agency == "idle" and one.component not in COUNTED]
     assert {one.value for one in told} == {None}
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.scoring.curves import liquidation_curves
 from models.scoring.parameters import standard
-from models.scoring.segments import balance_bands, dpd_bands, segments
+from models.scoring.segments import FACETS, GIVEN_UP, Payments, balance_bands, dpd_bands, segments
 
 PARAMETERS = standard()
 
@@ -44,6 +44,18 @@ def test_a_small_segment_is_merged_with_its_like() -> None:
     found = segments(frame, PARAMETERS)
     assert len(found.labels) == 2
     assert np.bincount(found.code).tolist() in ([6, 80], [80, 6])
+
+
+def test_where_segments_are_merged_what_tells_least_goes_first() -> None:
+    """The score band says who pays and the balance does not: it is the balance that a small segment gives up."""
+    few = [(band, amount) for band in ("A", "B") for amount in (250_000, 900_000) for _ in range(30)]
+    frame = book(score_band=[band for band, _ in few], balance_minor=[amount for _, amount in few])
+    often = (frame["score_band"] == "A").to_numpy(dtype=np.int64)
+    found = segments(frame, PARAMETERS, Payments(often, np.full(len(frame), 90)))
+    assert found.given_up[-1] == FACETS.index("score")
+    assert len(found.labels) == 2
+    assert all(label.endswith((" | A", " | B")) for label in found.labels)
+    assert segments(frame, PARAMETERS).given_up == GIVEN_UP
 
 
 def test_minor_units_follow_the_currency() -> None:
