@@ -62,9 +62,9 @@ def test_benjamini_and_hochberg_s_own_example() -> None:
 def test_a_rate_of_false_discoveries_is_no_smaller_than_its_p_and_in_the_same_order(p: list[float]) -> None:
     values = np.array(p)
     q = benjamini_hochberg(values)
-    assert (q >= values).all()
+    assert (q >= values * (1 - 1e-12)).all()
     assert (q <= 1).all()
-    assert (np.diff(q[np.argsort(values)]) >= 0).all()
+    assert (np.diff(q[np.argsort(values, kind="stable")]) >= -1e-12).all()
 
 
 def test_honest_agencies_are_not_flagged(drawn: Inputs, as_of: date) -> None:
