@@ -208,7 +208,7 @@ def _authenticator_page(visit: Visit, problem: ConsignError | None) -> Response:
         left = second_factor.left(visit.desk, visit.who.actor)
         return visit.page("account/authenticator.html", status=status, left=left, problem=problem)
     enrolment = second_factor.enrolling(visit.desk, visit.who.actor)
-    square = segno.make(enrolment.address, error="m", micro=False).svg_inline(scale=5, border=4, dark="currentColor")
+    square = segno.make(enrolment.address, error="m", micro=False).svg_inline(scale=5, border=4)
     drawn = Markup(square)  # noqa: S704 - it holds strokes alone
     return visit.page("account/enrol.html", status=status, enrolment=enrolment, drawn=drawn, problem=problem)
 
