@@ -149,6 +149,12 @@ PROPENSITY_MODEL = _life(
     superseded="withdrawn",
     withdrawn="",
 )
+EVALUATION = _life(
+    proposed="approved rejected superseded",
+    approved="",
+    rejected="",
+    superseded="",
+)
 CONTRACT_PROPOSAL = _life(
     waiting="approved withdrawn",
     approved="",

@@ -63,7 +63,7 @@ from models.tables.propensity import PropensityModel, PropensityScore
 from models.tables.resolutions import BreakNote, Resolution
 from models.tables.retention import ErasedAccount, ErasedMark, IdentityKey, LegalHold, Shredding
 from models.tables.roles import ActorRole
-from models.tables.scores import Score, ScoreRun
+from models.tables.scores import Evaluation, Score, ScoreRun
 from models.tables.strategy import (
     AccountStage,
     RecallProposal,
@@ -113,6 +113,7 @@ __all__ = [
     "ErasedMark",
     "Erasure",
     "Escrow",
+    "Evaluation",
     "ExceptionComment",
     "ExchangeException",
     "FileRefusal",

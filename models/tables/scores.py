@@ -39,3 +39,22 @@ class Score(SQLModel, table=True):
     actual: float | None = None
     weight: float | None = None
     note: str = ""
+
+
+class Evaluation(SQLModel, table=True):
+    """What the scores proposed at the end of a cycle: proposed → approved | rejected | superseded."""
+
+    evaluation_id: int = big(primary_key=True)
+    kind: str = Field(description="periodic | yearly: the one that regulation asks for, which becomes evidence")
+    lender: str | None = None
+    run_id: int = big(description="the scoring that it rests on")
+    as_of: date
+    rules_version: str = Field(description="of models/scoring/evaluation.toml")
+    content: str = Field(description="JSON: shares, changes, reviews, and the figures behind them")
+    content_sha256: str = Field(description="over the content: what an approver approves")
+    state: str = "proposed"
+    proposed_by: str
+    proposed_at: datetime
+    decided_by: str | None = Field(default=None, description="the second person")
+    decided_at: datetime | None = None
+    reason: str | None = Field(default=None, description="why it was rejected")

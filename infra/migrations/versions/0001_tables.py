@@ -631,6 +631,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("escrow_id"),
     )
     op.create_table(
+        "evaluation",
+        sa.Column("evaluation_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("lender", sa.String(), nullable=True),
+        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("as_of", sa.Date(), nullable=False),
+        sa.Column("rules_version", sa.String(), nullable=False),
+        sa.Column("content", sa.String(), nullable=False),
+        sa.Column("content_sha256", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("proposed_by", sa.String(), nullable=False),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("evaluation_id"),
+    )
+    op.create_table(
         "exception_comment",
         sa.Column("comment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("exception_id", sa.BigInteger(), nullable=False),
@@ -2017,6 +2035,7 @@ def downgrade() -> None:
     op.drop_table("exchange_exception")
     op.drop_index(op.f("ix_exception_comment_exception_id"), table_name="exception_comment")
     op.drop_table("exception_comment")
+    op.drop_table("evaluation")
     op.drop_table("escrow")
     op.drop_index(op.f("ix_erasure_transmission_id"), table_name="erasure")
     op.drop_index("erasure_listed", table_name="erasure")
