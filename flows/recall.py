@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -45,27 +46,37 @@ def recall(lender: str | None = None) -> RecallReport:
 @verb()
 def recall_placements(placement_ids: str, reason: str) -> RecallReport:
     """Recall these placements (ids, comma-separated) for the reason given; those no longer out are left alone."""
-    at = desk()
     if not re.fullmatch(r"[0-9]+(,[0-9]+)*", placement_ids):
         message = "placements are named by their numbers, with commas between"
         raise UsageError(message, fix="for example 17,18")
-    wanted = [int(number) for number in placement_ids.split(",")]
+    return _delivered(*take_back([int(number) for number in placement_ids.split(",")], reason))
+
+
+def take_back(placement_ids: Sequence[int], reason: str) -> tuple[int, int]:
+    """The placements that are still out are recalled, their files ready to be delivered: how many of each."""
+    at = desk()
     placements = exchange.PLACEMENTS
     with at.database.write() as connection:
         exchange.take_turn(connection)
         due = bulk.read(
             connection,
             select(placements.c.placement_id, placements.c.lender, placements.c.agency).where(
-                placements.c.placement_id.in_(wanted), placements.c.state.in_(placing.OUT)
+                placements.c.placement_id.in_(list(placement_ids)), placements.c.state.in_(placing.OUT)
             ),
         ).assign(reason=reason)
         files = sum(recall_due(connection, due[due["lender"] == code], today) for code, today in days(connection, None))
-    return _delivered(len(due), files)
+    return len(due), files
 
 
 @verb()
 def decide_objection(objection_id: int, keep_until: date | None = None) -> RecallReport:
     """An objection to a recall is upheld until that day, or dismissed; the recall is sent again as the answer."""
+    decide(objection_id, keep_until)
+    return _delivered(0, 1)
+
+
+def decide(objection_id: int, keep_until: date | None) -> None:
+    """The objection is upheld until that day, or dismissed (None); the answer is ready to be delivered."""
     at = desk()
     with at.database.write() as connection:
         placing.decide_objection(
@@ -74,7 +85,6 @@ def decide_objection(objection_id: int, keep_until: date | None = None) -> Recal
         last = keep_until.isoformat() if keep_until else None
         said: dict[str, audit.Value] = {"state": "upheld" if keep_until else "dismissed", "until": last}
         audit.record(connection, at.actor, "recall.objection", f"objection:{objection_id}", said, at.now())
-    return _delivered(0, 1)
 
 
 def recall_due(connection: Connection, due: pd.DataFrame, today: date) -> int:

@@ -77,6 +77,14 @@ def board() -> Board:
     return Board(page_url, bool(there), tuple(sorted(told, key=lambda one: one.name)))
 
 
+def without_a_server() -> Board:
+    """Every schedule as it would be kept; nobody is asked."""
+    now = desk().now()
+    return Board(
+        None, False, tuple(sorted((_told(one, None, None, now) for one in _scheduled()), key=lambda one: one.name))
+    )
+
+
 def pause(name: str) -> None:
     """The flow does not run by itself any more, until somebody resumes it. Raises UsageError, ServerFailed."""
     _switch(name, paused=True)

@@ -70,7 +70,7 @@ def ask(desk: Desk, verb: str, identifiers: Mapping[str, Identifier]) -> int:
     may be is what the audit trail may keep. Raises DetailNotAllowed.
     """
     told = audit.detail_text({"verb": verb, "ids": [str(value) for value in identifiers.values()]})
-    kept = json.dumps(dict(identifiers), sort_keys=True, separators=(",", ":"))
+    kept = _kept(identifiers)
     with desk.database.write() as connection:
         trail.hold(connection)
         if (there := store.same(connection, verb, kept)) is not None:
@@ -78,6 +78,16 @@ def ask(desk: Desk, verb: str, identifiers: Mapping[str, Identifier]) -> int:
         job_id = store.ask(connection, verb=verb, identifiers=kept, actor=desk.actor, asked_at=desk.now(), done=0)
         audit.record(connection, desk.actor, "job.asked", f"job:{job_id}", json.loads(told), desk.now())
     return job_id
+
+
+def newest(desk: Desk, verb: str, identifiers: Mapping[str, Identifier]) -> Row[Any] | None:
+    """The newest job that was asked for so; None where nobody asked."""
+    with desk.database.read() as connection:
+        return store.newest(connection, verb, _kept(identifiers))
+
+
+def _kept(identifiers: Mapping[str, Identifier]) -> str:
+    return json.dumps(dict(identifiers), sort_keys=True, separators=(",", ":"))
 
 
 def take(desk: Desk) -> Taken | None:

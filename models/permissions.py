@@ -80,6 +80,7 @@ _TABLE: Final = (
         "contracts.approve", FINANCE, "approve terms that somebody else proposed", "复核他人提出的合同条款", second=True
     ),
     _action("scorecards.see", LENDER, "see scorecards", "查看评分卡"),
+    _action("scorecards.change", PORTFOLIO, "score the agencies anew", "重新为机构评分"),
     # finance
     _action("breaks.see", LENDER, "see breaks", "查看差异"),
     _action("breaks.work", FINANCE, "match, comment on and assign breaks", "匹配、备注和分配差异"),

@@ -13,6 +13,7 @@ from sqlalchemy import and_, case, func, or_, select
 
 from infra.store import bulk, keyset
 from infra.store.keyset import Order
+from models.errors import UsageError
 from models.tables import (
     Account,
     Agency,
@@ -28,6 +29,7 @@ from models.tables import (
     Portfolio,
     Recall,
     RecallObjection,
+    Transmission,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ PLANS = bulk.table_of(Plan)
 PORTFOLIOS = bulk.table_of(Portfolio)
 RECALLS = bulk.table_of(Recall)
 REJECTS = bulk.table_of(IntakeReject)
+SENT = bulk.table_of(Transmission)
 
 PLACEMENT_TABS: Final[Mapping[str, tuple[str, ...]]] = {
     "out": ("placed", "acknowledged"),
@@ -112,6 +115,14 @@ def portfolios(connection: Connection, lender: str = "", state: str = "", after:
     if state:
         statement = statement.where(PORTFOLIOS.c.state == state)
     return keyset.page(connection, statement, Order((PORTFOLIOS.c.portfolio_id,), falling=True), after)
+
+
+def portfolio(connection: Connection, portfolio_id: int) -> dict[str, Any]:
+    """One portfolio's row. Raises UsageError."""
+    row = connection.execute(select(PORTFOLIOS).where(PORTFOLIOS.c.portfolio_id == portfolio_id)).mappings().first()
+    if row is None:
+        raise UsageError(f"there is no portfolio {portfolio_id}", fix="look for it among the portfolios")
+    return keyset.aware(dict(row))
 
 
 def rejects(connection: Connection, portfolio_id: int, code: str = "", after: str | None = None) -> Page:
@@ -218,6 +229,21 @@ def _sum(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((condition, 1), else_=0))
 
 
+def facets(connection: Connection, lender: str) -> list[dict[str, Any]]:
+    """The lender's open accounts by product, bucket and currency. Reads every account: remember what it says."""
+    accounts = func.count().label("accounts")
+    found = connection.execute(
+        select(
+            ACCOUNTS.c.product, ACCOUNTS.c.bucket, ACCOUNTS.c.currency, accounts,
+            func.sum(ACCOUNTS.c.balance_minor).label("balance_minor"),
+        )
+        .where(ACCOUNTS.c.lender == lender, ACCOUNTS.c.status == "open")
+        .group_by(ACCOUNTS.c.product, ACCOUNTS.c.bucket, ACCOUNTS.c.currency)
+        .order_by(ACCOUNTS.c.product, ACCOUNTS.c.bucket)
+    )  # fmt: skip
+    return [dict(row) | {"balance_minor": int(row["balance_minor"])} for row in found.mappings()]
+
+
 # -- plans -------------------------------------------------------------------------------------------------------------
 
 
@@ -229,6 +255,14 @@ def plans(connection: Connection, lender: str = "", state: str = "", after: str 
     if state:
         statement = statement.where(PLANS.c.state == state)
     return keyset.page(connection, statement, Order((PLANS.c.plan_id,), falling=True), after)
+
+
+def plan_names(connection: Connection, lender: str, beginning: str) -> set[str]:
+    """The names of the lender's plans that begin so."""
+    statement = select(PLANS.c.name).where(
+        PLANS.c.lender == lender, PLANS.c.name.startswith(beginning, autoescape=True)
+    )
+    return set(connection.execute(statement).scalars())
 
 
 def left_out(connection: Connection, plan_id: int, reason: str = "", after: str | None = None) -> Page:
@@ -246,12 +280,37 @@ def left_out(connection: Connection, plan_id: int, reason: str = "", after: str 
     return keyset.page(connection, statement, Order((EXCLUSIONS.c.account_id,)), after)
 
 
-def plan_lines(connection: Connection, plan_id: int, agency: str = "", after: str | None = None) -> Page:
+def plan_lines(
+    connection: Connection, plan_id: int, agency: str = "", after: str | None = None, rows: int = keyset.ROWS
+) -> Page:
     """The plan's lines by account."""
     statement = select(LINES).where(LINES.c.plan_id == plan_id)
     if agency:
         statement = statement.where(LINES.c.agency == agency)
-    return keyset.page(connection, statement, Order((LINES.c.account_id,)), after)
+    return keyset.page(connection, statement, Order((LINES.c.account_id,)), after, rows)
+
+
+def files_of_plan(connection: Connection, plan_id: int) -> list[dict[str, Any]]:
+    """The files that a plan became, by agency: number, agency, name, state, rows, and when each station was reached."""
+    # from one sign to the next: an index over the keys answers it, where LIKE would read them all
+    begins, ends = f"plan:{plan_id}:", f"plan:{plan_id};"
+    names = (
+        "transmission_id",
+        "agency",
+        "name",
+        "state",
+        "rows",
+        "sealed_at",
+        "delivered_at",
+        "acknowledged_at",
+        "attempts",
+    )
+    statement = (
+        select(*(SENT.c[name] for name in names))
+        .where(SENT.c.work_key >= begins, SENT.c.work_key < ends)
+        .order_by(SENT.c.agency)
+    )
+    return [keyset.aware(dict(row)) for row in connection.execute(statement).mappings()]
 
 
 # -- placements --------------------------------------------------------------------------------------------------------
@@ -292,7 +351,7 @@ def _placements(connection: Connection, wanted: PlacementFilter) -> Iterator[Sel
                 yield statement.where(place.lender == lender, place.agency == agency, place.state == state)
 
 
-def due_back(connection: Connection, placement_ids: list[int]) -> Page:
+def some_placements(connection: Connection, placement_ids: list[int]) -> Page:
     """These placements, for a preview of their recall."""
     statement = select(PLACEMENTS).where(PLACEMENTS.c.placement_id.in_(placement_ids))
     return keyset.page(connection, statement, Order((PLACEMENTS.c.placement_id,)), rows=len(placement_ids))

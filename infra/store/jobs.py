@@ -32,6 +32,12 @@ def same(connection: Connection, verb: str, identifiers: str) -> int | None:
     return connection.execute(asked.order_by(JOBS.c.job_id).limit(1)).scalar_one_or_none()
 
 
+def newest(connection: Connection, verb: str, identifiers: str) -> Row[Any] | None:
+    """The newest job of these, whatever became of it."""
+    asked = select(JOBS).where(JOBS.c.verb == verb, JOBS.c.identifiers == identifiers)
+    return connection.execute(asked.order_by(JOBS.c.job_id.desc()).limit(1)).one_or_none()
+
+
 def take(connection: Connection, now: datetime, silent_since: datetime) -> Row[Any] | None:
     """The oldest job that waits, or whose worker has fallen silent, is this worker's now."""
     free = or_(JOBS.c.state == "waiting", and_(JOBS.c.state == "running", JOBS.c.seen_at < silent_since))

@@ -179,6 +179,22 @@ def latest(connection: Connection, lender: str | None = None) -> int | None:
     return None if found is None else int(found)
 
 
+def listed(connection: Connection, lender: str | None = None, most: int = 50) -> list[dict[str, Any]]:
+    """The newest runs (over one lender's placements, if one is named): number, lender, day, when it was made."""
+    statement = select(RUN.c.run_id, RUN.c.lender, RUN.c.as_of, RUN.c.made_at).order_by(RUN.c.run_id.desc())
+    if lender is not None:
+        statement = statement.where(RUN.c.lender == lender)
+    return [dict(row) for row in connection.execute(statement.limit(most)).mappings()]
+
+
+def overall(connection: Connection, run_id: int) -> dict[str, float]:
+    """The overall score of each agency of the run that has one, out of a hundred."""
+    statement = select(SCORE.c.agency, SCORE.c.value).where(
+        SCORE.c.run_id == run_id, SCORE.c.component == "overall", SCORE.c.segment == "all", SCORE.c.value.is_not(None)
+    )
+    return {row.agency: float(row.value) for row in connection.execute(statement)}
+
+
 def row_agencies(scores: pd.DataFrame) -> list[str]:
     """The agencies of a run, in order."""
     return sorted(str(code) for code in scores["agency"].unique())

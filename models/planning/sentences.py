@@ -1,0 +1,121 @@
+"""What a plan says of itself, in 中文: its preview is kept as English sentences, and each is one of these patterns.
+
+A sentence that fits no pattern is told as it is. tests/models/planning holds every sentence that a preview makes
+against them.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Final
+
+from models.planning.exclusions import WORDS
+
+PATTERNS: Final = (
+    # why an agency gets what it gets
+    ("cap binds: {count} moved to {agencies}", "上限生效：{count} 户转至{agencies}"),
+    ("overflow from {agency}: {count}", "承接{agency}溢出：{count} 户"),
+    ("{count} stay where the debtor's other accounts are", "{count} 户随债务人其他账户留在原机构"),
+    ("share {share}", "分案比例 {share}"),
+    # warnings
+    ("{agency} reaches {share} of its capacity", "{agency}将用到其承接能力的 {share}"),
+    ("{agency} gets {share} where {asked} was asked", "{agency}分得 {share}，要求为 {asked}"),
+    ("{count} accounts are held back: {reasons}", "{count} 户被排除：{reasons}"),
+    ("{agency} takes no part: {why}", "{agency}不参与：{why}"),
+    ("confirm with counsel: {basis}", "请与法务确认：{basis}"),
+    # why an agency takes no part
+    ("it is prospect", "尚未准入"),
+    ("it is certified", "已认证，尚未启用"),
+    ("it is suspended", "已暂停"),
+    ("it is closed", "已关闭"),
+    ("no contract with the lender in force", "与该出借人没有生效的合同"),
+    ("stopped by {gates} (`consign conduct gates`)", "因准入闸暂停：{gates}"),
+    ("its mandate does not cover stage {stage}", "其委托权限不含{stage}阶段"),
+    ("policy {policy} releases nothing to its mandate", "策略 {policy} 对其权限不释放任何字段"),
+    ("unknown", "不存在"),
+    # why an account goes where it goes
+    ("held back: {why}", "已排除：{why}"),
+    ("the debtor's other accounts are with {agency}", "债务人的其他账户已在{agency}"),
+    (
+        "drawn for {agency}, which was full; passed on by share to {taker}",
+        "抽签分给{agency}，但其已满，按比例转至{taker}",
+    ),
+    ("drawn for {agency} by its share of the segment", "按其在该分组的比例抽签分给{agency}"),
+    # why a plan no longer holds
+    ("it was good until {at} UTC", "有效期至 {at} UTC"),
+    ("{count} accounts changed", "{count} 户数据已变化"),
+    ("{count} accounts were put on hold", "{count} 户被暂停催收"),
+    ("{count} accounts were placed by another plan", "{count} 户已由其他方案委出"),
+    ("{count} accounts are in another plan that is submitted or approved", "{count} 户在另一份待审批或已批准的方案中"),
+    ("{agency} can take no accounts now", "{agency}目前不能承接账户"),
+    ("{agency} is stopped by {gates}", "{agency}因准入闸暂停：{gates}"),
+    ("{agency} no longer has room for its part", "{agency}已没有足够的承接能力"),
+    ("release policy {policy} is not what it was", "数据释放策略 {policy} 已变更"),
+    # why an account is held back
+    ("on hold: {reason}", "暂停催收：{reason}"),
+)
+"""English with its blanks, and 中文. The first that fits counts."""
+CHINESE_REASONS: Final = {
+    "erased": "已删除",
+    "closed": "已关闭",
+    "paid": "已还清",
+    "hold": "暂停催收",
+    "placed": "已在机构",
+    "in_plan": "在另一份方案中",
+    "nothing_owed": "无欠款",
+    "other_currency": "币种不同",
+    "below_minimum": "低于最低余额",
+    "no_agency_left": "没有机构可承接",
+    "incumbent_unavailable": "债务人其他账户所在机构不能承接",
+    "no_capacity": "可承接的机构均已满",
+}
+"""For the words of models.planning.exclusions."""
+JOINED: Final = re.compile(r"; (?=\S)")
+BLANK: Final = re.compile(r"\{(\w+)\}")
+COUNTED: Final = re.compile(r"(.+?) \(([\d,]+)\)(?:, |$)")
+
+
+def translated(sentence: str, language: str) -> str:
+    """The sentence in the language of that code, `en` or `zh`; several joined by semicolons one by one."""
+    if language == "en":
+        return sentence
+    return "；".join(_chinese(part) for part in JOINED.split(sentence))
+
+
+def is_known(sentence: str) -> bool:
+    """Whether there is 中文 for all of it."""
+    return all(_chinese(part) != part for part in JOINED.split(sentence))
+
+
+def _chinese(sentence: str) -> str:
+    for code, words in WORDS.items():
+        if sentence == words:
+            return CHINESE_REASONS.get(code, sentence)
+    for pattern, chinese in _compiled():
+        if (found := pattern.fullmatch(sentence)) is not None:
+            blanks = {name: _blank(name, value) for name, value in found.groupdict().items()}
+            return chinese.format(**blanks)
+    return sentence
+
+
+def _blank(name: str, value: str) -> str:
+    """What stands in a blank: a sentence of its own, or counted reasons, are translated too."""
+    if name == "why":
+        return _chinese(value)
+    if name == "reasons":
+        return "、".join(f"{_chinese(reason)}（{count}）" for reason, count in COUNTED.findall(value)) or value
+    return value
+
+
+@cache
+def _compiled() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple(
+        (re.compile(BLANK.sub(lambda blank: f"(?P<{blank[1]}>.+?)", _escaped(english)), re.DOTALL), chinese)
+        for english, chinese in PATTERNS
+    )
+
+
+def _escaped(english: str) -> str:
+    """The pattern's own signs for the matcher, its blanks left alone."""
+    return "".join(part if BLANK.fullmatch(part) else re.escape(part) for part in re.split(r"(\{\w+\})", english))
