@@ -13,11 +13,19 @@ from infra.store import people as rows
 from keys import totp
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from infra.wiring import Desk
     from tests.console.web.conftest import As, StillClock
 
 PASSWORD = "a sentence nobody guesses"
 ANOTHER = "some other words entirely"
+
+
+@pytest.fixture(scope="module")
+def sandbox_home(bare_home: Path) -> Path:
+    """Nothing need have happened here."""
+    return bare_home
 
 
 @pytest.fixture
