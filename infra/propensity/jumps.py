@@ -46,7 +46,8 @@ def in_table(path: Path, value: str, outcome: str, at: float, within: float, che
 def in_store(desk: Desk, lender: str, value: str, at: float, within: float, horizon_days: int) -> Study:
     """The study of the lender's placements: what came within the horizon, in major units, by dpd or by balance.
 
-    Both are in the lender's most frequent currency; placements in others are left out. Checks: the other of the two, and months since the credit was opened. Raises UsageError, TooFewAtThreshold.
+    Both are in the lender's most frequent currency; placements in others are left out. Checks: the other of the two,
+    and months since the credit was opened. Raises UsageError, TooFewAtThreshold.
     """
     if value not in VALUES:
         raise UsageError(f"nothing begins by {value!r} here", fix=f"by {' or '.join(VALUES)}")

@@ -93,8 +93,9 @@ def make(sample: Sample, facts: Sequence[Fact], horizon_days: int, seed: int, pa
     Raises ProtectedFact for a fact that no model may look at, or that stands in for a monitored attribute; TooLittle.
     """
     refuse((fact.name for fact in facts), parameters)
+    _enough(sample, parameters)
     part = split(sample.day, parameters)
-    _enough(sample, part, parameters)
+    _enough_in_each(sample, part, parameters)
     fitted, later, last = (sample.only(part == which) for which in (FITTED, CALIBRATED, MEASURED))
     terms = [found for fact in facts if (found := term(fact, fitted.values[fact.name], parameters)) is not None]
     if not terms:
@@ -142,7 +143,7 @@ def shares(one: Term, codes: Ints) -> tuple[float, ...]:
     return tuple(round(float(part), DIGITS) for part in count / max(len(codes), 1))
 
 
-def _enough(sample: Sample, part: Ints, parameters: Parameters) -> None:
+def _enough(sample: Sample, parameters: Parameters) -> None:
     count, payers = len(sample.day), int(sample.paid.sum())
     others = count - payers
     if count < parameters.least_placements or min(payers, others) < parameters.least_payers:
@@ -151,6 +152,9 @@ def _enough(sample: Sample, part: Ints, parameters: Parameters) -> None:
             f" a model needs {parameters.least_placements}, {parameters.least_payers} of each sort",
             fix="fit again later, or with a shorter horizon",
         )
+
+
+def _enough_in_each(sample: Sample, part: Ints, parameters: Parameters) -> None:
     for which in (CALIBRATED, MEASURED):
         mine = sample.only(part == which)
         paid = int(mine.paid.sum())

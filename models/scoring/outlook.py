@@ -36,7 +36,7 @@ class Outlook:
     weight_of_book: Floats
 
     def within(self, months: int) -> Floats:
-        """Money per unit of balance in the first so many months on book, per segment; later ones than any known add 0."""
+        """Money per unit of balance in the first so many months on book, per segment; unknown later ones add 0."""
         return np.asarray(self.rates[:, :months].sum(axis=1))
 
 
