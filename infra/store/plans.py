@@ -107,12 +107,16 @@ class ContentChanged(RefusedByPolicy):
 
 def inputs(connection: Connection, spec: PlanSpec, today: date) -> Inputs:
     """Everything that a plan of this spec is made from."""
+    facts = agencies(connection, spec.lender, today)
+    linked = consolidation.barred(
+        connection, spec.lender, today, [one.agency for one in facts], lambda other: usable(connection, other, today)
+    )
     return Inputs(
         accounts=_read(connection, _accounts(spec)),
         holds=holds(connection, spec.lender, today),
         out=_read(connection, out(spec.lender)),
-        barred=bulk.read(connection, _barred(spec.lender)),
-        agencies=agencies(connection, spec.lender, today),
+        barred=pd.concat([bulk.read(connection, _barred(spec.lender)), linked], ignore_index=True),
+        agencies=facts,
         last=last_plan(connection, spec.lender, spec.stage),
     )
 
