@@ -431,18 +431,23 @@ def shares(
     remitted | differs. Nothing tells which shares were one payment.
     """
     remitted = (
-        select(REMITTED.c.lender, REMITTED.c.agency_txn_id, func.sum(REMITTED.c.gross_minor).label("minor"))
+        select(SHARES.c.share_ref, func.sum(REMITTED.c.gross_minor).label("minor"))
+        .join(
+            REMITTED,
+            and_(
+                REMITTED.c.txn_ref == SHARES.c.share_ref, REMITTED.c.lender == SHARES.c.lender,
+                REMITTED.c.agency == SHARES.c.agency,
+            ),
+        )
         .join(FILES, FILES.c.file_id == REMITTED.c.file_id)
         .where(FILES.c.state == "accepted", REMITTED.c.state.not_in(("rejected", "duplicate")))
-        .group_by(REMITTED.c.lender, REMITTED.c.agency_txn_id)
+        .group_by(SHARES.c.share_ref)
         .subquery()
-    )
+    )  # fmt: skip
     columns = [column for column in SHARES.c if column.name != "payment_id"]
     statement = (
         select(*columns, remitted.c.minor.label("remitted_minor"))
-        .outerjoin(
-            remitted, and_(remitted.c.lender == SHARES.c.lender, remitted.c.agency_txn_id == SHARES.c.share_ref)
-        )
+        .outerjoin(remitted, remitted.c.share_ref == SHARES.c.share_ref)
         .order_by(SHARES.c.paid_on, SHARES.c.share_ref)
     )
     for column, wanted in ((SHARES.c.lender, lender), (SHARES.c.agency, agency)):
