@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from infra.strategy import Proposed
     from models.strategy.rules import Strategy
 
-PERSON: Final = "portfolio_manager"
 
 
 @dataclass(frozen=True)
@@ -269,7 +268,7 @@ def refuse(run_id: int, because: str) -> None:
     at = desk()
     with at.database.write() as connection:
         trail.hold(connection)
-        roles.require(connection, at, PERSON)
+        roles.require(connection, at, "portfolio_manager")
         row = store.run(connection, run_id)
         store.decide_run(connection, row, "refused", at.actor, at.now(), reason_given(because))
         _record(connection, "run_refused", f"strategy_run:{run_id}", row, because=because)
@@ -280,7 +279,7 @@ def refuse_recalls(proposal_id: int, because: str) -> None:
     at = desk()
     with at.database.write() as connection:
         trail.hold(connection)
-        roles.require(connection, at, PERSON)
+        roles.require(connection, at, "portfolio_manager")
         row = store.proposal(connection, proposal_id)
         store.decide_proposal(connection, row, "refused", at.actor, at.now(), reason_given(because))
         _record(connection, "recalls_refused", f"recall_proposal:{proposal_id}", row, because=because)
@@ -328,7 +327,7 @@ def _today(connection: Connection, lender: str) -> date:
 
 
 def _second(connection: Connection, row: Row[Any], what: str) -> None:
-    roles.require(connection, desk(), PERSON)
+    roles.require(connection, desk(), "portfolio_manager")
     if row.created_by == desk().actor:
         raise SecondPerson(f"{desk().actor} proposed {what}, and cannot approve it", fix="let a second person decide")
 

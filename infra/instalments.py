@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from infra.wiring import Desk
 
 SHELF: Final = Shelf("instalments", "instalment limits", limits.shipped, limits.load, Limits.parse)
-PERSON: Final = "portfolio_manager"
 
 
 class TwoLimits(ConfigurationError):
@@ -51,7 +50,7 @@ def _fits(connection: Connection, found: Limits) -> None:
             )
 
 
-BOOK: Final[Book[Limits]] = Book("instalments", "consign instalments limits", PERSON, SHELF, _fits)
+BOOK: Final[Book[Limits]] = Book("instalments", "consign instalments limits", "portfolio_manager", SHELF, _fits)
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def approve(connection: Connection, desk: Desk, plan_id: int, today: date) -> st
     BeyondLimits with the codes, SecondPerson's RefusedByPolicy for whoever was the first, IllegalMove.
     """
     trail.hold(connection)
-    roles.require(connection, desk, PERSON)
+    roles.require(connection, desk, "portfolio_manager")
     row = store.one(connection, plan_id)
     if row.state not in store.OPEN:
         store.move(connection, plan_id, row.state, "approved")  # raises: it names both ends
@@ -177,7 +176,7 @@ def approve(connection: Connection, desk: Desk, plan_id: int, today: date) -> st
 def refuse(connection: Connection, desk: Desk, plan_id: int, today: date, because: str) -> None:
     """The plan is refused by a person; the agency is told `declined`. Raises RoleMissing, IllegalMove."""
     trail.hold(connection)
-    roles.require(connection, desk, PERSON)
+    roles.require(connection, desk, "portfolio_manager")
     row = store.one(connection, plan_id)
     store.move(
         connection, plan_id, row.state, "refused", decided_by=desk.actor, decided_at=desk.now(), codes="declined",

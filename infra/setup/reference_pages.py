@@ -21,10 +21,12 @@ from models import chart, closing, exceptions, lives, release, retention
 from models.certification import FAULTS, LEVELS, LEVELS_ABOUT, PLANTS, STEPS
 from models.checking import CODES
 from models.conduct import packs
+from models.instalments import judging, limits
 from models.intake.fields import ACCOUNT_FIELDS
 from models.kinds import INBOUND, KINDS, OUTBOUND, PLACEMENT_FIELDS, Field, Kind
 from models.ledger import BY_ACCOUNT, OF_NO_AGENCY
 from models.roles import ABOUT, ROLES
+from models.strategy import difference, rules
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -326,6 +328,49 @@ def roles_asked_for(function: ast.FunctionDef) -> list[str]:
     return [role for role in ROLES if role in asked]
 
 
+def strategies() -> str:
+    """What each shipped strategy says: stages, rules, recalls."""
+    return "\n\n".join(strategy_section(rules.load(name)) for name in rules.shipped())
+
+
+def strategy_section(one: rules.Strategy) -> str:
+    """One strategy."""
+    stages = table(("stage", "worked"), ((f"`{part.stage}`", difference.stage_words(part)) for part in one.stages))
+    moved = table(("rule", "accounts", "go to"), ((f"`{each.id}`", each.when.words, each.to) for each in one.rules))
+    back = table(
+        ("recall", "placements", "reason"), ((f"`{each.id}`", each.words, f"`{each.reason}`") for each in one.recalls)
+    )
+    return f"### {one.name} {one.version}\n\n{one.about}\n\n{stages}\n\n{moved}\n\n{back}"
+
+
+def instalment_limits() -> str:
+    """What each of the shipped limits lets be agreed."""
+    return "\n\n".join(limits_section(limits.load(name)) for name in limits.shipped())
+
+
+def limits_section(one: limits.Limits) -> str:
+    """One file of limits: every tier, by one person's word and by two."""
+    rows = (
+        (
+            " ".join(tier.ability), " ".join(tier.willingness), people, str(bounds.max_months),
+            str(bounds.min_instalment), f"{bounds.max_discount:.0%}", str(bounds.first_within_days),
+            str(bounds.gap_days),
+        )
+        for tier in one.tiers
+        for people, bounds in (("one", tier.within), ("two", tier.beyond))
+    )  # fmt: skip
+    heads = (
+        "ability", "willingness", "approved by", "months", "least instalment", "discount", "first within days",
+        "days between",
+    )  # fmt: skip
+    return f"### {one.name} {one.version}\n\n{one.about}\n\n{table(heads, rows)}"
+
+
+def instalment_codes() -> str:
+    """Why an instalment plan is beyond the limits or refused, and what the agency can do."""
+    return table(("code", "what to do"), ((f"`{code}`", fix) for code, fix in judging.CODES.items()))
+
+
 PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "outbound": lambda: kinds_of(OUTBOUND),
     "inbound": lambda: kinds_of(INBOUND),
@@ -344,6 +389,9 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "retention": retention_schedules,
     "chart": chart_of_accounts,
     "closing": checklist,
+    "strategies": strategies,
+    "instalment_limits": instalment_limits,
+    "instalment_codes": instalment_codes,
 }
 
 
