@@ -13,6 +13,7 @@ from console.web.language import later
 from infra.journaling import journal
 from infra.store.database import StoreBusy
 from models.errors import ConfigurationError, ConsignError, Findings, RefusedByPolicy, RemoteError, UsageError
+from models.policy_file import PolicyInvalid
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 STATUS: Final[tuple[tuple[type[ConsignError], int, str], ...]] = (
     (visits.ForeignForm, 403, later("The form was not taken")),
     (visits.NotAllowed, 403, later("Not allowed")),
+    (PolicyInvalid, 422, later("That is no policy")),
     (RefusedByPolicy, 403, later("A rule forbids it")),
     (StoreBusy, 503, later("The store is busy")),
     (UsageError, 422, later("That cannot be done so")),
     (Findings, 409, later("Somebody must look at it first")),
     (ConfigurationError, 500, later("The installation is not ready for it")),
     (RemoteError, 502, later("The other side did not answer")),
-    (ConsignError, 500, later("That did not work")),
+    (ConsignError, 422, later("That did not work")),
 )
 """By kind of error, the first that fits: the answer's status, and its heading."""
 _HTTP: Final = {404: later("There is no such page"), 405: later("That cannot be done here")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -86,7 +87,7 @@ def _complaints(
         "compliance/complaints.html", page=page, next=paging.cursor(page.after), tab=tab, agency=agency, mine=mine,
         overdue=overdue, after=after, rates=rates, days=RATE_DAYS, agencies=agencies, lenders=lenders, today=today,
         states=COMPLAINT_STATES, categories=CATEGORIES, severities=SEVERITIES, outcomes=OUTCOMES, problem=problem,
-        given=given or {}, status=200 if problem is None else status_of(problem),
+        given=defaultdict(str, given or {}), status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ nowhere.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Form, Response
@@ -110,8 +111,8 @@ def _page(
         questions = records(store.questions(connection, None, QUESTIONS_SHOWN))
     by_agency = {} if told is None else {code: records(part) for code, part in told.told.groupby("agency", sort=True)}
     made = visit.page(
-        "compliance/disclosures.html", told=told, by_agency=by_agency, given=given or {}, lenders=lenders,
-        agencies=agencies, questions=questions, erasures=ERASURES, problem=problem,
+        "compliance/disclosures.html", told=told, by_agency=by_agency, given=defaultdict(str, given or {}),
+        lenders=lenders, agencies=agencies, questions=questions, erasures=ERASURES, problem=problem,
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
     made.headers.update(NO_STORE)
@@ -156,8 +157,9 @@ def _identity(
     with visit.desk.database.read() as connection:
         lenders, agencies = browsing.lenders(connection), browsing.agencies(connection)
     made = visit.page(
-        "compliance/identities.html", told=told, given=given or {}, problem=problem, outcomes=OUTCOMES,
-        names=reidentification.FIELDS, questions=reidentification.asked(visit.desk)[:QUESTIONS_SHOWN],
+        "compliance/identities.html", told=told, given=defaultdict(str, given or {}), problem=problem,
+        outcomes=OUTCOMES, names=reidentification.FIELDS,
+        questions=reidentification.asked(visit.desk)[:QUESTIONS_SHOWN],
         sources=[("", "–"), *((f"lender:{code}", name) for code, name in lenders.items()),
                  *((f"agency:{code}", name) for code, name in agencies.items())],
         status=200 if problem is None else status_of(problem),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -55,7 +56,7 @@ def _list(
     made = visit.page(
         "compliance/requests.html", page=page, next=paging.cursor(page.after), tab=tab, lender=lender, kind=kind,
         after=after, lenders=lenders, kinds=KIND_WORDS, states=STATES, today=visit.desk.today(), grounds=GROUNDS,
-        correctable=CORRECTABLE, problem=problem, given=given or {},
+        correctable=CORRECTABLE, problem=problem, given=defaultdict(str, given or {}),
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
     made.headers.update(NO_STORE)
