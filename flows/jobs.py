@@ -65,6 +65,31 @@ def _rehearse(given: Identifiers) -> object:
     return rehearse(given.get("lender"))
 
 
+def _state(given: Identifiers) -> object:
+    from flows.statement import state_period
+
+    return run(state_period, lender=given["lender"], period=given["period"])
+
+
+def _close(given: Identifiers) -> object:
+    from flows.close import close_month
+
+    return run(close_month, lender=given["lender"], period=given["period"])
+
+
+def _bank(given: Identifiers) -> object:
+    from flows.reconcile import import_statement
+
+    path = desk().folder("uploads") / str(given["upload"])
+    try:
+        return run(
+            import_statement, path=path, lender=given["lender"], layout=given.get("layout"),
+            new_account=bool(given.get("new_account")),
+        )  # fmt: skip
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def _recall(given: Identifiers) -> object:
     from flows.recall import recall
 
@@ -111,6 +136,9 @@ VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
         "deliver": Asked(("Send what waits", "发送待发文件"), "agencies.change", _deliver),
         "collect": Asked(("Fetch the agencies' files", "收取机构文件"), "agencies.change", _collect),
         "reconcile": Asked(("Match", "匹配"), "breaks.work", _reconcile),
+        "state": Asked(("State a month", "生成结算单"), "statements.change", _state),
+        "close": Asked(("Close a month", "结账"), "closing.change", _close),
+        "bank": Asked(("Take a bank statement in", "导入银行对账单"), "bank.import", _bank),
         "rehearse": Asked(("Match (dry run)", "试跑匹配"), "breaks.work", _rehearse),
         "recall": Asked(("Take back what is due", "收回到期账户"), "recalls.change", _recall),
         "conduct": Asked(("Audit conduct", "审查催收行为"), "conduct.decide", _conduct),

@@ -57,6 +57,8 @@ SECTIONS: Final = (
             Entry("/statements", later("Statements"), "statements.see"),
             Entry("/closing", later("Month close"), "closing.see"),
             Entry("/payments", later("Payments"), "payments.see"),
+            Entry("/bank", later("Bank statements"), "recoveries.see"),
+            Entry("/ledger", later("Trial balance"), "recoveries.see"),
         ),
     ),
     Section(

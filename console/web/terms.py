@@ -178,19 +178,36 @@ ENDED: Final[Mapping[str, Words]] = MappingProxyType(
 """Why a break was closed; one that was accepted says so with its reason."""
 
 _FINDINGS_ZH: Final = {
-    "month_not_over": ("该月尚未结束", "等到月末"),
-    "earlier_month_open": ("之前的月份有分录且未结账", "先结之前的月份"),
-    "entries_crooked": ("分录合计不为零或未封存", "请报告：这是系统错误"),
-    "bank_differs": ("银行账户科目的变动与银行对账单不符", "请报告：这是系统错误"),
-    "not_stated": ("机构尚无该月结算单", "生成该月结算单"),
-    "statement_files": ("结算单文件缺失或与当时不符", "重新生成该月结算单"),
-    "bank_gap": ("该月有日期没有银行对账单，或余额不连续", "导入缺少的对账单"),
-    "breaks_overdue": ("差异未处理时间超过结账允许的天数", "处理这些差异"),
-    "unapplied": ("该月有款项未匹配", "查明付款方"),
-    "invoices_waiting": ("机构发票有明细尚未答复", "运行对账即会答复"),
-    "breaks_open": ("有未处理差异，但未逾期", "转入下月"),
+    "month_not_over": "该月尚未结束",
+    "earlier_month_open": "之前的月份有分录且未结账",
+    "entries_crooked": "分录合计不为零或未封存",
+    "bank_differs": "银行账户科目的变动与银行对账单不符",
+    "not_stated": "机构尚无该月结算单",
+    "statement_files": "结算单文件缺失或与当时不符",
+    "bank_gap": "该月有日期没有银行对账单，或余额不连续",
+    "breaks_overdue": "差异未处理时间超过结账允许的天数",
+    "unapplied": "该月有款项未匹配",
+    "invoices_waiting": "机构发票有明细尚未答复",
+    "breaks_open": "有未处理差异，但未逾期",
 }
+_MENDED: Final = {
+    "month_not_over": ("wait until it is", "等到月末"),
+    "earlier_month_open": ("close them first", "先结之前的月份"),
+    "entries_crooked": ("report it: a fault of ours", "请报告：这是系统错误"),
+    "bank_differs": ("report it: it is a fault of ours", "请报告：这是系统的错误"),
+    "not_stated": ("state the month", "生成该月结算单"),
+    "statement_files": ("state the month again: its files are made anew", "重新生成该月结算单"),
+    "bank_gap": ("take the missing statement in", "导入缺少的对账单"),
+    "breaks_overdue": ("settle them", "处理这些差异"),
+    "unapplied": ("ask who paid", "查明付款方"),
+    "invoices_waiting": ("run the matching: it answers them", "运行匹配即会答复"),
+    "breaks_open": ("they go on into the next month", "转入下月"),
+}
+"""What to do about each, at the console; the command line has its commands."""
 FOUND: Final[Mapping[str, tuple[Words, Words]]] = MappingProxyType(
-    {name: ((kind.about, _FINDINGS_ZH[name][0]), (kind.fix, _FINDINGS_ZH[name][1])) for name, kind in FINDINGS.items()}
+    {
+        name: ((kind.about.replace("`close_break_days`", "may be at a close"), _FINDINGS_ZH[name]), _MENDED[name])
+        for name, kind in FINDINGS.items()
+    }
 )
 """Findings of a month's checklist: what each means, and what to do."""

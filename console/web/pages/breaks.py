@@ -40,7 +40,7 @@ Text = Annotated[str, Form()]
 Numbers = Annotated[list[int] | None, Form()]
 TABS: Final = {
     "open": later("Open"),
-    "proposed": later("Proposed"),
+    "proposed": later("Suggested"),
     "to_approve": later("To approve"),
     "matched": later("Matched"),
     "written_off": later("Written off"),
@@ -220,7 +220,8 @@ def _acted(visit: Visit, at: str, act: Callable[[], str], *, then: str = "", sta
 
 
 def _proposed(visit: Visit, row: Row[Any]) -> str:
-    return visit.say(DONE["waiting" if row.state == "waiting" else "done"])
+    told = DONE.get(row.state, DONE["done"])
+    return visit.say(told)
 
 
 @router.post("/breaks/{break_id}/assign", dependencies=[needs("breaks.work")])
