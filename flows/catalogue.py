@@ -60,6 +60,7 @@ CATALOGUE = (
     Entry("score", "flows.score", "Say how well each agency recovers, and how sure that is."),
     Entry("fit_propensity", "flows.propensity", "Make a model of who pays of a lender's placements."),
     Entry("foretell", "flows.propensity", "Ask the models of who pays about every open account; watch them."),
+    Entry("evaluate", "flows.evaluate", "Propose the next cycle's shares and changes from the scores."),
     Entry("recall", "flows.recall", "Recall what is on hold, paid or at its term."),
     Entry("recall_placements", "flows.recall", "Recall placements by name.", alone=False),
     Entry("decide_objection", "flows.recall", "Answer an agency's objection to a recall.", alone=False),

@@ -83,22 +83,40 @@ def add(  # noqa: PLR0913 - a piece of evidence's columns
         return Added(None, agency, kind, None, None, valid_from, valid_until)
     with desk.database.write() as connection:
         roles.require(connection, desk, "compliance")
-        exchange.agency(connection, agency)
-        digest, stored = _stored(desk, agency, kind, document) if document is not None else (None, None)
-        number = connection.execute(
-            insert(DILIGENCE)
-            .values(
-                agency=agency, kind=kind, reference=reference.strip(), sha256=digest, stored_path=stored,
-                valid_from=valid_from, valid_until=valid_until, added_by=desk.actor, added_at=desk.now(),
-            )
-            .returning(DILIGENCE.c.diligence_id)
-        ).scalar_one()  # fmt: skip
-        audit.record(
-            connection, desk.actor, "diligence.added", agency,
-            {"kind": kind, "sha256": digest, "from": valid_from.isoformat(),
-             "until": valid_until.isoformat() if valid_until else None},
-            desk.now(),
+        return put(
+            connection, desk, agency, kind, valid_from=valid_from, valid_until=valid_until, document=document,
+            reference=reference,
         )  # fmt: skip
+
+
+def put(
+    connection: Connection,
+    desk: Desk,
+    agency: str,
+    kind: str,
+    *,
+    valid_from: date,
+    valid_until: date | None = None,
+    document: Path | None = None,
+    reference: str = "",
+) -> Added:
+    """The evidence is on record, in the caller's transaction, who has asked for the role that it needs."""
+    exchange.agency(connection, agency)
+    digest, stored = _stored(desk, agency, kind, document) if document is not None else (None, None)
+    number = connection.execute(
+        insert(DILIGENCE)
+        .values(
+            agency=agency, kind=kind, reference=reference.strip(), sha256=digest, stored_path=stored,
+            valid_from=valid_from, valid_until=valid_until, added_by=desk.actor, added_at=desk.now(),
+        )
+        .returning(DILIGENCE.c.diligence_id)
+    ).scalar_one()  # fmt: skip
+    audit.record(
+        connection, desk.actor, "diligence.added", agency,
+        {"kind": kind, "sha256": digest, "from": valid_from.isoformat(),
+         "until": valid_until.isoformat() if valid_until else None},
+        desk.now(),
+    )  # fmt: skip
     return Added(int(number), agency, kind, digest, stored, valid_from, valid_until)
 
 

@@ -59,6 +59,7 @@ PARTS = (
     Part("ledger", "The books: balances, entries, chart, exports that check.", MONEY),
     Part("close", "Close a month, and see what stands in the way.", MONEY),
     Part("score", "How well each agency collects, and how sure that is.", MONEY),
+    Part("evaluate", "What the scores propose for the next cycle; approve it.", MONEY),
     Part("propensity", "Who pays, and how much: models, approved and explained.", MONEY),
     Part("policy", "What may be told to whom: show, compare, simulate.", RULES),
     Part("gate", "What may not leave, and why it stays; false alarms.", RULES),

@@ -39,6 +39,12 @@ def write_overview(folder: Path, run: Run, code: str, font: Path | None) -> tupl
     return _both(folder / f"overview.{code}", words("page.overview"), overview_sections(run, code), words, font, None)
 
 
+def printed_sections(run: Run, agency: str, sections: Sequence[Section], words: Language) -> Iterator[Block]:
+    """One agency's sections as blocks to print, its curve among them."""
+    card = next(one for one in Book(run).cards if one.code == agency)
+    return _blocks(sections, words, card.curve())
+
+
 def _both(
     stem: Path, title: str, sections: Sequence[Section], words: Language, font: Path | None, curve: Curve | None
 ) -> tuple[Path, Path]:
