@@ -24,8 +24,10 @@ from models.release import PSEUDONYMS, STAGES, VALUE_CLASSES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from console.web.language import Say
     from console.web.visits import Visit
     from models.release import Entry, Policy
+    from models.treatments import Treatment
 
 router = APIRouter()
 
@@ -64,7 +66,9 @@ class Cell:
 
     leaves: bool
     words: str
-    """the treatment; or why the field is held back, where the policy says it"""
+    """the treatment, in words; or why the field is held back, where the policy says it"""
+    whole: bool = False
+    """whether it leaves as it is"""
 
 
 @router.get("/policies", dependencies=[needs("policies.see")])
@@ -160,27 +164,48 @@ def _policy(
     row = next((one for one in versions if one.version == policy.version), None)
     return visit.page(
         "compliance/policy.html", policy=policy, row=row, versions=versions, states=STATES, changes=CHANGES,
-        classes=CLASSES, matrix=matrix(policy.parts[0].entries), against=against, changed=changed,
+        classes=CLASSES, matrix=matrix(visit.say, policy.parts[0].entries), against=against, changed=changed,
         other=other, others=[(one.version, one.version) for one in versions if one.version != policy.version],
         problem=problem, status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 
 
-def matrix(entries: Sequence[Entry]) -> dict[str, list[tuple[str, list[Cell]]]]:
+def matrix(say: Say, entries: Sequence[Entry]) -> dict[str, list[tuple[str, list[Cell]]]]:
     """By kind of value: each field, and what happens to it under each entry."""
     found: dict[str, list[tuple[str, list[Cell]]]] = {kind: [] for kind in CLASSES}
     for field in PLACEMENT_FIELDS:
-        found[VALUE_CLASSES[field]].append((field, [_cell(field, entry) for entry in entries]))
+        found[VALUE_CLASSES[field]].append((field, [_cell(say, field, entry) for entry in entries]))
     return {kind: rows for kind, rows in found.items() if rows}
 
 
-def _cell(field: str, entry: Entry) -> Cell:
+def _cell(say: Say, field: str, entry: Entry) -> Cell:
     if field in PSEUDONYMS:
-        return Cell(leaves=True, words="pseudonym")
+        return Cell(leaves=True, words=say("pseudonym"))
     how = entry.treatments.get(field)
-    if how is None:
-        return Cell(leaves=False, words="")
-    return Cell(leaves=how.how != "drop", words=how.words if how.how != "drop" else how.because)
+    if how is None or how.how == "drop":
+        return Cell(leaves=False, words="" if how is None else how.because)
+    return Cell(leaves=True, words=told(say, how), whole=how.how == "release")
+
+
+def told(say: Say, how: Treatment) -> str:
+    """What a treatment leaves of a value, in the reader's language."""
+    match how.how:
+        case "release":
+            return say("whole")
+        case "mask":
+            ends = [
+                (how.first, say("first %(count)s", count=how.first)),
+                (how.last, say("last %(count)s", count=how.last)),
+            ]
+            return say(", ").join(words for count, words in ends if count) or say("stars alone")
+        case "band":
+            return say("one of %(count)s bands", count=len(how.labels))
+        case "month":
+            return say("month")
+        case "year":
+            return say("year")
+        case _:
+            return {"city": say("city"), "province": say("province")}.get(how.to or "", how.words)
 
 
 @router.post("/policies/{name}/{version}/approve", dependencies=[needs("policies.approve")])
