@@ -35,6 +35,16 @@ class Asked:
     """gets the identifiers of the job; a report, or a mapping of codes and counts, comes back"""
 
 
+def _draft(given: Identifiers) -> object:
+    from flows.plan import draft
+    from infra import planspecs
+
+    name = str(given["spec"])
+    drafted = draft(planspecs.find(desk(), name))
+    planspecs.forget(desk(), name)
+    return {"plan_id": drafted.plan_id, "accounts": drafted.summary["accounts"]}
+
+
 def _place(given: Identifiers) -> object:
     from flows.place import place
 
@@ -132,6 +142,7 @@ def _verify_audit(_given: Identifiers) -> object:
 
 VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
     {
+        "draft": Asked(("Draft a plan", "生成方案草稿"), "plans.change", _draft),
         "place": Asked(("Send a plan", "发送分案计划"), "plans.send", _place),
         "deliver": Asked(("Send what waits", "发送待发文件"), "agencies.change", _deliver),
         "collect": Asked(("Fetch the agencies' files", "收取机构文件"), "agencies.change", _collect),

@@ -19,7 +19,7 @@ def _table(**told: Standing) -> Mapping[str, Standing]:
 
 
 PORTFOLIO: Final = _table(
-    accepted=(later("Taken in"), "good"),
+    accepted=(later("Accepted"), "good"),
     refused=(later("Refused"), "bad"),
     erased=(later("Erased"), "plain"),
 )
@@ -134,6 +134,32 @@ EXCLUSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "no_capacity": later("No room left at any agency that may take it"),
     }
 )
+
+SCHEDULES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "attend": later("Follow debtors' requests"),
+        "back_up": later("Back the store up"),
+        "collect": later("Fetch the agencies' files"),
+        "conduct": later("Audit conduct"),
+        "consolidate": later("Look up who is one debtor for several lenders"),
+        "deliver": later("Send what waits"),
+        "erase": later("Ask for erasure and watch for certificates"),
+        "evaluate": later("Propose the next cycle from the scores"),
+        "expire_plans": later("End plans that no longer hold"),
+        "follow_instalments": later("Follow instalment plans"),
+        "foretell": later("Ask the models of who pays"),
+        "recall": later("Recall what is due"),
+        "reconcile": later("Reconcile"),
+        "retain": later("Delete what is due"),
+        "score": later("Score the agencies"),
+        "strategise": later("Propose moves between stages"),
+        "update": later("Tell agencies of changed balances"),
+        "watch": later("Watch the clocks of exceptions"),
+        "watch_keys": later("Watch what ends soon"),
+        "witness": later("Sign the audit trail"),
+    }
+)
+"""The flows that run by themselves."""
 
 
 def of(table: Mapping[str, Standing], state: str) -> Standing:

@@ -115,9 +115,10 @@ def _one(visit: Visit, code: str, tab: str, *, error: ConsignError | None = None
         standing = certificates.standing(connection, desk, code)
         circuit = breaker.circuits(connection, code).to_dict("records")[0]
         lenders = browsing.lenders(connection)
+    moves = {to: said for to, said in MOVES.items() if to in AGENCY[row.state]}
     return visit.page(
         "agencies/agency.html", status=status, row=row, standing=standing, circuit=circuit, lenders=lenders, tab=tab,
-        tabs=TABS, held=_held(visit).get(code, 0), error=error, moves={to: MOVES[to] for to in sorted(AGENCY[row.state])},
+        tabs=TABS, held=_held(visit).get(code, 0), error=error, moves=moves,
         states=standings.AGENCY, certificates=standings.CERTIFICATE, circuits=standings.CIRCUIT, keys=standings.KEY,
         sent=standings.SENT, came=standings.CAME, told=_READERS[tab](visit, code),
     )  # fmt: skip

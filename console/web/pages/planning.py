@@ -15,7 +15,7 @@ from console.web.pages import asked
 from console.web.remembered import FIGURES
 from console.web.visits import Visiting, needs
 from flows import plan as flow
-from infra import policies
+from infra import jobs, planspecs, policies
 from infra.store import browsing, plans
 from infra.wiring import seated_here
 from models.errors import ConsignError, UsageError
@@ -43,6 +43,8 @@ AGENCY_TERMS: Final = ("share", "max_accounts", "max_balance", "min_share", "max
 """What the second form says of an agency: `share.north`."""
 NUMBERS: Final = frozenset({"max_accounts", "min_accounts"})
 LENGTH_OF_A_NAME: Final = 80
+DRAFTED_AT_ONCE: Final = 50_000
+"""Open accounts of a lender up to which a draft is made while the browser waits: a second or two."""
 
 
 @router.get("/plans/new", dependencies=[needs("plans.change")])
@@ -108,6 +110,14 @@ def _segment(visit: Visit, given: Given, *, error: ConsignError | None = None, s
     )  # fmt: skip
 
 
+def _accounts(visit: Visit, lender: str) -> int:
+    """How many open accounts the lender has, as the first form has counted them."""
+    facets = FIGURES.find(visit.desk, ("facets", lender)) or FIGURES.count(
+        visit.desk, ("facets", lender), lambda: _facets(visit, lender)
+    )
+    return sum(int(row["accounts"]) for row in facets.value)
+
+
 async def _form(request: Request) -> FormData:
     return await request.form()
 
@@ -120,6 +130,8 @@ def draft(visit: Visiting, given: Sent) -> Response:
     """Step 3: the draft, previewed; of very many accounts it is made by a job."""
     try:
         spec = _spec(visit, given)
+        if _accounts(visit, spec.lender) > DRAFTED_AT_ONCE:
+            return visit.go(f"/jobs/{jobs.ask(visit.desk, 'draft', {'spec': planspecs.keep(visit.desk, spec)})}")
         with seated_here(visit.desk):
             drafted = flow.draft(spec)
     except ConsignError as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Response
 
+from console.web import standings
 from console.web.problems import status_of
 from console.web.visits import Visiting, needs
 from flows import schedules
@@ -30,7 +31,7 @@ def _every(visit: Visit, *, error: ConsignError | None = None, status: int = 200
             board = schedules.board()
         except ConsignError as broken:  # the server went away, or will not answer
             board, error, status = schedules.without_a_server(), broken, status_of(broken)
-    return visit.page("agencies/schedules.html", status=status, board=board, error=error)
+    return visit.page("agencies/schedules.html", status=status, board=board, error=error, names=standings.SCHEDULES)
 
 
 @router.post("/schedules/{name}/pause", dependencies=[needs("schedules.change")])
