@@ -2,7 +2,7 @@
 
 A debtor's linkage pseudonym is made in two steps. A MAC of the canonical ID number says who it is, and is kept nowhere;
 encrypted under a key of the lender's own it becomes the lender's pseudonym, which is what the store holds. Each lender
-is a pseudonymisation domain by itself (EDPB Guidelines 01/2025, section 2.4): the pseudonyms of two lenders have
+is a pseudonymisation domain by itself (EDPB Guidelines 01/2025): the pseudonyms of two lenders have
 nothing in common, whoever holds the whole store. A circle, for which a basis is on record, is another domain: the
 pseudonyms of its lenders are opened and encrypted anew under the circle's key, and there one person has one pseudonym.
 Two circles have nothing in common either.
