@@ -1,9 +1,11 @@
-"""Who may do what: the one table that the console and the API enforce, the tests walk, and docs/reference/permissions.md tells.
+"""Who may do what: the one table that console and API enforce, tests walk and docs/reference/permissions.md tells.
 
 An action is something that a person sees or does. Whoever holds one of its roles may; what a lender's person may do
 concerns the whole house, what an agency's person may do concerns that agency alone. Whether a second person must agree
 is for the rule behind the action to decide: here it is only said.
 """
+
+# ruff: noqa: E501 - an action is one row of a table, and 中文 counts twice
 
 from __future__ import annotations
 
@@ -57,6 +59,7 @@ _TABLE: Final = (
     _action("help.see", EVERYBODY, "read the help", "阅读帮助"),
     _action("jobs.see", LENDER, "see the jobs that run", "查看正在运行的任务"),
     _action("exceptions.see", LENDER, "see exceptions of the exchange", "查看交换异常"),
+    _action("exceptions.work", LENDER, "take, comment on and resolve exceptions", "处理、备注和解决交换异常"),
     # portfolio
     _action("portfolios.see", LENDER, "see portfolios and placements", "查看资产组合与委案"),
     _action("holds.change", (*PORTFOLIO, *COMPLIANCE), "put debtors on hold and lift holds", "设置和解除暂停催收"),
@@ -113,6 +116,10 @@ _TABLE: Final = (
     _action("gates.grant", COMPLIANCE, "lift a gate that somebody else asked to lift", "复核他人的解除闸门申请", second=True),
     _action("reports.see", COMPLIANCE, "draft impact assessments and records of processing", "起草影响评估与处理活动记录"),
     _action("audit.see", COMPLIANCE, "read and verify the audit trail", "查看并验证审计记录"),
+    # agencies' own people
+    _action("portal.see", (AGENCY,), "see one's own agency's files, statements and scorecard", "查看本机构的文件、结算单和评分卡", scope="agency"),
+    _action("portal.check", (AGENCY,), "check a file before sending it", "发送前检查文件", scope="agency"),
+    _action("portal.keys", (AGENCY,), "hand in one's own agency's keys, compare the lender's", "提交本机构密钥、核对出借方密钥", scope="agency"),
     # the house
     _action("people.see", ADMINISTRATOR, "see who has an account", "查看人员账号"),
     _action("people.change", ADMINISTRATOR, "add and disable people, end their sessions", "新增和停用人员、结束会话"),

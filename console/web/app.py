@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from http import HTTPStatus
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ from console.web.pages import (
     closing,
     conduct,
     disclosures,
+    exceptions,
     exchanges,
     home,
     operations,
@@ -40,7 +42,7 @@ from console.web.security import Guard
 from infra.store import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from infra.wiring import Desk
 
@@ -64,6 +66,7 @@ ROUTES: Final = (
     plans.router,
     recalls.router,
     agencies.router,
+    exceptions.router,
     exchanges.router,
     schedules.router,
     scorecards.router,
@@ -81,25 +84,47 @@ def create_app(desk: Desk) -> FastAPI:
     app.state.paths = frozenset(route.path for router in ROUTES for route in router.routes if hasattr(route, "path"))
     app.mount("/static", _Static(directory=str(files("console.web") / "static")), name="static")
     problems.install(app)
-    app.middleware("http")(_first_visit)
+    tls = desk.settings.web_url.startswith("https://")
+    app.add_middleware(FirstVisit, secure=tls)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6)
-    settings = desk.settings
     app.state.metrics = Metrics(desk)
     app.add_middleware(Watch, metrics=app.state.metrics)
-    app.add_middleware(Guard, tls=settings.web_url.startswith("https://"), upload_bytes=settings.upload_bytes)
+    app.add_middleware(Guard, tls=tls, upload_bytes=desk.settings.upload_bytes)
     return app
 
 
-async def _first_visit(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-    """A browser that nobody is signed in at gets a cookie, so that the form to sign in is ours too."""
-    request.state.visit = "" if visits.VISIT in request.cookies else secrets.token_urlsafe(32)
-    answer = await go_on(request)
-    if request.state.visit and not request.url.path.startswith("/static/"):
-        secure = request.app.state.desk.settings.web_url.startswith("https://")
-        answer.set_cookie(visits.VISIT, request.state.visit, httponly=True, samesite="lax", secure=secure, path="/")
-    if "consign_done" in request.cookies and answer.status_code == 200 and not request.headers.get("hx-request"):  # noqa: PLR2004 - HTTP's
-        answer.delete_cookie("consign_done", path="/")
-    return answer
+class FirstVisit:
+    """A browser that nobody is signed in at gets a cookie, so that the form to sign in is ours too.
+
+    What one page asked the next one to say is said once: the cookie that holds it goes with the page that says it.
+    """
+
+    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+        self.app = app
+        self.secure = secure
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["path"].startswith("/static/"):
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        fresh = "" if visits.VISIT in request.cookies else secrets.token_urlsafe(32)
+        request.state.visit = fresh
+        says = visits.DONE in request.cookies and "hx-request" not in request.headers
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = Response(status_code=message["status"])
+                if fresh:
+                    answer.set_cookie(visits.VISIT, fresh, httponly=True, samesite="lax", secure=self.secure, path="/")
+                if says and message["status"] == HTTPStatus.OK:
+                    answer.delete_cookie(visits.DONE, path="/")
+                cookies = [(name, value) for name, value in answer.raw_headers if name == b"set-cookie"]
+                message["headers"] = [*message["headers"], *cookies]
+            await send(message)
+
+        await self.app(scope, receive, sending)
 
 
 class _Static(StaticFiles):

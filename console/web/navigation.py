@@ -44,6 +44,7 @@ SECTIONS: Final = (
         later("Agencies"),
         (
             Entry("/agencies", later("Agencies"), "agencies.see"),
+            Entry("/exceptions", later("Exceptions"), "exceptions.see"),
             Entry("/exchanges", later("Exchanges"), "agencies.see"),
             Entry("/keys", later("Keys"), "agencies.see"),
             Entry("/scorecards", later("Scorecards"), "scorecards.see"),

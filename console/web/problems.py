@@ -8,7 +8,7 @@ from urllib.parse import quote
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException as StarletteHttpError
 
-from console.web import visits
+from console.web import security, visits
 from console.web.language import later
 from infra.journaling import journal
 from infra.store.database import StoreBusy
@@ -31,7 +31,11 @@ STATUS: Final[tuple[tuple[type[ConsignError], int, str], ...]] = (
     (ConsignError, 422, later("That did not work")),
 )
 """By kind of error, the first that fits: the answer's status, and its heading."""
-_HTTP: Final = {404: later("There is no such page"), 405: later("That cannot be done here")}
+_HTTP: Final = {
+    404: later("There is no such page"),
+    405: later("That cannot be done here"),
+    413: later("That is larger than the console takes"),
+}
 
 
 def status_of(error: ConsignError) -> int:
@@ -74,14 +78,11 @@ def _plain(request: Request, error: Exception) -> Response:
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
-    journal("web").error("a page failed", error=error)
-    return _answer(
-        request,
-        500,
-        later("Something is wrong with the console"),
-        "",
-        later("The journal says where: logs/consign.log"),
-    )
+    journal("web").error("a page failed", exc_info=error)
+    fix = later("The journal says where: logs/consign.log")
+    answer = _answer(request, 500, later("Something is wrong with the console"), "", fix)
+    answer.headers.update(security.HEADERS)  # it is made outside of what puts them on every other answer
+    return answer
 
 
 def _answer(request: Request, status: int, heading: str, message: str, fix: str) -> Response:

@@ -8,6 +8,8 @@ import secrets
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from fastapi import HTTPException
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,6 +29,7 @@ HEADERS: Final = {
 HSTS: Final = "max-age=31536000; includeSubDomains"
 FORM_BYTES: Final = 1 << 20
 """The largest body of a form without a file."""
+TOO_LARGE: Final = 413
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -67,32 +70,19 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        begun = False
 
         async def sending(message: Message) -> None:
-            nonlocal begun
             if message["type"] == "http.response.start":
-                begun = True
                 given = {name for name, _ in message["headers"]}
                 fresh = [] if b"cache-control" in given else [(b"cache-control", b"no-store")]
                 message["headers"] = [*message["headers"], *self.headers, *fresh]
             await send(message)
 
-        try:
-            await self.app(scope, _bounded(receive, self._most(scope)), sending)
-        except _TooLarge:
-            if begun:
-                raise
-            await sending({"type": "http.response.start", "status": 413, "headers": [(b"content-type", b"text/plain")]})
-            await sending({"type": "http.response.body", "body": b"larger than the console takes"})
+        await self.app(scope, _bounded(receive, self._most(scope)), sending)
 
     def _most(self, scope: Scope) -> int:
         kinds = [value for name, value in scope["headers"] if name == b"content-type"]
         return self.upload_bytes if any(kind.startswith(b"multipart/") for kind in kinds) else FORM_BYTES
-
-
-class _TooLarge(Exception):
-    """More came than may."""
 
 
 def _bounded(receive: Receive, most: int) -> Receive:
@@ -103,7 +93,7 @@ def _bounded(receive: Receive, most: int) -> Receive:
         message = await receive()
         came += len(message.get("body", b""))
         if came > most:
-            raise _TooLarge
+            raise HTTPException(TOO_LARGE)
         return message
 
     return receiving

@@ -32,6 +32,8 @@ LANGUAGE: Final = "consign_language"
 THEME: Final = "consign_theme"
 ASKED: Final = "consign_asked"
 """What the browser must bring back from the house that vouches for people."""
+DONE: Final = "consign_done"
+"""What the page before asks the next one to say."""
 THEMES: Final = ("auto", "light", "dark")
 YEAR: Final = 365 * 24 * 3600
 OWN: Final = "account.own"
@@ -104,7 +106,7 @@ class Visit:
         else:
             answer = RedirectResponse(path, status_code=303)
         if done:
-            answer.set_cookie("consign_done", quote(done, safe=""), max_age=60, httponly=True, samesite="lax", path="/")
+            answer.set_cookie(DONE, quote(done, safe=""), max_age=60, httponly=True, samesite="lax", path="/")
         return answer
 
     # --- what the layout asks for -------------------------------------------------------------------------------------
@@ -134,7 +136,7 @@ class Visit:
     @property
     def done(self) -> str:
         """What the page before asked to say."""
-        return unquote(self.request.cookies.get("consign_done", ""))
+        return unquote(self.request.cookies.get(DONE, ""))
 
     @property
     def is_secure(self) -> bool:

@@ -39,7 +39,7 @@ def waiting(connection: Connection, actor: str, roles: Collection[str]) -> list[
 
     What somebody proposed does not wait for the same person's approval.
     """
-    mine = EXCEPTIONS.c.owner.in_([actor, *sorted(roles)])
+    mine = EXCEPTIONS.c.owner.in_(_owners(actor, roles))
     asked: tuple[tuple[str, str, tuple[ColumnElement[bool], ...]], ...] = (
         ("plans_to_approve", "plans.approve", (PLANS.c.state == "submitted", PLANS.c.submitted_by != actor)),
         (
@@ -58,11 +58,16 @@ def exceptions_of(connection: Connection, actor: str, roles: Collection[str], mo
     return list(
         connection.execute(
             select(EXCEPTIONS)
-            .where(EXCEPTIONS.c.state.in_(("open", "taken")), EXCEPTIONS.c.owner.in_([actor, *sorted(roles)]))
+            .where(EXCEPTIONS.c.state.in_(("open", "taken")), EXCEPTIONS.c.owner.in_(_owners(actor, roles)))
             .order_by(EXCEPTIONS.c.due_at, EXCEPTIONS.c.exception_id)
             .limit(most)
         )
     )
+
+
+def _owners(actor: str, roles: Collection[str]) -> list[str]:
+    """Who a person is as an exception's owner: roles are written with a space there."""
+    return [actor, *sorted(role.replace("_", " ") for role in roles)]
 
 
 def _bounded(connection: Connection, where: tuple[ColumnElement[bool], ...]) -> int:

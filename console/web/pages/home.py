@@ -18,7 +18,7 @@ TASKS: Final = {
     "plans_to_approve": (later("Plans to approve"), "/plans?state=submitted"),
     "resolutions_to_approve": (later("Breaks to approve"), "/breaks?tab=to_approve"),
     "payments_to_approve": (later("Payment runs to approve"), "/payments?state=proposed"),
-    "my_exceptions": (later("Exceptions of mine"), "/#exceptions"),
+    "my_exceptions": (later("Exceptions of mine"), "/exceptions?tab=mine"),
     "my_breaks": (later("Breaks assigned to me"), "/breaks?mine=1"),
 }
 """By kind of task: what it is called, and where it is worked on."""

@@ -29,7 +29,7 @@ def people(visit: Visiting) -> Response:
 @router.get("/people/new", dependencies=[needs("people.change")])
 def ask_new(visit: Visiting) -> Response:
     """The form for one more."""
-    return _new(visit, None, {})
+    return _new(visit, None, {"name": "", "agency": "", "vouched": ""})
 
 
 @router.post("/people/new", dependencies=[needs("people.change")])
