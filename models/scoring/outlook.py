@@ -51,7 +51,12 @@ def outlook(book: Book) -> Outlook:
     of_segment = np.bincount(segment, book.expected_of, minlength=segments)
     of_book = np.bincount(segment, book.balance * _by_day(book, curve), minlength=segments)
     dispersion = _dispersion(book)
-    found = posterior(of_segment / dispersion, of_book / dispersion, credible=book.parameters.credible)
+    found = posterior(
+        of_segment / dispersion,
+        of_book / dispersion,
+        ranked=np.zeros(segments, dtype=bool),  # which segment is best is of no interest, and costs most
+        credible=book.parameters.credible,
+    )
     pulled = np.divide(found.mean * of_book, of_segment, out=np.zeros(segments), where=of_segment > 0)
     own = known & (of_segment > 0)[:, None]
     rates = np.where(own, book.fit.per_balance * pulled[:, None], curve * found.mean[:, None])
