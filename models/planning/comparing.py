@@ -27,7 +27,8 @@ def compared(
     )
     pairs = both.fillna({"agency_before": NOWHERE, "agency_after": NOWHERE})
     moved = pairs[pairs["agency_before"] != pairs["agency_after"]]
-    moves = moved.groupby(["agency_before", "agency_after"]).size()
+    counted = moved.groupby(["agency_before", "agency_after"]).size().reset_index(name="accounts")
+    moves = counted.sort_values(["accounts", "agency_before", "agency_after"], ascending=[False, True, True])
     return {
         "accounts": {"before": len(first), "after": len(second)},
         "same": int((pairs["agency_before"] == pairs["agency_after"]).sum()),
@@ -39,7 +40,9 @@ def compared(
         "agencies": _agencies(before, after),
         "moves": [
             {"from": str(source), "to": str(there), "accounts": int(count)}
-            for (source, there), count in moves.sort_values(ascending=False, kind="stable").items()  # type: ignore[misc]  # pairs
+            for source, there, count in zip(
+                moves["agency_before"], moves["agency_after"], moves["accounts"], strict=True
+            )
         ],
         "rules": {
             side: {key: optimum[key] for key in ("status", "relaxed", "costs")} if optimum else None

@@ -21,6 +21,7 @@ from models.planning.programme import Programme, Solution
 
 if TYPE_CHECKING:
     from models.planning.allocation import Aims, Draw, Question
+    from models.planning.programme import Solver
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -133,6 +134,8 @@ class Built:
     challengers: tuple[int, ...]
     minima: tuple[int, ...]
     limits: Limits
+    seated: Floats
+    """accounts of each agency's incumbents"""
 
     @property
     def x_end(self) -> int:
@@ -194,7 +197,7 @@ def built(groups: Groups, limits: Limits, rows: list[Row], seated: Floats, seate
     whole[tail.minima :] = True
     matrix = sparse.csr_matrix(sparse.vstack(matrices, format="csr"))
     programme = Programme(cost, matrix, np.concatenate(lows), np.concatenate(highs), np.zeros(len(cost)), high, whole)
-    return Built(programme, groups, tuple(rows), tuple(soft), challengers, minima, limits)
+    return Built(programme, groups, tuple(rows), tuple(soft), challengers, minima, limits, seated)
 
 
 _Entries: TypeAlias = tuple[Ints, Ints, Floats]
@@ -336,8 +339,24 @@ def optimum(draw: Draw, groups: Groups, question: Question, aims: Aims) -> Optim
     if not len(groups.accounts):
         return Optimum(np.zeros(groups.open.shape), (), "optimal", 0.0)
     problem = problem_of(draw, groups, question, aims.limits)
-    (main,) = aims.solver([problem.programme])
+    main = best_of(problem, problem_of(draw, groups, question, aims.limits.without(MINIMUM)), aims.solver)
     return None if not main.found else explained(problem, main, draw, question, aims)
+
+
+def best_of(problem: Built, free: Built, solver: Solver) -> Solution:
+    """The problem's solution. `free` is the same without minimum volumes, and far quicker to solve.
+
+    Where its solution happens to keep them, no other can be better, and there is nothing whole to look for.
+    """
+    if problem.minima:
+        (found,) = solver([free.programme])
+        if found.found:
+            got = free.x(found).sum(axis=0) + problem.seated
+            used = got[list(problem.minima)] > TOLD
+            if ((got >= problem.limits.minimum - BINDS)[list(problem.minima)] | ~used).all():
+                return replace(found, x=np.r_[found.x, used.astype(np.float64)])
+    (main,) = solver([problem.programme])
+    return main
 
 
 def problem_of(draw: Draw, groups: Groups, question: Question, limits: Limits) -> Built:
@@ -369,8 +388,9 @@ def explained(problem: Built, main: Solution, draw: Draw, question: Question, ai
     """The optimum with its prices, what was given up, and what each rule costs."""
     others = [
         problem_of(draw, problem.groups, question, problem.limits.without(kind)) for kind in problem.limits.stated
-    ]  # fmt: skip
-    told = aims.solver([_priced(problem, main), *(other.programme for other in others)])
+    ]
+    used = main.x[len(main.x) - len(problem.minima) :]
+    told = aims.solver([_priced(problem, main), *(_with_minima(other, used) for other in others)])
     value = problem.value(main)
     costs = {
         kind: round(other.value(found) - value)
@@ -389,6 +409,17 @@ def explained(problem: Built, main: Solution, draw: Draw, question: Question, ai
         relaxed=tuple(relaxed(problem, main)),
         costs=costs,
     )
+
+
+def _with_minima(problem: Built, used: Floats) -> Programme:
+    """The programme with the same agencies in use as in the plan: then nothing is whole, and it is soon solved."""
+    programme = problem.programme
+    at = np.zeros(len(programme.cost))
+    which = np.zeros(len(programme.cost), dtype=bool)
+    if problem.minima:
+        which[-len(problem.minima) :] = True
+        at[-len(problem.minima) :] = np.round(used)
+    return programme.fixed(which, at, programme.cost)
 
 
 def _priced(problem: Built, main: Solution) -> Programme:

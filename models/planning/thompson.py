@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from models.planning.optimal import Optimum, as_relaxed, explained, problem_of, relaxed
+from models.planning.bounds import MINIMUM
+from models.planning.optimal import Optimum, as_relaxed, best_of, explained, problem_of, relaxed
 from models.planning.programme import Programme, Solution
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def projected(draw: Draw, groups: Groups, question: Question, aims: Aims) -> Opt
     problem = problem_of(draw, groups, question, aims.limits)
     shares = best_shares(groups.value, aims.worth.log_sd, groups.open, aims.draws, question.seed)
     wanted = (shares * groups.accounts[:, None]).ravel()
-    found, best = aims.solver([nearest(problem, wanted), problem.programme])
+    (found,) = aims.solver([nearest(problem, wanted)])
+    best = best_of(problem, problem_of(draw, groups, question, aims.limits.without(MINIMUM)), aims.solver)
     if not found.found or not best.found:
         return None
     main = _in_accounts(problem, wanted, found)

@@ -27,6 +27,9 @@ BENCHMARKS = {
     "ledger": (1_000_000,),
     "gate": (100_000,),
     "contracts": (1_000_000,),
+    "console": (1_000_000,),
+    "allocation": (1_000_000,),
+    "scores": (1_000_000,),
 }
 """Modules of this folder with `run(rows)`, and the sizes that each is run at: accounts or lines; drops, megabytes."""
 REQUIRED = ("name", "rows", "cpu_s", "wall_s", "peak_mb", "floor_cpu_s", "ratio")
