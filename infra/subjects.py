@@ -18,7 +18,7 @@ from infra.indexes import debtor_known_by
 from infra.register import Question
 from infra.reidentification import opened_for_subject
 from infra.roles import require
-from infra.store import conduct, exchange, portfolios, trail
+from infra.store import conduct, exchange, portfolios, propensity, trail
 from infra.store import subjects as store
 from models.calendar import Span, due_on
 from models.errors import RefusedByPolicy, UsageError
@@ -192,9 +192,10 @@ def answer_access(desk: Desk, request_id: int) -> tuple[dict[str, Any], Ended]:
             moved(f"request {request_id}", row.state, "answered", SUBJECT_REQUEST)
         accounts = store.accounts_of_debtor(connection, row.debtor_id)
         facts = store.facts(connection, accounts, FACTS)
+        foretold = propensity.of_accounts(connection, accounts)
     why = f"access request {request_id}"
     identities = opened_for_subject(desk, accounts, why)
-    held = {"facts": files.rows_of(facts), "identities": identities}
+    held = {"facts": files.rows_of(facts), "foretold": files.rows_of(foretold), "identities": identities}
     question = Question(row.lender, "", why)
     evidence, exported = files.of_accounts(desk, question, accounts, held, request_id)
     with desk.database.write() as connection:

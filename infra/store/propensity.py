@@ -230,24 +230,15 @@ def put_back(connection: Connection, lender: str) -> int:
     return changed
 
 
-def score(connection: Connection, account_id: int) -> Row[Any] | None:
-    """What is said of the account; None where nothing is."""
-    return connection.execute(select(SCORES).where(SCORES.c.account_id == account_id)).one_or_none()
-
-
-def by_band(connection: Connection, lender: str) -> pd.DataFrame:
-    """Per band `band accounts chance expected_minor written`, the likeliest to pay first."""
+def of_accounts(connection: Connection, account_ids: Sequence[int]) -> pd.DataFrame:
+    """What is said of these accounts, for whoever they belong to: `account_id model_id scored_on chance share band`."""
+    columns = ("account_id", "model_id", "scored_on", "chance", "share", "expected_minor", "band")
     return bulk.read(
         connection,
-        select(
-            SCORES.c.band, func.count().label("accounts"), func.avg(SCORES.c.chance).label("chance"),
-            func.sum(SCORES.c.expected_minor).label("expected_minor"),
-            func.count(SCORES.c.written_band).label("written"),
-        )
-        .where(SCORES.c.lender == lender)
-        .group_by(SCORES.c.band)
-        .order_by(SCORES.c.band),
-    )  # fmt: skip
+        select(*(SCORES.c[name] for name in columns))
+        .where(SCORES.c.account_id.in_(list(account_ids)))
+        .order_by(SCORES.c.account_id),
+    )
 
 
 def accounts_of_placements(connection: Connection, placement_ids: pd.Series[int]) -> pd.Series[int]:

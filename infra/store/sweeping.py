@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 if TYPE_CHECKING:
     from infra.store.database import Database
 
-REWRITTEN: Final = ("identity", "account", "debtor")
+REWRITTEN: Final = ("identity", "account", "debtor", "propensity_score")
 """Tables of PostgreSQL whose rows tell who somebody is."""
 ATTEMPTS: Final = 3
 _MEGABYTE: Final = 1 << 20
