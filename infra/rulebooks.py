@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from infra import audit, roles
 from infra.store import rulebooks as store
 from infra.store import trail
-from models.errors import RefusedByPolicy, UsageError
+from models.errors import ConfigurationError, RefusedByPolicy, UsageError
 from models.lives import POLICY, moved
 
 if TYPE_CHECKING:
@@ -139,14 +139,9 @@ class Book(Generic[Rules]):
             for row in store.versions(connection, self.sort)
             if row.state == "proposed"
         ]
-        kept = {(row["name"], row["version"]) for row in rows}
-        drafts = [self.shelf.find(name) for name in self.shelf.names() if name not in self.shelf.shipped()]
-        rows += [
-            {"name": one.name, "version": one.version, "state": "draft", "origin": "own", "sha256": one.sha256}
-            for one in drafts
-            if (one.name, one.version) not in kept
-            and store.version(connection, self.sort, one.name, one.version) is None
-        ]
+        for name in self.shelf.names():
+            if name not in self.shelf.shipped():
+                rows += self._drafted(connection, name)
         return sorted(rows, key=lambda row: (str(row["name"]), str(row["version"])))
 
     # -- what people do ------------------------------------------------------------------------------------------------
@@ -232,6 +227,16 @@ class Book(Generic[Rules]):
         if not rows and name is not None and name not in self.shelf.shipped():
             raise UsageError(f"there is no {self._called} {name!r}", fix=f"`{self.command} list` shows them")
         return rows
+
+    def _drafted(self, connection: Connection, name: str) -> list[dict[str, object]]:
+        """The draft of that name at home, unless that version was proposed; one that cannot be read says why."""
+        try:
+            one = self.shelf.find(name)
+        except ConfigurationError as fault:
+            return [{"name": name, "version": "", "state": "invalid", "origin": "own", "sha256": "", "why": str(fault)}]
+        if store.version(connection, self.sort, one.name, one.version) is not None:
+            return []
+        return [{"name": one.name, "version": one.version, "state": "draft", "origin": "own", "sha256": one.sha256}]
 
     def _draft(self, desk: Desk, name: str) -> tuple[str, Rules]:
         if name.endswith(".toml"):

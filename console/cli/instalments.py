@@ -17,6 +17,7 @@ app.add_typer(limits_app, name="limits")
 
 Plan = Annotated[int, typer.Argument(help="The instalment plan, by id.", show_default=False)]
 Because = Annotated[str, typer.Option(help="Why.", show_default=False)]
+Reason = Annotated[str, typer.Option(help="Why.", show_default=False)]
 Name = Annotated[str, typer.Argument(help="Limits' name, NAME@VERSION, or a TOML file.", show_default=False)]
 Version = Annotated[str, typer.Argument(help="NAME@VERSION.", show_default=False)]
 
@@ -137,7 +138,7 @@ def list_limits(json: Json = False) -> None:  # noqa: ARG001 - read by emit
     from infra.wiring import desk
 
     with desk().database.read() as connection:
-        emit(instalments.BOOK.listed(connection), title="Limits", columns=["name", "version", "state", "origin"])
+        emit(instalments.BOOK.listed(connection), title="Limits", columns=["name", "version", "state", "origin", "why"])
 
 
 @limits_app.command("show")
@@ -191,7 +192,7 @@ def approve_limits(version: Version, json: Json = False) -> None:  # noqa: ARG00
 
 
 @limits_app.command("withdraw")
-def withdraw_limits(version: Version, reason: Because, json: Json = False) -> None:  # noqa: ARG001 - read by emit
+def withdraw_limits(version: Version, reason: Reason, json: Json = False) -> None:  # noqa: ARG001 - read by emit
     """Take a version out of force, or a proposal back."""
     from infra import instalments
     from infra.wiring import desk

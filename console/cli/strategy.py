@@ -21,6 +21,7 @@ Name = Annotated[str, typer.Argument(help="A strategy's name, NAME@VERSION, or a
 Version = Annotated[str, typer.Argument(help="NAME@VERSION.", show_default=False)]
 Lender = Annotated[str, typer.Option(help="Of this lender.", show_default=False)]
 Because = Annotated[str, typer.Option(help="Why.", show_default=False)]
+Reason = Annotated[str, typer.Option(help="Why.", show_default=False)]
 CertifiedToo = Annotated[
     bool, typer.Option("--certified-too", help="Agencies that are certified, not live yet.", show_default=False)
 ]
@@ -41,7 +42,7 @@ def list_(json: Json = False) -> None:  # noqa: ARG001 - read by emit
     for row in rows:
         one = about.get((str(row["name"]), str(row["version"])))
         row |= {"lenders": list(one.lenders) if one else None, "about": one.about if one else None}
-    emit(rows, title="Strategies", columns=["name", "version", "state", "origin", "lenders", "about"])
+    emit(rows, title="Strategies", columns=["name", "version", "state", "origin", "lenders", "about", "why"])
 
 
 @app.command()
@@ -152,7 +153,7 @@ def approve(version: Version, json: Json = False) -> None:  # noqa: ARG001 - rea
 
 
 @app.command()
-def withdraw(version: Version, reason: Because, json: Json = False) -> None:  # noqa: ARG001 - read by emit
+def withdraw(version: Version, reason: Reason, json: Json = False) -> None:  # noqa: ARG001 - read by emit
     """Take a version out of force, or a proposal back."""
     from infra import strategy
     from infra.wiring import desk

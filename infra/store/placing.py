@@ -131,8 +131,10 @@ def due_for_recall(
         .subquery()
     )
     # while an instalment plan is kept, its hold keeps the account where the plan was agreed
-    runs = exists().where(
-        INSTALMENT_PLANS.c.placement_id == PLACEMENTS.c.placement_id, INSTALMENT_PLANS.c.state == "approved"
+    runs = (
+        exists()
+        .where(INSTALMENT_PLANS.c.placement_id == PLACEMENTS.c.placement_id, INSTALMENT_PLANS.c.state == "approved")
+        .correlate(PLACEMENTS)
     )
     on_hold = (
         select(func.min(held.c.reason))
