@@ -30,6 +30,7 @@ from console.web.pages import (
     planning,
     plans,
     policies,
+    portal,
     portfolios,
     recalls,
     recoveries,
@@ -37,6 +38,9 @@ from console.web.pages import (
     schedules,
     scorecards,
     statements,
+)
+from console.web.pages import (
+    help as help_,
 )
 from console.web.security import Guard
 from infra.store import schema
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
 ROUTES: Final = (
     home.router,
     account.router,
+    help_.router,
     operations.router,
     people.router,
     policies.router,
@@ -62,6 +67,7 @@ ROUTES: Final = (
     closing.router,
     payments.router,
     portfolios.router,
+    portal.router,
     planning.router,  # before plans: /plans/new is no plan's number
     plans.router,
     recalls.router,

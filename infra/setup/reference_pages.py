@@ -17,7 +17,7 @@ from connectors.bank.profiles import load_profile, shipped_profiles
 from connectors.layouts.profiles import load_layout, shipped_layouts
 from infra.layouts import told as layout_told
 from infra.settings import Settings
-from models import chart, closing, exceptions, lives, release, retention
+from models import chart, closing, exceptions, lives, permissions, release, retention
 from models.certification import FAULTS, LEVELS, LEVELS_ABOUT, PLANTS, STEPS
 from models.checking import CODES
 from models.conduct import packs
@@ -306,6 +306,21 @@ def all_roles() -> str:
     return table(("role", "what it answers for", "职责"), ((f"`{role}`", *ABOUT[role]) for role in ROLES))
 
 
+def all_permissions() -> str:
+    """Every action of the console, and which role may do it."""
+    columns = (*ROLES, permissions.AGENCY)
+    rows = (
+        (
+            f"`{action.id}`",
+            action.words[0] + (" (second person)" if action.second_person else ""),
+            action.words[1],
+            *("✓" if role in action.roles else "" for role in columns),
+        )
+        for action in permissions.ACTIONS.values()
+    )
+    return table(("action", "what it is", "说明", *(role.replace("_", " ") for role in columns)), rows)
+
+
 def where_roles_are_asked_for() -> str:
     """Every function that asks for a role, by role: read from the code itself, so that none is forgotten."""
     found: dict[str, list[str]] = {role: [] for role in ROLES}
@@ -380,6 +395,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings,
     "policies": policies,
     "roles": all_roles,
+    "permissions": all_permissions,
     "roles_asked_for": where_roles_are_asked_for,
     "account_fields": account_fields,
     "layouts": layouts,

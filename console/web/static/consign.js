@@ -27,7 +27,7 @@
     Enter: () => { const link = current()?.querySelector("a[data-open]"); if (link) link.click(); },
     "/": () => document.querySelector("[data-search]")?.focus(),
     "?": () => document.querySelector("[data-help]")?.click(),
-    Escape: () => document.querySelector("[data-close]")?.click(),
+    Escape: () => (document.querySelector("#help [data-close]") ?? document.querySelector("[data-close]"))?.click(),
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -36,6 +36,15 @@
     const pressed = keys[event.key]
       ?? (/^[a-z]$/.test(event.key) ? (() => (document.querySelector(`.drawer [data-key="${event.key}"]`) ?? document.querySelector(`[data-key="${event.key}"]`))?.click()) : null);
     if (pressed) { event.preventDefault(); pressed(); }
+  });
+
+  // the help that lies over the page is closed in place; as a page of its own its link leads back
+  document.addEventListener("click", (event) => {
+    const panel = event.target.closest("#help [data-close]");
+    if (!panel) return;
+    event.preventDefault();
+    document.getElementById("help").replaceChildren();
+    document.querySelector("[data-help]")?.focus();
   });
 
   // a question before what cannot be taken back
