@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from connectors.layouts.profiles import Layout
 
 MAX_BYTES: Final[int] = Settings.model_fields["max_inbound_bytes"].default
-COLUMNS: Final = ("line", "file_line", "column", "code", "fix")
+COLUMNS: Final = ("line", "file_line", "column", "code", "fix", "sent")
+LONGEST_SENT: Final = 60
 _LOOKED_AT: Final = 1 << 20
 _SEALED: Final = frozenset({"sealed_age", "sealed_openpgp"})
 
@@ -47,7 +48,7 @@ class FileCheck:
     refused: int
     rejects: pd.DataFrame
     """line (1 is the first after the header), file_line (as a text editor or a spreadsheet counts; 0: the whole file),
-    column (as the agency calls it), code, fix"""
+    column (as the agency calls it), code, fix, sent (what stands there, cut short: for whoever brought the file)"""
     kind: str = ""
     layout: str = ""
     """name@version of the profile it was read with; empty: a package, or a table of one"""
@@ -169,7 +170,8 @@ def _judged(kind: str, package: Package, today: date | None, notes: tuple[str, .
     of = KINDS[kind]
     head = head_rejects(of, package)
     if len(head):
-        return FileCheck(package.rows, max(1, package.rows), _shown(head, package), kind, notes=notes, whole=True)
+        head = _shown(head.assign(sent=""), package)
+        return FileCheck(package.rows, max(1, package.rows), head, kind, notes=notes, whole=True)
     checked = judged(of, package, None if today is None else today + timedelta(days=1))
     if sums and not sums_hold(of, package, checked):
         return _whole("control_sum", kind, notes)
@@ -177,8 +179,20 @@ def _judged(kind: str, package: Package, today: date | None, notes: tuple[str, .
     if of.control is not None:
         good = checked.good.groupby("currency")[of.field(of.control).column].sum()
         totals = {str(currency): int(total) for currency, total in good.items()}
-    rejects = _shown(in_their_words(package, checked.rejects), package)
+    sent = _sent(checked.rejects, package)
+    rejects = _shown(in_their_words(package, checked.rejects).assign(sent=sent), package)
     return FileCheck(package.rows, checked.refused, rejects, kind, notes=notes, sums=totals)
+
+
+def _sent(rejects: pd.DataFrame, package: Package) -> pd.Series:
+    """What stands in each refused cell; nothing where the line could not be read, or has no such column."""
+    row = rejects["line"].map(pd.Series(np.arange(len(package.lines)), index=package.lines))
+    told = pd.Series("", index=rejects.index, dtype="str")
+    for column in set(rejects["column"]) & set(package.table.column_names):
+        here = (rejects["column"] == column) & row.notna()
+        cells = package.table.column(column).take(row[here].astype("int64").to_numpy()).to_pylist()
+        told[here] = [str(cell or "")[:LONGEST_SENT] for cell in cells]
+    return told
 
 
 def _shown(rejects: pd.DataFrame, package: Package) -> pd.DataFrame:
@@ -193,7 +207,7 @@ def _shown(rejects: pd.DataFrame, package: Package) -> pd.DataFrame:
 
 
 def _whole(code: str, kind: str = "", notes: tuple[str, ...] = ()) -> FileCheck:
-    rejects = pd.DataFrame([{"line": 0, "file_line": 0, "column": "", "code": code, "fix": CODES[code]}])
+    rejects = pd.DataFrame([{"line": 0, "file_line": 0, "column": "", "code": code, "fix": CODES[code], "sent": ""}])
     return FileCheck(1, 1, rejects, kind, notes=notes, whole=True)
 
 

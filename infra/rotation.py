@@ -320,10 +320,12 @@ def trust(
     begins: datetime | None = None,
     ends: datetime | None = None,
     others_until: datetime | None = None,
+    always_wait: bool = False,
 ) -> Trusted:
     """The agency's public keys count from `begins` (else now) until `ends`; or wait for a second person.
 
     others_until: when the older ones end at the latest. The fingerprints are to be compared with the agency's own.
+    always_wait: whoever hands them in is not of the house; they wait however the house is set.
     Raises KeyUnfit for what is no such key and for one that was revoked, UsageError for times that make no sense.
     """
     now = desk.now()
@@ -335,7 +337,7 @@ def trust(
     read = suite_named(agency.suite).read_public(encrypt, verify, now)
     prints = read.public["encrypt_fingerprint"], read.fingerprint
     desk.keyring.refuse_revoked(code, set(prints))
-    if not hostkeys.needs_two(desk, agency):
+    if not always_wait and not hostkeys.needs_two(desk, agency):
         generation = _pin(desk, code, agency.suite, encrypt, verify, _Window(begins, ends, others_until))
         return Trusted(code, "pinned", *prints, begins, generation)
     with desk.database.write() as connection:

@@ -12,6 +12,8 @@ from console.cli.output import Json, emit, is_json, progress, say
 from models.errors import Findings, UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from connectors.layouts.profiles import Layout
     from infra.filecheck import FileCheck
 
@@ -103,7 +105,7 @@ def _tell(found: list[tuple[Path, FileCheck]]) -> None:
             "file": file.name, "verdict": verdict.verdict, "kind": verdict.kind, "layout": verdict.layout,
             "lines": verdict.lines, "refused": verdict.refused, "notes": list(verdict.notes),
             "sums": [{"currency": currency, "total_minor": total} for currency, total in verdict.sums.items()],
-            "rejects": verdict.rejects.to_dict("records"),
+            "rejects": _told_of(verdict).to_dict("records"),
         }
         for file, verdict in found
     ]  # fmt: skip
@@ -112,11 +114,16 @@ def _tell(found: list[tuple[Path, FileCheck]]) -> None:
         return
     for one, (_, verdict) in zip(told, found, strict=True):
         title = f"{one['file']}: {one['verdict']}; {one['lines']} lines, {one['refused']} refused"
-        emit(verdict.rejects.head(SHOWN), title=title)
+        emit(_told_of(verdict).head(SHOWN), title=title)
         for note in verdict.notes:
             say(f"note: {note}")
         if len(verdict.rejects) > SHOWN:
             say(f"{len(verdict.rejects) - SHOWN} more; --out has them all")
+
+
+def _told_of(verdict: FileCheck) -> pd.DataFrame:
+    """The refusals without the cells themselves: a terminal is kept, and may be anybody's."""
+    return verdict.rejects.drop(columns="sent")
 
 
 @app.command()

@@ -31,6 +31,18 @@ class Section:
 SECTIONS: Final = (
     Section("", (Entry("/", later("Waiting for me"), "home.see"),)),
     Section(
+        later("Agency portal"),
+        (
+            Entry("/portal", later("What to do next"), "portal.see"),
+            Entry("/portal/check", later("Check a file"), "portal.check"),
+            Entry("/portal/files", later("Files"), "portal.see"),
+            Entry("/portal/statements", later("Statements"), "portal.see"),
+            Entry("/portal/scorecard", later("Scorecard"), "portal.see"),
+            Entry("/portal/erasures", later("Erasures"), "portal.see"),
+            Entry("/portal/keys", later("Keys"), "portal.see"),
+        ),
+    ),
+    Section(
         later("Portfolio"),
         (
             Entry("/portfolios", later("Portfolios"), "portfolios.see"),

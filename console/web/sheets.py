@@ -66,7 +66,7 @@ def units(minor: int, currency: str) -> float:
     return minor / float(10 ** exponent(currency))
 
 
-def download(content: bytes, name: str, kind: str = XLSX) -> Response:
-    """The bytes as a file of that name; never shown in the browser, whatever is in them."""
+def download(content: bytes | str, name: str, kind: str = XLSX) -> Response:
+    """The content as a file of that name; never shown in the browser, whatever is in it, and kept by no cache."""
     disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
-    return Response(content, media_type=kind, headers={"Content-Disposition": disposition})
+    return Response(content, media_type=kind, headers={"Content-Disposition": disposition, "Cache-Control": "no-store"})

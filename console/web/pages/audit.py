@@ -10,9 +10,9 @@ from fastapi import APIRouter, Response
 from console.web import paging
 from console.web.language import later
 from console.web.pages import asked
-from console.web.pages.disclosures import download
 from console.web.problems import status_of
 from console.web.rendering import query
+from console.web.sheets import download
 from console.web.visits import Visiting, needs
 from infra import jobs, proving, witnesses
 from infra.reports import drafts, pages

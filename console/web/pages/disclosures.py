@@ -16,6 +16,7 @@ from console.web.frames import records
 from console.web.language import later
 from console.web.pages import asked
 from console.web.problems import status_of
+from console.web.sheets import download
 from console.web.visits import Visiting, needs
 from infra import register, reidentification
 from infra.evidence import files, pages
@@ -89,13 +90,6 @@ def evidence(
     except ConsignError as problem:
         return _page(visit, given, problem=problem)
     return download(json.dumps(made, ensure_ascii=False, indent=1) + "\n", "evidence.json", "application/json")
-
-
-def download(content: str | bytes, name: str, media_type: str) -> Response:
-    """A file to save; no cache keeps it."""
-    return Response(
-        content, media_type=media_type, headers=NO_STORE | {"Content-Disposition": f'attachment; filename="{name}"'}
-    )
 
 
 def _question(who: str, *, lender: str, why: str, agency: str, as_of: str) -> Question:

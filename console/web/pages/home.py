@@ -26,14 +26,12 @@ TASKS: Final = {
 
 @router.get("/", dependencies=[needs("home.see")])
 def home(visit: Visiting) -> Response:
-    """What waits, and what is late."""
+    """What waits, and what is late; who is of an agency finds that in the portal."""
     person = visit.who
+    if person.agency is not None:
+        return visit.go("/portal")
     with visit.desk.database.read() as connection:
-        waiting = tasks.waiting(connection, person.actor, person.roles) if person.agency is None else []
-        late = (
-            tasks.exceptions_of(connection, person.actor, person.roles, EXCEPTIONS_SHOWN)
-            if person.agency is None
-            else []
-        )
+        waiting = tasks.waiting(connection, person.actor, person.roles)
+        late = tasks.exceptions_of(connection, person.actor, person.roles, EXCEPTIONS_SHOWN)
     cards = [(*TASKS[task.code], task.count, task.count >= tasks.MOST) for task in waiting if visit.may(task.action)]
     return visit.page("home.html", cards=cards, exceptions=late, codes=CODES, now=visit.desk.now())

@@ -12,8 +12,9 @@ from fastapi import APIRouter, Form, Response
 from console.web import paging
 from console.web.language import later
 from console.web.pages import asked
-from console.web.pages.disclosures import NO_STORE, download
+from console.web.pages.disclosures import NO_STORE
 from console.web.problems import status_of
+from console.web.sheets import download
 from console.web.visits import Visiting, needs
 from infra import corrections, jobs, subjects
 from infra.store import assurance, browsing
