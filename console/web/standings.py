@@ -135,6 +135,20 @@ EXCLUSIONS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+BOUNDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "capacity": later("room for accounts"),
+        "capacity_minor": later("room for balance"),
+        "minimum": later("minimum volume"),
+        "change": later("change against the last plan"),
+        "region": later("concentration in a region"),
+        "share": later("share of the accounts"),
+        "balance": later("share of the balance"),
+        "challenger": later("challenger's floor"),
+        "learning": later("learning by giving to others too"),
+    }
+)
+"""Bounds of an optimised plan."""
 SCHEDULES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "attend": later("Follow debtors' requests"),

@@ -18,7 +18,42 @@ PATTERNS: Final = (
     ("overflow from {agency}: {count}", "承接{agency}溢出：{count} 户"),
     ("{count} stay where the debtor's other accounts are", "{count} 户随债务人其他账户留在原机构"),
     ("share {share}", "分案比例 {share}"),
+    ("best net-back in {segment} and {count} more segments", "在 {segment} 及另 {count} 个客群净回收最佳"),
+    ("best net-back in {segment}", "在 {segment} 净回收最佳"),
+    ("{count} by its floor as a challenger", "按挑战者下限分得 {count} 户"),
+    ("{count} moved so that bounds hold", "为满足约束移入 {count} 户"),
+    ("{what} binds: one more account would bring {amount}", "{what}生效：多一户可多回收 {amount}"),
+    ("{what} binds: one more {each} of balance would bring {amount}", "{what}生效：余额每多 {each} 可多回收 {amount}"),
     # warnings
+    (
+        (
+            "the draw came out uneven: {uneven} of {compared} comparisons differ by 0.1 or more, and chance alone makes "
+            "{chance}; it is not drawn again"
+        ),
+        "抽签结果不均衡：{compared} 项比较中有 {uneven} 项相差 0.1 以上，纯属偶然约为 {chance} 项；不会重抽",
+    ),
+    (
+        "the optimum was not found in time: these are the last plan's shares, repaired",
+        "未能在时限内求得最优：以下为上次方案的比例，经修正",
+    ),
+    (
+        "nothing has been scored yet: agencies are told apart by what they cost alone",
+        "尚未评分：仅按成本区分机构",
+    ),
+    (
+        (
+            "{what} given up: {agency} is {amount} {of} short of its least of {bound}, at a price of {price} for each "
+            "account's worth"
+        ),
+        "放弃“{what}”约束：{agency}距下限 {bound} 尚缺 {amount}（{of}），每户代价 {price}",
+    ),
+    (
+        (
+            "{what} given up: {agency} is {amount} {of} above its most of {bound}, at a price of {price} for each "
+            "account's worth"
+        ),
+        "放弃“{what}”约束：{agency}超出上限 {bound} 达 {amount}（{of}），每户代价 {price}",
+    ),
     ("{agency} reaches {share} of its capacity", "{agency}将用到其承接能力的 {share}"),
     ("{agency} gets {share} where {asked} was asked", "{agency}分得 {share}，要求为 {asked}"),
     ("{count} accounts are held back: {reasons}", "{count} 户被排除：{reasons}"),
@@ -40,6 +75,16 @@ PATTERNS: Final = (
     (
         "drawn for {agency}, which was full; passed on by share to {taker}",
         "抽签分给{agency}，但其已满，按比例转至{taker}",
+    ),
+    ("{agency} is where the plan as a whole brings most of such accounts", "此类账户分给{agency}使方案整体回收最多"),
+    ("drawn for {agency} at random, by its floor as a challenger", "按挑战者下限随机抽给{agency}"),
+    ("moved to {agency} so that the plan's bounds hold to the account", "为使约束逐户成立而移至{agency}"),
+    ("had the debtor before and did not recover", "曾受托该债务人而未果"),
+    ("brings less", "预期回收较少"),
+    ("its {what} binds: others gain more there", "其{what}已生效：其他账户在此收益更多"),
+    (
+        "another bound of the plan, or the debtor's other accounts, stand against it",
+        "受方案其他约束或债务人其他账户所限",
     ),
     ("drawn for {agency} by its share of the segment", "按其在该分组的比例抽签分给{agency}"),
     # why a plan no longer holds
@@ -71,6 +116,18 @@ CHINESE_REASONS: Final = {
     "no_capacity": "可承接的机构均已满",
 }
 """For the words of models.planning.exclusions."""
+CHINESE_BOUNDS: Final = {
+    "change against the last plan": "较上次方案的变化",
+    "concentration in a region": "地区集中度",
+    "share of the accounts": "账户占比",
+    "share of the balance": "余额占比",
+    "challenger's floor": "挑战者下限",
+    "room for accounts": "账户承接能力",
+    "room for balance": "余额承接能力",
+    "minimum volume": "最低数量",
+    "cap": "上限",
+}
+"""For the words of models.planning.bounds."""
 JOINED: Final = re.compile(r"; (?=\S)")
 BLANK: Final = re.compile(r"\{(\w+)\}")
 COUNTED: Final = re.compile(r"(.+?) \(([\d,]+)\)(?:, |$)")
@@ -101,6 +158,8 @@ def _chinese(sentence: str) -> str:
 
 def _blank(name: str, value: str) -> str:
     """What stands in a blank: a sentence of its own, or counted reasons, are translated too."""
+    if name == "what":
+        return CHINESE_BOUNDS.get(value, value)
     if name == "why":
         return _chinese(value)
     if name == "reasons":

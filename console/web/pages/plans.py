@@ -13,15 +13,17 @@ from console.web.remembered import FIGURES
 from console.web.visits import Visiting, needs
 from flows import plan as flow
 from infra import jobs
-from infra.store import browsing, plans, scores
+from infra.store import browsing, plans, scores, seeds
 from infra.wiring import seated_here
 from models.errors import ConsignError, RefusedByPolicy, UsageError
-from models.lives import PLAN
 from models.planning.sentences import translated
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from console.web.visits import Visit
-    from flows.plan import Explanation
+    from infra.previews import Explanation
+    from infra.store.keyset import Page
     from models.tables import Plan
 
 router = APIRouter()
@@ -61,27 +63,37 @@ def _one(
 ) -> Response:  # fmt: skip
     with visit.desk.database.read() as connection:
         known = plans.plan(connection, plan_id)
-        lenders = browsing.lenders(connection)
-        rows = (
-            browsing.left_out(connection, plan_id, reason, after) if tab == "held_back"
-            else browsing.plan_lines(connection, plan_id, agency, after) if tab == "accounts"
-            else None
-        )  # fmt: skip
+        about = {
+            "lenders": browsing.lenders(connection),
+            "committed": seeds.of_plan(connection, plan_id),
+            "rows": _rows(connection, plan_id, tab, agency or reason, after),
+        }
         first = browsing.plan_lines(connection, plan_id, rows=1).rows if known.accounts else []
     account = account or (f"#{first[0]['account_id']}" if first else "")
     explained, unexplained = _explained(visit, plan_id, account) if tab in {"preview", "account"} else (None, None)
-    because = _stale(visit, known) if known.accounts <= CHECKED_AT_ONCE else None
+    checked = known.accounts <= CHECKED_AT_ONCE
+    return visit.page(
+        "portfolio/plan.html", status=status, plan=known, **about, **_summed_up(known), tab=tab, agency=agency,
+        reason=reason, account=account, after=after, explained=explained, error=error or unexplained, checked=checked,
+        because=_stale(visit, known) if checked else None, scores=_scores(visit), step=STEPS.get(known.state),
+        told=_told(visit), job=_job(visit, plan_id), states=standings.PLAN, stages=standings.STAGES,
+        bounds=standings.BOUNDS, exclusions=standings.EXCLUSIONS, holds=standings.HOLDS,
+    )  # fmt: skip
+
+
+def _rows(connection: Connection, plan_id: int, tab: str, of: str, after: str) -> Page | None:
+    """The list that the tab shows; None where it shows none."""
+    if tab == "held_back":
+        return browsing.left_out(connection, plan_id, of, after)
+    return browsing.plan_lines(connection, plan_id, of, after) if tab == "accounts" else None
+
+
+def _summed_up(known: Plan) -> dict[str, Any]:
+    """The plan's summary and spec, days as days."""
     summary = json.loads(known.summary)
     for told in summary["disclosed"]:
         told["delete_by"] = asked.day(told["delete_by"])
-    return visit.page(
-        "portfolio/plan.html", status=status, plan=known, summary=summary, spec=json.loads(known.spec),
-        lenders=lenders, tab=tab, agency=agency, reason=reason, account=account, after=after, rows=rows,
-        explained=explained, error=error or unexplained, because=because, scores=_scores(visit), step=STEPS.get(known.state),
-        checked=known.accounts <= CHECKED_AT_ONCE, steps_from=PLAN[known.state], states=standings.PLAN,
-        stages=standings.STAGES, exclusions=standings.EXCLUSIONS, holds=standings.HOLDS, told=_told(visit),
-        job=_job(visit, plan_id),
-    )  # fmt: skip
+    return {"summary": summary, "spec": json.loads(known.spec)}
 
 
 def _told(visit: Visit) -> Any:
