@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from console.web.visits import Visit
+
+
+ROLE_NAMES: Final[dict[str, tuple[str, str]]] = {
+    **{str(role): words for role, words in NAMES.items()},
+    AGENCY: ("agency", "机构"),
+}
+"""What every role is called."""
 
 
 @cache
@@ -36,7 +43,7 @@ def environment(language: str) -> Environment:
         "money": told.money, "number": told.number, "percent": told.percent, "day": told.day,
         "instant": told.instant, "pair": told.pair, "asset": asset,
     }  # fmt: skip
-    made.globals |= {"query": query, "word": word, "role_names": {**NAMES, AGENCY: ("agency", "机构")}}
+    made.globals |= {"query": query, "word": word, "role_names": ROLE_NAMES}
     return made
 
 

@@ -136,7 +136,7 @@ def _discovered(desk: Desk) -> Mapping[str, Any]:
     return told
 
 
-def _got(url: str) -> dict[str, Any]:
+def _got(url: str) -> Any:
     import httpx2
 
     try:

@@ -50,7 +50,7 @@ def page(
     found = connection.execute(ordered.limit(rows + 1)).all()
     shown = found[:rows]
     more = len(found) > rows
-    return Page(shown, tuple(shown[-1]._mapping[key.column.key] for key in order) if more else None)  # noqa: SLF001 - SQLAlchemy's public name
+    return Page(shown, tuple(getattr(shown[-1], str(key.column.key)) for key in order) if more else None)
 
 
 def _behind(order: Sequence[Key], after: Sequence[Any]) -> ColumnElement[bool]:

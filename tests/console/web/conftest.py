@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import playwright.sync_api as chromium_
-    from httpx import Response
+    from httpx2 import Response
 
 START = date(2026, 1, 1)
 MONTHS, ACCOUNTS = 2, 120
 LATER = datetime(2026, 3, 2, 1, tzinfo=UTC)
 """When the pages are looked at: after the sandbox's months."""
 CLERKS_AGENCY = "quayside"
-ROLES = {**staff.STAFF, "second": staff.SECOND, "agency": staff.CLERK}
+ROLES = {**{str(role): actor for role, actor in staff.STAFF.items()}, "second": staff.SECOND, "agency": staff.CLERK}
 """Whom `browse` and `page_as` sign in, by role."""
 CHROMIUM = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.people import accounts
+from infra.store import people as rows
 
 if TYPE_CHECKING:
     from tests.console.web.conftest import Console, PageAs
@@ -19,7 +20,7 @@ PASSWORD = "a sentence nobody guesses"
 def test_a_person_signs_in(page_as: PageAs, running: Console, language: str, words: tuple[str, str]) -> None:
     accounts.set_password(running.desk.acting("t.berg"), "j.okafor", PASSWORD)
     with running.desk.database.write() as connection:
-        accounts.store.note(connection, "j.okafor", must_change=False)
+        rows.note(connection, "j.okafor", must_change=False)
     window = page_as(None, language)
     page = window.go("/")
     assert page.title().startswith(words[0])

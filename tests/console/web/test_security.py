@@ -10,6 +10,7 @@ import pytest
 from console.web import security, visits
 from console.web.security import safe_next
 from infra.people import sessions
+from infra.store import tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,14 +130,12 @@ def test_every_answer_carries_the_headers(browse: As, path: str) -> None:
 def test_a_page_that_fails_says_so_with_the_headers_and_without_the_error(
     browse: As, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from console.web.pages import home
-
     def fails(*_: object) -> None:
         raise RuntimeError("Zhang San 13800138000")
 
     browser = browse("finance")
     browser._transport.raise_server_exceptions = False  # type: ignore[attr-defined]  # Starlette's switch
-    monkeypatch.setattr(home.tasks, "waiting", fails)
+    monkeypatch.setattr(tasks, "waiting", fails)
     answer = browser.get("/")
     assert answer.status_code == 500
     assert "Zhang San" not in answer.text

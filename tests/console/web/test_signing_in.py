@@ -10,7 +10,7 @@ import pytest
 from console.web import visits
 from infra.people import accounts, second_factor, sessions, signing_in
 from infra.store import people as rows
-from keys import totp
+from keys import passwords, totp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def sandbox_home(bare_home: Path) -> Path:
 def chen(desk: Desk) -> str:
     """Somebody with a password of their own."""
     with desk.database.write() as connection:
-        rows.note(connection, "chen.yu", password=accounts.passwords.hashed(PASSWORD))
+        rows.note(connection, "chen.yu", password=passwords.hashed(PASSWORD))
     return "chen.yu"
 
 
@@ -58,7 +58,7 @@ def test_a_person_signs_in_and_out(browse: As, chen: str) -> None:
 
 def test_nothing_tells_a_name_that_somebody_has_from_one_that_nobody_has(browse: As, desk: Desk, chen: str) -> None:
     with desk.database.write() as connection:
-        rows.note(connection, "m.rossi", state="disabled", password=accounts.passwords.hashed(PASSWORD))
+        rows.note(connection, "m.rossi", state="disabled", password=passwords.hashed(PASSWORD))
     said = []
     for name, password in ((chen, "wrong"), ("nobody", "wrong"), ("m.rossi", PASSWORD), ("sun.li", "")):
         answer = browse().send("/sign-in", at="/sign-in", name=name, password=password)
@@ -71,11 +71,14 @@ def test_nothing_tells_a_name_that_somebody_has_from_one_that_nobody_has(browse:
 def test_a_wrong_name_costs_the_same_work_as_a_wrong_password(
     desk: Desk, chen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = []
-    whole = signing_in.passwords.matches
-    monkeypatch.setattr(
-        signing_in.passwords, "matches", lambda given, kept: (begun.append(kept is None), whole(given, kept))[1]
-    )
+    begun: list[bool] = []
+    whole = passwords.matches
+
+    def noted(given: str, kept: str | None) -> bool:
+        begun.append(kept is None)
+        return whole(given, kept)
+
+    monkeypatch.setattr(passwords, "matches", noted)
     for name in (chen, "nobody"):
         with pytest.raises(signing_in.NotSignedIn):
             signing_in.sign_in(desk, name, "wrong", address="a", browser="b")
@@ -251,5 +254,5 @@ def test_a_hash_of_older_parameters_is_made_anew_when_its_person_signs_in(desk: 
     signing_in.sign_in(desk, "chen.yu", "password", address="a", browser="b")
     with desk.database.read() as connection:
         kept = accounts.found(connection, "chen.yu").password
-    assert not accounts.passwords.is_outdated(kept)
-    assert accounts.passwords.matches("password", kept)
+    assert not passwords.is_outdated(kept)
+    assert passwords.matches("password", kept)
