@@ -46,6 +46,7 @@ router = APIRouter(prefix="/portal")
 
 Text = Annotated[str, Form()]
 NOT_THERE: Final = 404
+UNFIT: Final = 422
 SHOWN: Final = 200
 """Refusals on the page; the workbook has all."""
 SAFE_SUFFIX: Final = frozenset({".csv", ".zip", ".txt", ".dat", ".xlsx"})
@@ -107,7 +108,7 @@ def _keys(visit: Visit, agency: str, problem: ConsignError | None = None) -> Res
         missing = error
     return visit.page(
         "portal/keys.html", row=row, ours=ours, missing=missing, theirs=rotation.listed(visit.desk, agency),
-        states=standings.KEY, problem=problem, status=200 if problem is None else status_of(problem),
+        states=standings.KEY, problem=problem, status=200 if problem is None else UNFIT,
     )  # fmt: skip
 
 

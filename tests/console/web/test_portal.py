@@ -13,6 +13,7 @@ from sqlalchemy import select
 from infra.sandbox.staff import CLERK
 from infra.store import bulk
 from infra.store.exchange import AGENCIES, FILES
+from models.kinds import KINDS
 from models.tables import AuditEvent, KeyRequest, Person, Statement
 
 if TYPE_CHECKING:
@@ -23,7 +24,13 @@ PAGES = (
     "/portal", "/portal/keys", "/portal/check", "/portal/files", "/portal/files?tab=sent", "/portal/statements",
     "/portal/scorecard", "/portal/scorecard/style.css", "/portal/erasures", "/portal/erasures?tab=certified",
 )  # fmt: skip
-REMITTANCE = "account,agency_txn_id,kind,amount,currency,value_date,channel,reverses,installment,note\n"
+COLUMNS = [field.name for field in KINDS["remittance"].fields]
+
+
+def remittance(**cells: str) -> bytes:
+    """A table of one line; what is not said is empty."""
+    line = ",".join('"' + cells.get(name, "").replace('"', '""') + '"' for name in COLUMNS)
+    return (",".join(COLUMNS) + "\n" + line + "\n").encode()
 
 
 def others(desk: Desk) -> tuple[str, list[str]]:
@@ -81,24 +88,31 @@ def test_the_lender_s_people_have_no_portal(browse: As) -> None:
 
 def test_a_file_is_checked_and_neither_stored_nor_delivered(browse: As, desk: Desk) -> None:
     browser = browse("agency")
-    bad = REMITTANCE + "psn_x,HR-1,recovery,1.250,CNY,2026-02-01,bank,,,\n"
+    bad = remittance(
+        account="psn_x", agency_txn_id="HR-1", type="recovery", gross="1.250,00", net="9.00", currency="CNY",
+        value_date="2026-02-01",
+    )  # fmt: skip
     before = sorted(path.name for path in desk.folder("scratch").iterdir())
-    answer = checked(browser, bad.encode(), "remittance.csv", "remittance")
+    answer = checked(browser, bad, "remittance.csv", "remittance")
     assert answer.status_code == 200
     text = answer.text
     assert "There is a problem" in text
+    assert "1.250,00" in text
     assert sorted(path.name for path in desk.folder("scratch").iterdir()) == before
-    zh = checked(browse("agency", language="zh"), bad.encode(), "remittance.csv", "remittance").text
+    zh = checked(browse("agency", language="zh"), bad, "remittance.csv", "remittance").text
     assert "有问题" in zh
 
 
 def test_what_a_file_holds_is_shown_as_text_and_reported_without_formulas(browse: As) -> None:
     browser = browse("agency")
-    bad = REMITTANCE + '=1+1,"<script>alert(1)</script>",recovery,=cmd(),CNY,2026-02-01,bank,,,\n'
-    page = checked(browser, bad.encode(), '"><img src=x>.csv', "remittance").text
+    bad = remittance(
+        account="psn_x", agency_txn_id="<script>alert(1)</script>", type="=1+1", gross="=cmd()", net="<b>",
+        currency="CNY", value_date="2026-02-01",
+    )  # fmt: skip
+    page = checked(browser, bad, '"><img src=x>.csv', "remittance").text
     assert "<script>alert" not in page
     assert "<img src=x" not in page
-    made = checked(browser, bad.encode(), "remittance.csv", "remittance", "/portal/check/report")
+    made = checked(browser, bad, "remittance.csv", "remittance", "/portal/check/report")
     with zipfile.ZipFile(io.BytesIO(made.content)) as book:
         sheet = book.read("xl/worksheets/sheet1.xml").decode()
         strings = book.read("xl/sharedStrings.xml").decode()
