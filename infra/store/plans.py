@@ -175,9 +175,7 @@ def holds(connection: Connection, lender: str, today: date) -> pd.DataFrame:
 
 
 def _barred(lender: str) -> Select[Any]:
-    return (
-        select(PLACEMENTS.c.debtor_id, PLACEMENTS.c.agency).where(PLACEMENTS.c.lender == lender, failed()).distinct()
-    )
+    return select(PLACEMENTS.c.debtor_id, PLACEMENTS.c.agency).where(PLACEMENTS.c.lender == lender, failed()).distinct()
 
 
 def agencies(connection: Connection, lender: str, today: date) -> tuple[AgencyFacts, ...]:

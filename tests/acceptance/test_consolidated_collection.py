@@ -424,9 +424,10 @@ def test_a_share_is_held_against_what_the_agency_remits(two: Two) -> None:
     assert set(advice["lender"]) == set(LENDERS)
     agency = str(two.persons().set_index("person")["agency"][two.raw["harbour"]["id_number"][0]].iloc[0])
     sandbox: SandboxAgency = two.world.agencies[agency]
-    for lender, part in advice.groupby("lender"):
+    for lender in LENDERS:
+        part = advice[advice["lender"] == lender]
         gross = (part["gross"].astype(float) * 100).round().astype("int64")
-        sandbox._send("remittance", str(lender), START, two.desk.now(), pd.DataFrame({
+        sandbox._send("remittance", lender, START, two.desk.now(), pd.DataFrame({
             "agency_txn_id": part["agency_txn_id"], "account": part["account"], "type": "recovery", "currency": "CNY",
             "gross_minor": gross - (lender == "lotus"), "net_minor": gross - (lender == "lotus"),
             "value_date": pd.Timestamp(START), "batch_ref": "B1",

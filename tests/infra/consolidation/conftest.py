@@ -71,7 +71,8 @@ class House:
     def partners(self, lender: str, today: date = TODAY) -> dict[int, set[int]]:
         with self.desk.database.read() as connection:
             found = store.partners(connection, lender, today)
-        return {int(debtor): set(part["other_id"]) for debtor, part in found.groupby("debtor_id")}
+        told: dict[int, set[int]] = found.groupby("debtor_id")["other_id"].agg(set).to_dict()
+        return told
 
     def appoint(self, **roles: str) -> None:
         """From the first administrator on roles count."""
@@ -79,8 +80,8 @@ class House:
         rows += [{"actor": actor.replace("_", "."), "role": role} for actor, role in roles.items()]
         with self.desk.database.write() as connection:
             for row in rows:
-                row |= {"granted_by": "init", "granted_at": self.desk.now()}
-                connection.execute(insert(bulk.table_of(ActorRole)).values(**row))
+                given = insert(bulk.table_of(ActorRole)).values(granted_by="init", granted_at=self.desk.now())
+                connection.execute(given.values(**row))
 
 
 TERMS: dict[str, Any] = {
