@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flows.engine import Schedule, verb
@@ -16,6 +17,9 @@ from infra.store import instalments as store
 from infra.wiring import desk
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    import pandas as pd
     from sqlalchemy import Connection
 
 
@@ -54,9 +58,7 @@ def follow_instalments(lender: str | None = None) -> InstalmentReport:
         busy = set(store.lenders_with(connection, (*store.OPEN, store.RUNNING)))
         for code, today in days(connection, lender):
             if code in busy:
-                total += instalments.follow(
-                    connection, at, code, today, lambda due, day=today: recall_due(connection, due, day)
-                )
+                total += instalments.follow(connection, at, code, today, partial(_taken_back, connection, today))
         answers, files = _tell(connection)
     return reported(
         send_pending, lambda sent: InstalmentReport(**vars(total), answers=answers, files=files,
@@ -87,6 +89,11 @@ def refuse_instalments(instalment_plan_id: int, because: str) -> PlanDecided:
         instalments.refuse(connection, at, instalment_plan_id, today, reason_given(because))
         _tell(connection)
     return reported(send_pending, lambda sent: _decided(instalment_plan_id, sent))
+
+
+def _taken_back(connection: Connection, today: date, due: pd.DataFrame) -> int:
+    """The placements are recalled today. Returns the number of files."""
+    return recall_due(connection, due, today)
 
 
 def _decided(plan_id: int, sent: Exchanged) -> PlanDecided:

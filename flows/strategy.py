@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from models.strategy.rules import Strategy
 
 
-
 @dataclass(frozen=True)
 class StrategyReport:
     """What waits for a second person now; `unchanged`: what waited already and would be proposed the same again."""

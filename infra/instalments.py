@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from models.instalments.limits import Limits
 from models.planning.exclusions import HOLD, held_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import date
 
     from sqlalchemy import Connection
@@ -115,7 +115,8 @@ def _facts(connection: Connection, found: pd.DataFrame, lender: str, today: date
 
 def _day(at: pd.Series, zone: str) -> pd.Series:
     """The calendar day of instants where the lender is."""
-    return at.dt.tz_convert(zone).dt.tz_localize(None).dt.normalize().astype("datetime64[us]")
+    days: pd.Series = at.dt.tz_convert(zone).dt.tz_localize(None).dt.normalize().astype("datetime64[us]")
+    return days
 
 
 def _signs(connection: Connection, debtors: pd.Series, lender: str, today: date, rule: Limits) -> pd.DataFrame:
@@ -200,7 +201,7 @@ def follow(
     if len(found):
         store.note_verdicts(connection, found)
     refused = found[found["verdict"] == judging.REFUSED]
-    for row in refused.itertuples():
+    for row in _each(refused):
         store.move(
             connection, int(row.instalment_plan_id), str(row.state), "refused", decided_by="limits",
             decided_at=desk.now(), ended_on=today,
@@ -222,7 +223,7 @@ def _followed(
     store.note_paid(connection, running)
     gone = ~running["placement_state"].isin(store.OUT).to_numpy()
     outcome = np.where(gone & (running["standing"] != keeping.FULFILLED), "ended", running["standing"])
-    for row, became in zip(running.itertuples(), outcome, strict=True):
+    for row, became in zip(_each(running), outcome, strict=True):
         if became == keeping.KEPT:
             continue
         plan_id, hold_id = int(row.instalment_plan_id), int(row.hold_id)
@@ -253,6 +254,11 @@ def standing(connection: Connection, lender: str, today: date, plan_id: int | No
     found["grace_days"] = found["limits"].map(grace).astype("int64")
     rows = store.instalments(connection, found["instalment_plan_id"])
     return found.join(keeping.standing(found, rows, today).rename(columns={"state": "standing"}))
+
+
+def _each(found: pd.DataFrame) -> Iterator[Any]:
+    """The plans one by one: few at a time change their state, each with an event of its own."""
+    return iter(found.itertuples())
 
 
 def _record(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
@@ -124,7 +124,7 @@ def movement(found: moves.Moves) -> pd.DataFrame:
     return counted.rename(columns={"size": "accounts", "sum": "balance_minor"})
 
 
-def summary(found: Proposed) -> dict[str, object]:
+def summary(found: Proposed) -> dict[str, Any]:
     """What an approver reads: movement, who is left and why, and who may work the stages. Knows no debtor."""
     left = found.moves.left["reason"].value_counts().sort_index()
     return {

@@ -390,7 +390,7 @@ def _told(found: Any, back: Any, *, json: bool) -> None:
         return
     emit(moved, title=f"{found.strategy.name} {found.strategy.version}, {found.lender}: would move")
     emit(falling, title="Would come back")
-    emit([{"reason": reason, "accounts": number} for reason, number in dict(told["left"]).items()], title="Left")
+    emit([{"reason": reason, "accounts": number} for reason, number in told["left"].items()], title="Left")
     emit(told["mandates"], title="Who may work which stage")
 
 

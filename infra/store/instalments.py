@@ -150,8 +150,9 @@ def contacts(connection: Connection, debtors: pd.Series, since: date) -> pd.Data
             .join(FILES, FILES.c.file_id == ACTIVITIES.c.file_id)
             .where(FILES.c.state == "accepted"),
         )
-    on = found["at"].dt.tz_localize(None).dt.normalize().astype("datetime64[us]")
-    return found.assign(on=on)[on >= pd.Timestamp(since)].drop(columns="at")
+    told = found.assign(on=found["at"].dt.tz_localize(None).dt.normalize().astype("datetime64[us]")).drop(columns="at")
+    recent: pd.DataFrame = told[told["on"] >= pd.Timestamp(since)]
+    return recent
 
 
 def earlier(connection: Connection, debtors: pd.Series) -> pd.DataFrame:
@@ -194,7 +195,7 @@ def note_paid(connection: Connection, found: pd.DataFrame) -> None:
 # --- what contracts see -----------------------------------------------------------------------------------------------
 
 
-def agreed_as(connection: Connection, lines: Table) -> ColumnElement[str | None]:
+def agreed_as(connection: Connection, lines: Table) -> ColumnElement[str]:
     """What a line (`placement_id`, `value_date`) is paid under: settlement, instalments; null where under no plan.
 
     A plan covers what is paid from the day after it was agreed until it ended, whatever became of it later: what was

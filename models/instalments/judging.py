@@ -14,6 +14,7 @@ from models.money import exponent
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
+    from decimal import Decimal
 
     import numpy.typing as npt
 
@@ -51,8 +52,8 @@ def ability(plans: pd.DataFrame, rule: Ability) -> pd.Series:
     scale = 10 ** plans["currency"].map(exponent).astype("int64")
     balance, dpd = plans["balance_minor"], plans["dpd"]
 
-    def upto(bound: object, days: int) -> pd.Series:
-        most = scale.map(lambda unit: int(unit * bound))  # type: ignore[operator] # a Decimal, and one unit per currency
+    def upto(bound: Decimal, days: int) -> pd.Series:
+        most = scale.map({unit: int(unit * bound) for unit in scale.unique().tolist()})
         return (balance <= most) & (dpd <= days)
 
     grade = pd.Series("low", index=plans.index, dtype="str")

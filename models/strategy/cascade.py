@@ -76,7 +76,8 @@ def content_sha256(lines: pd.DataFrame) -> str:
 def _since(rows: pd.DataFrame, column: str, now: pd.Timestamp) -> pd.Series:
     """Days since it last happened, or since the placement where it never did or happened before."""
     last = rows[column].where(rows[column] > rows["placed_on"], rows["placed_on"])
-    return (now - last).dt.days
+    days: pd.Series = (now - last).dt.days
+    return days
 
 
 def _falls(rule: RecallRule, told: pd.DataFrame) -> npt.NDArray[np.bool_]:

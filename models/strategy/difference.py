@@ -21,11 +21,9 @@ class Difference:
 
 def differences(before: Strategy, after: Strategy) -> list[Difference]:
     """Every stage, rule and recall that is not the same in both, in the order of the newer one; the gone ones last."""
-    pairs: list[tuple[str, dict[str, str], dict[str, str]]] = [
-        ("strategy", _head(before), _head(after)),
-        ("stage", *({one.stage: stage_words(one) for one in each.stages} for each in (before, after))),
-        ("rule", *(_numbered({one.id: rule_words(one) for one in each.rules}) for each in (before, after))),
-        ("recall", *(_numbered({one.id: recall_words(one) for one in each.recalls}) for each in (before, after))),
+    pairs = [
+        (part, told(before), told(after))
+        for part, told in (("strategy", _head), ("stage", _stages), ("rule", _rules), ("recall", _recalls))
     ]
     return [
         Difference(part, key, old.get(key, ""), new.get(key, ""))
@@ -60,6 +58,18 @@ def _head(one: Strategy) -> dict[str, str]:
         "lenders": " ".join(one.lenders) or "every lender without its own",
         "soft_first": "softest first" if one.soft_first else "any stage first",
     }
+
+
+def _stages(one: Strategy) -> dict[str, str]:
+    return {part.stage: stage_words(part) for part in one.stages}
+
+
+def _rules(one: Strategy) -> dict[str, str]:
+    return _numbered({rule.id: rule_words(rule) for rule in one.rules})
+
+
+def _recalls(one: Strategy) -> dict[str, str]:
+    return _numbered({rule.id: recall_words(rule) for rule in one.recalls})
 
 
 def _numbered(rules: dict[str, str]) -> dict[str, str]:

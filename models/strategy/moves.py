@@ -154,7 +154,8 @@ def _in_band(when: When, traits: pd.DataFrame) -> npt.NDArray[np.bool_]:
 def days_in_stage(accounts: pd.DataFrame, today: date) -> npt.NDArray[np.int64]:
     """Days since the account's first day in its stage; 0 for a new one."""
     spent = (pd.Timestamp(today) - accounts["since"]).dt.days
-    return spent.fillna(0).clip(lower=0).to_numpy(dtype=np.int64)
+    days: npt.NDArray[np.int64] = spent.fillna(0).clip(lower=0).to_numpy(dtype=np.int64)
+    return days
 
 
 def _left_out(accounts: pd.DataFrame, holds: pd.DataFrame, out: pd.DataFrame) -> pd.Series:
@@ -171,20 +172,23 @@ def _targets(
 ) -> tuple[pd.Series, npt.NDArray[np.object_]]:
     """The stage that each account goes to, and why it is that one; where no rule fits, the one that it is in."""
     rank = {NEW: -1, **{stage: place for place, stage in enumerate(STAGES)}}
-    here = accounts["stage"].map(rank).to_numpy(dtype=np.int64)
+    here = np.asarray(accounts["stage"].map(rank), dtype=np.int64)
     there = _per_rule(strategy, lambda number: STAGES.index(strategy.rules[number].to), chosen, here)
     skips = _per_rule(strategy, lambda number: int(strategy.rules[number].skip_soft), chosen, 0).astype(bool)
     backs = _per_rule(strategy, lambda number: int(strategy.rules[number].back), chosen, 0).astype(bool)
     why = np.full(len(accounts), FITS, dtype=object)
     least = np.array([0, *((one.least_days if (one := strategy.stage(stage)) else 0) for stage in STAGES)])
     early = (there > here) & (days < least[here + 1]) & ~skips
-    there, why[early] = np.where(early, here, there), NOT_YET
+    there = np.where(early, here, there)
+    why[early] = NOT_YET
     if strategy.soft_first:
         nearest = np.minimum(there, _next_harder(strategy)[here + 1])
         clipped = (there > here) & (nearest < there) & ~skips
-        there, why[clipped] = np.where(clipped, nearest, there), SOFTER_FIRST
+        there = np.where(clipped, nearest, there)
+        why[clipped] = SOFTER_FIRST
     softer = (there < here) & ~backs
-    there, why[softer] = np.where(softer, here, there), NOT_BACK
+    there = np.where(softer, here, there)
+    why[softer] = NOT_BACK
     names = np.array([*STAGES, NEW], dtype=object)
     return pd.Series(names[there], index=accounts.index, dtype="str"), why
 

@@ -321,7 +321,7 @@ def _agrees_with_itself(strategy: Strategy) -> None:
         raise StrategyInvalid(
             f"stages must be named once and softest first: {', '.join(named)}", fix=f"the order is {', '.join(STAGES)}"
         )
-    ids = [one.id for one in (*strategy.rules, *strategy.recalls)]
+    ids = [*(one.id for one in strategy.rules), *(one.id for one in strategy.recalls)]
     if twice := sorted({one for one in ids if ids.count(one) > 1}):
         raise StrategyInvalid(f"two rules are called {twice[0]}", fix="give each its own id")
     if strangers := sorted({rule.to for rule in strategy.rules} - set(named)):

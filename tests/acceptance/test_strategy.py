@@ -273,7 +273,7 @@ def test_a_plan_beyond_the_limits_needs_two_people_and_one_beyond_all_is_refused
     plans = rows(world, InstalmentPlan).set_index("plan_ref")
     assert (plans.loc["P-2", "state"], plans.loc["P-2", "codes"]) == ("refused", "discount_too_large")
     assert (plans.loc["P-1", "verdict"], plans.loc["P-1", "codes"]) == ("beyond", "discount_too_large")
-    plan_id = int(plans.loc["P-1", "instalment_plan_id"])
+    plan_id = int(plans["instalment_plan_id"]["P-1"])
     acting(world, "li.wei")
     assert approve_instalments(plan_id).state == "awaiting_second"
     with pytest.raises(RefusedByPolicy, match="cannot be the second"):

@@ -44,7 +44,7 @@ class House:
     def place(self, account_id: int, on: date, state: str = "acknowledged", **more: Any) -> int:
         """The account was placed on that day; the placement's number."""
         number = int(more.pop("placement_id", 100 + account_id))
-        plain = {"round": 1, "stage": "phone", "agency": "quayside"} | more
+        plain: dict[str, Any] = {"round": 1, "stage": "phone", "agency": "quayside"} | more
         self.add(
             Placement(
                 placement_id=number, plan_id=number, lender="harbour", account_id=account_id, debtor_id=account_id,

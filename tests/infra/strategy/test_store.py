@@ -35,11 +35,9 @@ def ago(days: int) -> date:
 
 def stages(house: Any) -> dict[int, tuple[str, Any]]:
     with house.desk.database.read() as connection:
-        found = store.accounts(connection, "harbour").set_index("account_id")
-    return {
-        int(number): (str(row["stage"]), None if pd.isna(row["since"]) else row["since"].date())
-        for number, row in found.iterrows()
-    }
+        found = store.accounts(connection, "harbour")
+    days = [None if pd.isna(day) else day.date() for day in found["since"]]
+    return dict(zip(found["account_id"], zip(found["stage"], days, strict=True), strict=True))
 
 
 def ran(house: Any, lines: pd.DataFrame, run_id: int = 1) -> int:
@@ -93,7 +91,7 @@ def test_an_approved_run_puts_accounts_into_their_stages_and_who_stays_keeps_the
         store.decide_run(connection, row, "approved", "li.wei", house.desk.now())
         store.put_in_stages(connection, row, TODAY)
     found = house.rows(AccountStage).set_index("account_id").sort_index()
-    assert [(row["stage"], row["since"].date()) for _, row in found.iterrows()] == [
+    assert list(zip(found["stage"], found["since"].dt.date, strict=True)) == [
         ("phone", ago(70)), ("phone", TODAY), ("phone", TODAY), ("legal", ago(5)),
     ]  # fmt: skip
     with house.desk.database.write() as connection, pytest.raises(IllegalMove):
@@ -122,7 +120,7 @@ def test_days_without_payment_and_activity_are_read_from_lines_that_count_and_fi
 ) -> None:
     for number in (1, 2, 3):
         house.place(number, ago(100))
-    line = {
+    line: dict[str, Any] = {
         "lender": "harbour", "agency": "quayside", "file_id": 1, "line": 1, "currency": "CNY", "net_minor": 1,
     }  # fmt: skip
     house.add(
@@ -157,7 +155,7 @@ def test_days_without_payment_and_activity_are_read_from_lines_that_count_and_fi
     paid = found["last_paid_on"].dt.date
     assert (paid[101], paid[102]) == (ago(20), ago(40)), "no reversal is a payment, and no line that was rejected"
     assert pd.isna(paid[103])
-    assert found.loc[101, "last_activity_on"].date() == ago(30)
+    assert found["last_activity_on"].dt.date[101] == ago(30)
     assert found["last_activity_on"].notna().sum() == 1
 
 

@@ -53,10 +53,8 @@ def go(rules: str, *rows: dict[str, Any], head: str = HEAD) -> Moves:
 
 
 def where(found: Moves) -> dict[int, tuple[str, str]]:
-    return {
-        int(row.account_id): (row.to_stage, row.why)
-        for row in found.lines.itertuples()
-    }  # fmt: skip
+    lines = found.lines
+    return dict(zip(lines["account_id"], zip(lines["to_stage"], lines["why"], strict=True), strict=True))
 
 
 def left(found: Moves) -> dict[int, str]:
@@ -165,11 +163,11 @@ def test_every_account_is_moved_or_left_once_and_never_more_than_one_stage_harde
     found = moves(strategy(rules), book, NO_HOLDS, NONE_OUT, TODAY)
     assert sorted([*found.lines["account_id"], *found.left["account_id"]]) == list(book["account_id"])
     own = ["reminder", "phone", "field"]
-    for row in found.lines.itertuples():
-        here, there = RANK[str(row.from_stage)], RANK[str(row.to_stage)]
+    lines = found.lines
+    for from_stage, to_stage, days in zip(lines["from_stage"], lines["to_stage"], lines["days"], strict=True):
+        here, there = RANK[from_stage], RANK[to_stage]
         assert there >= here
         between = [stage for stage in own if here < RANK[stage] < there]
         assert not between, "a softer stage was passed over"
         if there > here:
-            least = {"reminder": 10, "phone": 30}.get(str(row.from_stage), 0)
-            assert row.days >= least
+            assert days >= {"reminder": 10, "phone": 30}.get(from_stage, 0)
