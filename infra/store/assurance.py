@@ -11,7 +11,7 @@ from infra.store.conduct import BREACHES
 from infra.store.exchange import ERASURES, PLACEMENTS, TRANSMISSIONS
 from infra.store.gate import CHECKS
 from infra.store.gates import COMPLAINTS
-from infra.store.paging import Key, Page, page
+from infra.store.keyset import Order, page
 from infra.store.subjects import REQUESTS
 from infra.store.trail import EVENTS
 from models.subject import OPEN
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Select
+
+    from infra.store.keyset import Page
 
 MOST: Final = 10_000
 """A count that is this large may be larger."""
@@ -55,7 +57,7 @@ def erasure_counts(connection: Connection, today: date, agency: str = "") -> dic
 
 
 def erasures(
-    connection: Connection, today: date, state: str, *, agency: str = "", after: Sequence[Any] | None = None
+    connection: Connection, today: date, state: str, *, agency: str = "", after: str | None = None
 ) -> Page:
     """Erasures in that state, those due first in front.
 
@@ -73,7 +75,7 @@ def erasures(
         .outerjoin(TRANSMISSIONS, TRANSMISSIONS.c.transmission_id == ERASURES.c.transmission_id)
         .where(*_erasure_states(today)[state], *_are(ERASURES, agency=agency))
     )  # fmt: skip
-    return page(connection, statement, (Key(ERASURES.c.due_on), Key(ERASURES.c.erasure_id)), after)
+    return page(connection, statement, Order((ERASURES.c.due_on, ERASURES.c.erasure_id)), after)
 
 
 # -- complaints, breaches ----------------------------------------------------------------------------------------------
@@ -81,7 +83,7 @@ def erasures(
 
 def complaints(
     connection: Connection, *, closed: bool = False, owner: str = "", agency: str = "",
-    overdue_on: date | None = None, after: Sequence[Any] | None = None,
+    overdue_on: date | None = None, after: str | None = None,
 ) -> Page:  # fmt: skip
     """Complaints that are not closed (or those that are), those due first in front. Columns: all, `due` beside."""
     due = func.coalesce(COMPLAINTS.c.due_on, NEVER, type_=COMPLAINTS.c.due_on.type).label("due")
@@ -91,19 +93,18 @@ def complaints(
     )
     if overdue_on is not None:
         statement = statement.where(COMPLAINTS.c.due_on < overdue_on)
-    return page(connection, statement, (Key(due), Key(COMPLAINTS.c.complaint_id)), after)
+    return page(connection, statement, Order((due, COMPLAINTS.c.complaint_id)), after)
 
 
 def breaches(
     connection: Connection, state: str, *, agency: str = "", rule: str = "", severity: str = "",
-    after: Sequence[Any] | None = None,
+    after: str | None = None,
 ) -> Page:  # fmt: skip
     """Breaches in that state, the newest first. Columns: all."""
     statement = select(BREACHES).where(
         BREACHES.c.state == state, *_are(BREACHES, agency=agency, rule_id=rule, severity=severity)
     )
-    order = (Key(BREACHES.c.at, descending=True), Key(BREACHES.c.breach_id, descending=True))
-    return page(connection, statement, order, after)
+    return page(connection, statement, Order((BREACHES.c.at, BREACHES.c.breach_id), falling=True), after)
 
 
 def by_clause(connection: Connection) -> Sequence[Any]:
@@ -125,19 +126,19 @@ def by_clause(connection: Connection) -> Sequence[Any]:
 
 def requests(
     connection: Connection, *, ended: bool = False, lender: str = "", kind: str = "",
-    after: Sequence[Any] | None = None,
+    after: str | None = None,
 ) -> Page:  # fmt: skip
     """Debtors' requests under way, those due first in front; or those that have ended. Columns: all."""
     is_open = REQUESTS.c.state.in_(OPEN)
     statement = select(REQUESTS).where(~is_open if ended else is_open, *_are(REQUESTS, lender=lender, kind=kind))
-    return page(connection, statement, (Key(REQUESTS.c.due_on), Key(REQUESTS.c.request_id)), after)
+    return page(connection, statement, Order((REQUESTS.c.due_on, REQUESTS.c.request_id)), after)
 
 
 # -- the gate ----------------------------------------------------------------------------------------------------------
 
 
 def checks(
-    connection: Connection, *, agency: str = "", stopped: bool = False, after: Sequence[Any] | None = None
+    connection: Connection, *, agency: str = "", stopped: bool = False, after: str | None = None
 ) -> Page:
     """What the gate looked at, the newest first. Columns: transmission_id, name, agency, kind, verdict and its risk."""
     statement = select(
@@ -146,7 +147,7 @@ def checks(
         CHECKS.c.checked_at,
     ).join(TRANSMISSIONS, TRANSMISSIONS.c.transmission_id == CHECKS.c.transmission_id)  # fmt: skip
     statement = statement.where(*_are(TRANSMISSIONS, agency=agency), *_are(CHECKS, verdict="stopped" * stopped))
-    return page(connection, statement, (Key(CHECKS.c.transmission_id, descending=True),), after)
+    return page(connection, statement, Order((CHECKS.c.transmission_id,), falling=True), after)
 
 
 # -- events ------------------------------------------------------------------------------------------------------------
@@ -154,7 +155,7 @@ def checks(
 
 def events(
     connection: Connection, *, subject: str = "", actor: str = "", action: str = "",
-    after: Sequence[Any] | None = None,
+    after: str | None = None,
 ) -> Page:  # fmt: skip
     """Events, the newest first: of a subject (`plan:7`), a person, a kind (`plan.` or `plan.approved`).
 
@@ -166,7 +167,7 @@ def events(
     if subject or actor or action:
         newest = connection.execute(select(func.max(EVENTS.c.seq))).scalar() or 0
         statement = statement.where(EVENTS.c.seq > newest - LOOKED_BACK)
-    return page(connection, statement, (Key(EVENTS.c.seq, descending=True),), after)
+    return page(connection, statement, Order((EVENTS.c.seq,), falling=True), after)
 
 
 # -- how it is asked ---------------------------------------------------------------------------------------------------

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
-from infra.store import bulk, paging
+from infra.store import bulk, keyset
 from models.tables import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
 JOBS: Final = bulk.table_of(Job)
-NEWEST_FIRST: Final = (paging.Key(JOBS.c.job_id, descending=True),)
+NEWEST_FIRST: Final = keyset.Order((JOBS.c.job_id,), falling=True)
 
 
 def ask(connection: Connection, **columns: Any) -> int:
@@ -61,6 +60,6 @@ def found(connection: Connection, job_id: int) -> Row[Any] | None:
     return connection.execute(select(JOBS).where(JOBS.c.job_id == job_id)).one_or_none()
 
 
-def listed(connection: Connection, after: Sequence[Any] | None = None) -> paging.Page:
+def listed(connection: Connection, after: str | None = None) -> keyset.Page:
     """Jobs, the newest first."""
-    return paging.page(connection, select(JOBS), NEWEST_FIRST, after)
+    return keyset.page(connection, select(JOBS), NEWEST_FIRST, after)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter, Response
 
-from console.web import paging
 from console.web.language import later
 from console.web.pages import asked
 from console.web.problems import status_of
@@ -47,14 +46,14 @@ def _list(
 ) -> Response:  # fmt: skip
     with visit.desk.database.read() as connection:
         page = assurance.events(
-            connection, subject=subject, actor=actor, action=action, after=paging.key(after, int)
+            connection, subject=subject, actor=actor, action=action, after=after or None
         )  # fmt: skip
         signed = trail.newest_signed(connection)
         newest = trail.newest(connection)
     return visit.page(
-        "compliance/audit.html", page=page, next=paging.cursor(page.after), subject=subject, actor=actor,
+        "compliance/audit.html", page=page, next=page.after or "", subject=subject, actor=actor,
         action=action, after=after, signed=signed, newest=newest, verified=verified, noted=witnesses.noted(visit.desk),
-        details={row.seq: json.loads(row.details) for row in page.rows}, looked_back=assurance.LOOKED_BACK,
+        details={row["seq"]: json.loads(row["details"]) for row in page.rows}, looked_back=assurance.LOOKED_BACK,
         status=200 if verified is None or verified.ok else 409,
     )  # fmt: skip
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Response
 
-from console.web import paging
 from console.web.frames import records
 from console.web.language import later
 from console.web.pages import asked
@@ -79,12 +78,12 @@ def _complaints(
     with visit.desk.database.read() as connection:
         page = assurance.complaints(
             connection, closed=tab == "closed", agency=agency, owner=visit.who.actor if mine else "",
-            overdue_on=today if overdue else None, after=paging.key(after, date, int),
+            overdue_on=today if overdue else None, after=after or None,
         )  # fmt: skip
         rates = records(complaint_rows.rates(connection, None, date.fromordinal(today.toordinal() - RATE_DAYS), today))
         agencies, lenders = browsing.agencies(connection), browsing.lenders(connection)
     return visit.page(
-        "compliance/complaints.html", page=page, next=paging.cursor(page.after), tab=tab, agency=agency, mine=mine,
+        "compliance/complaints.html", page=page, next=page.after or "", tab=tab, agency=agency, mine=mine,
         overdue=overdue, after=after, rates=rates, days=RATE_DAYS, agencies=agencies, lenders=lenders, today=today,
         states=COMPLAINT_STATES, categories=CATEGORIES, severities=SEVERITIES, outcomes=OUTCOMES, problem=problem,
         given=defaultdict(str, given or {}), status=200 if problem is None else status_of(problem),
@@ -160,14 +159,14 @@ def every_breach(
     asked.one_of(tab, BREACH_TABS)
     with visit.desk.database.read() as connection:
         page = assurance.breaches(
-            connection, tab, agency=agency, rule=rule, severity=severity, after=paging.key(after, datetime, int)
+            connection, tab, agency=agency, rule=rule, severity=severity, after=after or None
         )
         clauses = assurance.by_clause(connection)
         stopping = records(gate_rows.listed(connection, visit.desk.today()))
         last = conduct_rows.last_run(connection)
         agencies = browsing.agencies(connection)
     return visit.page(
-        "compliance/breaches.html", page=page, next=paging.cursor(page.after), tab=tab, tabs=BREACH_TABS,
+        "compliance/breaches.html", page=page, next=page.after or "", tab=tab, tabs=BREACH_TABS,
         agency=agency, rule=rule, severity=severity, after=after, clauses=clauses, gates=stopping, gate_states=GATES,
         last=last, agencies=agencies, severities=SEVERITIES,
         tab_entries=[
@@ -273,10 +272,10 @@ def erasures(visit: Visiting, tab: str = "", agency: str = "", after: str = "") 
     with visit.desk.database.read() as connection:
         counts = assurance.erasure_counts(connection, today, agency)
         shown: str = asked.one_of(tab, ERASURE_TABS) if tab else _first_of(counts)
-        page = assurance.erasures(connection, today, shown, agency=agency, after=paging.key(after, date, int))
+        page = assurance.erasures(connection, today, shown, agency=agency, after=after or None)
         agencies = browsing.agencies(connection)
     return visit.page(
-        "compliance/erasures.html", page=page, next=paging.cursor(page.after), tab=shown, tabs=ERASURE_TABS,
+        "compliance/erasures.html", page=page, next=page.after or "", tab=shown, tabs=ERASURE_TABS,
         agency=agency, agencies=agencies, after=after, today=today,
         tab_entries=[
             (visit.say(words), counts[code], query(tab=code, agency=agency), code == shown)

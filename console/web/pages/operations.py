@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from console.web import paging, visits
+from console.web import visits
 from console.web.visits import Visiting, is_open, needs
 from flows.jobs import VERBS
 from infra import health, jobs
@@ -69,8 +69,8 @@ def operations(visit: Visiting) -> Response:
 def listed(visit: Visiting, after: str = "") -> Response:
     """What was asked for that takes long, the newest first."""
     with visit.desk.database.read() as connection:
-        page = rows.listed(connection, paging.key(after, int))
-    return visit.page("house/jobs.html", rows=page.rows, next=paging.cursor(page.after), after=after, verbs=VERBS)
+        page = rows.listed(connection, after or None)
+    return visit.page("house/jobs.html", rows=page.rows, next=page.after or "", after=after, verbs=VERBS)
 
 
 @router.get("/jobs/{job_id}", dependencies=[needs("jobs.see")])

@@ -7,7 +7,6 @@ bounded by it. What is another's does not exist.
 from __future__ import annotations
 
 import hashlib
-from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -16,7 +15,7 @@ from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 
-from console.web import paging, sheets, standings
+from console.web import sheets, standings
 from console.web.frames import records
 from console.web.language import later
 from console.web.pages import asked
@@ -333,9 +332,9 @@ def erasures(visit: Visiting, agency: Own, tab: str = "", after: str = "") -> Re
     with visit.desk.database.read() as connection:
         counts = assurance.erasure_counts(connection, today, agency)
         shown = asked.one_of(tab, ERASURE_TABS) if tab else next((s for s in ERASURE_TABS if counts[s]), "requested")
-        page = assurance.erasures(connection, today, shown, agency=agency, after=paging.key(after, date, int))
+        page = assurance.erasures(connection, today, shown, agency=agency, after=after or None)
     return visit.page(
-        "portal/erasures.html", page=page, next=paging.cursor(page.after), tab=shown, after=after, today=today,
+        "portal/erasures.html", page=page, next=page.after or "", tab=shown, after=after, today=today,
         tab_entries=[(visit.say(words), counts[code], "/portal/erasures" + query(tab=code), code == shown)
                      for code, words in ERASURE_TABS.items()],
     )  # fmt: skip

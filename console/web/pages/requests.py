@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from datetime import date
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Form, Response
 
-from console.web import paging
 from console.web.language import later
 from console.web.pages import asked
 from console.web.pages.disclosures import NO_STORE
@@ -51,11 +49,11 @@ def _list(
     problem: ConsignError | None = None, given: dict[str, object] | None = None,
 ) -> Response:  # fmt: skip
     with visit.desk.database.read() as connection:
-        key = paging.key(after, date, int)
+        key = after or None
         page = assurance.requests(connection, ended=tab == "ended", lender=lender, kind=kind, after=key)
         lenders = browsing.lenders(connection)
     made = visit.page(
-        "compliance/requests.html", page=page, next=paging.cursor(page.after), tab=tab, lender=lender, kind=kind,
+        "compliance/requests.html", page=page, next=page.after or "", tab=tab, lender=lender, kind=kind,
         after=after, lenders=lenders, kinds=KIND_WORDS, states=STATES, today=visit.desk.today(), grounds=GROUNDS,
         correctable=CORRECTABLE, problem=problem, given=defaultdict(str, given or {}),
         status=200 if problem is None else status_of(problem),
