@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 
 from infra import audit, exceptions, roles
@@ -24,7 +25,7 @@ from models.errors import RefusedByPolicy, UsageError
 from models.lives import CONSOLIDATION_BASIS, moved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import date
     from pathlib import Path
 
@@ -152,7 +153,7 @@ def refresh(connection: Connection, desk: Desk, lender: str | None = None) -> Li
     mine = set(counting["circle"]) if lender is None else set(counting.loc[counting["lender"] == lender, "circle"])
     new = 0
     for circle, part in counting[counting["circle"].isin(mine)].groupby("circle"):
-        joined, left = store.renew(connection, str(circle), _everybody(connection, desk, part), desk.now())
+        joined, left = store.renew(connection, str(circle), _together(connection, desk, part), desk.now())
         new, unlinked = new + joined, unlinked + left
     if new or unlinked:
         details: dict[str, audit.Value] = {"new": new, "withdrawn": unlinked, "entries": len(mine)}
@@ -169,17 +170,31 @@ def renewed(desk: Desk, lender: str) -> None:
         refresh(connection, desk, lender)
 
 
-def _everybody(connection: Connection, desk: Desk, part: pd.DataFrame) -> pd.DataFrame:
-    """`debtor_id`, `lender`, `link` of every debtor of the circle's lenders."""
-    if len(set(part["lender"])) == 1:
+def _together(connection: Connection, desk: Desk, part: pd.DataFrame) -> pd.DataFrame:
+    """`debtor_id`, `lender`, `link` of the circle's debtors who may share a link.
+
+    Looked at shard by shard, and twice, so that memory holds one number per debtor and the rows of those who share it.
+    """
+    if len(part) == 1:  # one lender: there is nobody to be linked with
         return pd.DataFrame({"debtor_id": pd.Series(dtype="int64"), "lender": "", "link": pd.Series(dtype="str")})
-    secret = desk.keyring.secret(linkage.KEPT_AS)
-    found = []
-    for lender, circle, scope in zip(part["lender"], part["circle"], part["scope"], strict=True):
-        debtors = store.known(connection, lender)
-        link = linkage.in_circle(secret, lender, f"{scope}:{circle}", debtors["linkage"])
-        found.append(debtors[["debtor_id"]].assign(lender=lender, link=link))
+    heads = np.sort(np.concatenate([_heads(shard["link"]) for shard in _shards(connection, desk, part)]))
+    twice = np.unique(heads[1:][heads[1:] == heads[:-1]])
+    found = [shard[np.isin(_heads(shard["link"]), twice)] for shard in _shards(connection, desk, part)]
     return pd.concat(found, ignore_index=True)
+
+
+def _shards(connection: Connection, desk: Desk, part: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Every debtor of the circle's lenders in the circle's domain."""
+    secret = desk.keyring.secret(linkage.KEPT_AS)
+    for lender, circle, scope in zip(part["lender"], part["circle"], part["scope"], strict=True):
+        for debtors in store.known(connection, lender, desk.settings.shard_rows):
+            link = linkage.in_circle(secret, lender, f"{scope}:{circle}", debtors["linkage"])
+            yield debtors[["debtor_id"]].assign(lender=lender, link=link)
+
+
+def _heads(links: pd.Series) -> np.ndarray:
+    """The first 64 bits of each link."""
+    return np.frombuffer(bytes.fromhex("".join(links.str.slice(0, 16))), dtype=">u8").astype(np.uint64)
 
 
 def consolidate(desk: Desk) -> Linked:

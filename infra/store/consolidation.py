@@ -26,7 +26,7 @@ from models.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import date, datetime
 
 ACCOUNTS: Final = bulk.table_of(Account)
@@ -125,18 +125,19 @@ def held(connection: Connection, lender: str, today: date) -> bool:
 # -- who is one person -------------------------------------------------------------------------------------------------
 
 
-def known(connection: Connection, lender: str) -> pd.DataFrame:
-    """`debtor_id`, `linkage` of the lender's debtors who have one."""
-    return bulk.read(
+def known(connection: Connection, lender: str, rows: int) -> Iterator[pd.DataFrame]:
+    """`debtor_id`, `linkage` of the lender's debtors who have one, so many at a time."""
+    return bulk.read_chunks(
         connection,
         select(DEBTORS.c.debtor_id, DEBTORS.c.linkage).where(
             DEBTORS.c.lender == lender, DEBTORS.c.linkage.is_not(None), DEBTORS.c.erased_at.is_(None)
         ),
+        rows,
     )
 
 
 def renew(connection: Connection, circle: str, everybody: pd.DataFrame, at: datetime) -> tuple[int, int]:
-    """The circle's linked debtors are those of `everybody` (debtor_id, lender, link) who share a link.
+    """The circle's linked debtors are those of `everybody` (debtor_id, lender, link) who share a link with another.
 
     Returns how many are new, and how many are no longer linked. Who stays linked keeps the day.
     """
