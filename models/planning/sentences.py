@@ -27,8 +27,8 @@ PATTERNS: Final = (
     # warnings
     (
         (
-            "the draw came out uneven: {uneven} of {compared} comparisons differ by 0.1 or more, and chance alone makes "
-            "{chance}; it is not drawn again"
+            "the draw came out uneven: {uneven} of {compared} comparisons differ by 0.1 or more, and chance alone "
+            "makes {chance}; it is not drawn again"
         ),
         "抽签结果不均衡：{compared} 项比较中有 {uneven} 项相差 0.1 以上，纯属偶然约为 {chance} 项；不会重抽",
     ),
