@@ -1,4 +1,4 @@
-"""What finance pages through beside breaks: statements to agencies, payment runs, bank statements; and what fills filters."""
+"""What finance pages through beside breaks: statements to agencies, payment runs, bank statements."""
 
 from __future__ import annotations
 
@@ -8,14 +8,27 @@ from sqlalchemy import func, select
 
 from infra.store import keyset
 from infra.store.bulk import table_of
-from models.tables import Agency, BankStatement, Lender, PaymentRun, Statement, Transmission
+from models.tables import (
+    Agency,
+    BankStatement,
+    Lender,
+    PaymentRun,
+    PeriodAcceptance,
+    PeriodClosing,
+    PeriodReopening,
+    Statement,
+    Transmission,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+ACCEPTANCE: Final = table_of(PeriodAcceptance)
 AGENCY: Final = table_of(Agency)
 BANK: Final = table_of(BankStatement)
+CLOSING: Final = table_of(PeriodClosing)
 LENDER: Final = table_of(Lender)
+REOPENING: Final = table_of(PeriodReopening)
 RUN: Final = table_of(PaymentRun)
 SENT: Final = table_of(Transmission)
 STATEMENT: Final = table_of(Statement)
@@ -32,6 +45,16 @@ def periods(connection: Connection) -> list[str]:
     return list(connection.execute(select(STATEMENT.c.period).distinct().order_by(STATEMENT.c.period.desc())).scalars())
 
 
+def moved(connection: Connection, lender: str) -> tuple[int, ...]:
+    """How often a month of the lender was accepted, closed, opened or stated: what makes its checklist old."""
+    counts = [
+        select(func.count()).select_from(table).where(table.c.lender == lender)
+        for table in (ACCEPTANCE, CLOSING, REOPENING, STATEMENT)
+    ]
+    done = select(func.count()).select_from(REOPENING).where(REOPENING.c.lender == lender, REOPENING.c.state == "done")
+    return tuple(int(connection.execute(one).scalar_one()) for one in (*counts, done))
+
+
 def statements(
     connection: Connection,
     *,
@@ -41,7 +64,7 @@ def statements(
     after: str | None = None,
     rows: int = keyset.ROWS,
 ) -> keyset.Page:
-    """Statements, the newest first, with what became of the file that told the agency (`told`: a transmission's state)."""
+    """Statements, the newest first; `told`: the state of the transmission that tells the agency."""
     statement = (
         select(STATEMENT, AGENCY.c.name.label("agency_name"), SENT.c.state.label("told"))
         .outerjoin(AGENCY, AGENCY.c.agency == STATEMENT.c.agency)

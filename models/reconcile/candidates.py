@@ -42,11 +42,13 @@ def ranked(amount_minor: int, day: int, references: tuple[str, ...], others: pd.
         exact |= same.fillna(value=False).to_numpy(dtype=bool)
     near["far"] = ~exact
     near = near.sort_values(["far", "size", "apart", "content"]).head(max(limit * 5, SUMMED))
-    likeness = [
-        max((_alike(one, text) for one in references for text in texts.loc[at].split("\x1f") if text), default=0)
-        for at in near.index
-    ]
-    near["likeness"] = likeness
+    said = texts.loc[near.index]
+    # of several rows, or in both places, the same reference is compared once
+    alike = {
+        text: max((_alike(one, text) for one in references), default=0)
+        for text in {part for both in said for part in both.split("\x1f") if part}
+    }
+    near["likeness"] = [max((alike[part] for part in both.split("\x1f") if part), default=0) for both in said]
     # a mangled reference with the very amount is better than the amount alone
     near["unlike"] = 100 - near["likeness"].where((near["likeness"] >= ALIKE) | ~near["far"], 0)
     best = near.sort_values(["far", "size", "unlike", "apart", "content"]).head(limit)

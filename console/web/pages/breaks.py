@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
+from pathlib import Path as FilePath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from fastapi import APIRouter, Depends, Form, Response, UploadFile
+from fastapi import APIRouter, Depends, Form, Path, Response, UploadFile
 
 from console.web import terms
 from console.web.language import later
+from console.web.pages.asked import LONGEST_NUMBER
 from console.web.problems import status_of
 from console.web.remembered import FIGURES
 from console.web.rendering import query
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 router = APIRouter()
 
+MOST: Final = 2**62
+"""What the store's numbers go up to, and a little less."""
+Id = Annotated[int, Path(ge=1, le=MOST)]
 Text = Annotated[str, Form()]
 Numbers = Annotated[list[int] | None, Form()]
 TABS: Final = {
@@ -189,19 +193,25 @@ def _bars(weeks: list[worklist.Week]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def _key(text: str) -> tuple[str, int]:
+    """What a row's key names, and its number; 0 where it names nothing."""
+    what, _, number = text.partition("-")
+    return what, int(number) if number.isascii() and number.isdecimal() and len(number) <= LONGEST_NUMBER else 0
+
+
 def _drawer(visit: Visit, view: View) -> dict[str, Any] | None:
     """What the drawer shows; None where nothing is open. Raises UsageError for what is not there."""
-    what, _, number = view.open.partition("-")
-    if not number.isdigit():
+    what, number = _key(view.open)
+    if not number:
         return None
     if what == "break":
-        case = casework.case(visit.desk, int(number), summed=bool(view.more))
+        case = casework.case(visit.desk, number, summed=bool(view.more))
         return {"what": what, "case": case, "undoable": casework.undoable}
     with visit.desk.database.read() as connection:
         if what == "match":
-            return {"what": what, "match": worklist.suggestion(connection, int(number))}
+            return {"what": what, "match": worklist.suggestion(connection, number)}
         if what == "resolution":
-            told = resolving.whole(connection, int(number))
+            told = resolving.whole(connection, number)
             return {"what": what, "resolution": told, "is_mine": told["proposed_by"] == visit.who.actor}
     return None
 
@@ -225,7 +235,7 @@ def _proposed(visit: Visit, row: Row[Any]) -> str:
 
 
 @router.post("/breaks/{break_id}/assign", dependencies=[needs("breaks.work")])
-def assign(visit: Visiting, break_id: int, to: Text = "", at: Text = "") -> Response:
+def assign(visit: Visiting, break_id: Id, to: Text = "", at: Text = "") -> Response:
     """Somebody works on the break; nobody, where no name is given."""
 
     def act() -> str:
@@ -236,7 +246,7 @@ def assign(visit: Visiting, break_id: int, to: Text = "", at: Text = "") -> Resp
 
 
 @router.post("/breaks/{break_id}/comment", dependencies=[needs("breaks.work")])
-def comment(visit: Visiting, break_id: int, text: Text = "", at: Text = "") -> Response:
+def comment(visit: Visiting, break_id: Id, text: Text = "", at: Text = "") -> Response:
     """A note stands beside the break."""
 
     def act() -> str:
@@ -247,13 +257,13 @@ def comment(visit: Visiting, break_id: int, text: Text = "", at: Text = "") -> R
 
 
 @router.post("/breaks/{break_id}/attach", dependencies=[needs("breaks.work")])
-def attach(visit: Visiting, break_id: int, file: UploadFile, text: Text = "", at: Text = "") -> Response:
+def attach(visit: Visiting, break_id: Id, file: UploadFile, text: Text = "", at: Text = "") -> Response:
     """A file lies beside the break, sealed."""
 
     def act() -> str:
         with TemporaryDirectory(dir=visit.desk.folder("uploads")) as folder:
             # the name that came names no path of ours: its ending alone is kept
-            path = Path(folder) / f"file{Path(file.filename or '').suffix[:10]}"
+            path = FilePath(folder) / f"file{FilePath(file.filename or '').suffix[:10]}"
             with path.open("wb") as kept:
                 while chunk := file.file.read(1 << 20):
                     kept.write(chunk)
@@ -266,10 +276,10 @@ def attach(visit: Visiting, break_id: int, file: UploadFile, text: Text = "", at
 
 
 @router.get("/breaks/attachments/{note_id}", dependencies=[needs("breaks.work")])
-def attachment(visit: Visiting, note_id: int) -> Response:
+def attachment(visit: Visiting, note_id: Id) -> Response:
     """The attached file; who took it out is on record."""
     with TemporaryDirectory(dir=visit.desk.folder("uploads")) as folder:
-        path = Path(folder) / "file"
+        path = FilePath(folder) / "file"
         attachments.take_out(visit.desk, note_id, path)
         content = path.read_bytes()
     with visit.desk.database.read() as connection:
@@ -280,7 +290,7 @@ def attachment(visit: Visiting, note_id: int) -> Response:
 @router.post("/breaks/{break_id}/match", dependencies=[needs("breaks.work")])
 def match(
     visit: Visiting,
-    break_id: int,
+    break_id: Id,
     line: Numbers = None,
     receipt: Numbers = None,
     parts: Text = "",
@@ -310,7 +320,8 @@ def _parts(text: str, currency: str) -> dict[int, int]:
         line, _, amount = word.partition("=")
         try:
             minor = Decimal(amount).scaleb(exponent(currency))
-            if not line.isdigit() or not minor.is_finite() or minor != minor.to_integral_value():
+            whole = minor.is_finite() and abs(minor) < MOST and minor == minor.to_integral_value()
+            if not (line.isascii() and line.isdecimal()) or len(line) > LONGEST_NUMBER or not whole:
                 raise InvalidOperation
         except InvalidOperation:
             raise UsageError("a part is written LINE=AMOUNT", fix="for example 412=25.00 413=10.50") from None
@@ -321,7 +332,7 @@ def _parts(text: str, currency: str) -> dict[int, int]:
 @router.post("/breaks/{break_id}/resolve", dependencies=[needs("breaks.work")])
 def resolve(
     visit: Visiting,
-    break_id: int,
+    break_id: Id,
     kind: Text = "",
     reason: Text = "",
     note: Text = "",
@@ -360,7 +371,7 @@ def _resolved(visit: Visit, break_id: int, kind: str, reason: str, note: str, re
 
 @router.post("/breaks/matches/{match_id}/accept", dependencies=[needs("breaks.work")])
 def accept(
-    visit: Visiting, match_id: int, reason: Text = "late_booking", note: Text = "", at: Text = "", then: Text = ""
+    visit: Visiting, match_id: Id, reason: Text = "late_booking", note: Text = "", at: Text = "", then: Text = ""
 ) -> Response:
     """What the rules suggested is tied by a person."""
 
@@ -387,7 +398,7 @@ def _accepted(visit: Visit, match_id: int, reason: str, note: str) -> Row[Any]:
 @router.post("/breaks/matches/{match_id}/unmatch", dependencies=[needs("breaks.work")])
 def unmatch(
     visit: Visiting,
-    match_id: int,
+    match_id: Id,
     break_id: Annotated[int | None, Form()] = None,
     reason: Text = "mistake",
     note: Text = "",
@@ -403,7 +414,7 @@ def unmatch(
 
 
 @router.post("/breaks/resolutions/{resolution_id}/undo", dependencies=[needs("breaks.work")])
-def undo(visit: Visiting, resolution_id: int, reason: Text = "mistake", note: Text = "", at: Text = "") -> Response:
+def undo(visit: Visiting, resolution_id: Id, reason: Text = "mistake", note: Text = "", at: Text = "") -> Response:
     """What was done is taken back, postings and all."""
 
     def act() -> str:
@@ -414,7 +425,7 @@ def undo(visit: Visiting, resolution_id: int, reason: Text = "mistake", note: Te
 
 
 @router.post("/breaks/resolutions/{resolution_id}/approve", dependencies=[needs("breaks.approve")])
-def approve(visit: Visiting, resolution_id: int, at: Text = "", then: Text = "") -> Response:
+def approve(visit: Visiting, resolution_id: Id, at: Text = "", then: Text = "") -> Response:
     """Another person agrees; with the last one it is done."""
 
     def act() -> str:
@@ -425,7 +436,7 @@ def approve(visit: Visiting, resolution_id: int, at: Text = "", then: Text = "")
 
 
 @router.post("/breaks/resolutions/{resolution_id}/refuse", dependencies=[needs("breaks.approve")])
-def refuse(visit: Visiting, resolution_id: int, why: Text = "", at: Text = "", then: Text = "") -> Response:
+def refuse(visit: Visiting, resolution_id: Id, why: Text = "", at: Text = "", then: Text = "") -> Response:
     """Another person says no."""
 
     def act() -> str:
@@ -436,7 +447,7 @@ def refuse(visit: Visiting, resolution_id: int, why: Text = "", at: Text = "", t
 
 
 @router.post("/breaks/resolutions/{resolution_id}/withdraw", dependencies=[needs("breaks.work")])
-def withdraw(visit: Visiting, resolution_id: int, at: Text = "", then: Text = "") -> Response:
+def withdraw(visit: Visiting, resolution_id: Id, at: Text = "", then: Text = "") -> Response:
     """Whoever proposed it takes it back."""
 
     def act() -> str:
@@ -462,9 +473,9 @@ def chosen(
     """The chosen rows, one after the other: assigned, proposed, accepted or approved. What cannot be is counted."""
     done, left, last = 0, 0, None
     for key in row or []:
-        what, _, number = key.partition("-")
+        what, number = _key(key)
         try:
-            _one_of_many(visit, what, int(number) if number.isdigit() else 0, act, (to.strip(), reason, note))
+            _one_of_many(visit, what, number, act, (to.strip(), reason, note))
             done += 1
         except ConsignError as problem:
             left, last = left + 1, problem

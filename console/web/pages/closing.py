@@ -9,6 +9,8 @@ from fastapi import APIRouter, Form, Path, Response
 from console.web import terms
 from console.web.pages.statements import last_month
 from console.web.problems import status_of
+from console.web.remembered import FIGURES
+from console.web.rendering import query
 from console.web.visits import Visit, Visiting, needs
 from infra import closing, jobs
 from infra.store import balances, money
@@ -32,21 +34,26 @@ def _shown(visit: Visit, lender: str, period: str, problem: ConsignError | None 
         lender = lender or next(iter(lenders), "")
         months = balances.months(connection, lender)
     period = period or (last_month(visit) if last_month(visit) in months or not months else months[0])
-    found = closing.check(visit.desk, lender, period) if lender else []
     told = closing.listed(visit.desk, lender)
+    counted = None
+    if lender:
+        with visit.desk.database.read() as connection:
+            moved = money.moved(connection, lender)
+        # a large house's checklist reads every line of a month: it is looked through anew when the month itself moved
+        key = ("closing", lender, period, *moved)
+        counted = FIGURES.count(visit.desk, key, lambda: closing.check(visit.desk, lender, period))
+    found = counted.value if counted else []
     here = [one for one in told["closings"] if one["period"] == period and one["state"] == "closed"]
     asked = [one for one in told["reopenings"] if one["state"] == "waiting"]
     return visit.page(
         "finance/closing.html", status=status_of(problem) if problem else 200, problem=problem, lender=lender,
         period=period, lenders=lenders, months=sorted({*months, period}, reverse=True), found=found, terms=terms,
         closed=here[0] if here else None, closings=told["closings"], asked=asked,
-        stops=[one.finding for one in found if one.stops],
+        stops=[one.finding for one in found if one.stops], counted_at=counted.at if counted else None,
     )  # fmt: skip
 
 
 def _back(lender: str, period: str) -> str:
-    from console.web.rendering import query
-
     return "/closing" + query(lender=lender, period=period)
 
 

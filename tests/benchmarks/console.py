@@ -1,0 +1,327 @@
+"""What each page and part of a page of the console costs the server, at a million accounts and 100,000 breaks.
+
+A console in a process of its own is asked by eight connections at once, each page as often as the others, in an order
+that is drawn. What is told is the server's own time, from a request's first byte to its answer's last, waiting for
+the other seven included; and before that, alone, what one request costs of a processor (`CPU`), which another program
+on the machine does not change. The floor is a page that asks nobody anything (`/healthz/live`), in the same run.
+
+To have another page timed, add a line to PAGES. `run` is called by tests/benchmarks/run.py; from a shell, with a house
+that is kept: `python tests/benchmarks/console.py --home FOLDER [--only breaks] [--accounts 1000000 --breaks 100000]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from infra.people import sessions
+from infra.sandbox import staff
+from infra.sandbox.world import settings_of
+from infra.wiring import Desk
+from tests.benchmarks.fullhouse import NOW
+from tests.benchmarks.measure import cpu_of
+
+CONNECTIONS: Final = 8
+ALONE, ASKED = 5, 40
+"""So often each page is asked for by one connection alone, and then by all of them."""
+SEED: Final = 20261122
+BREAKS_PER_ACCOUNT: Final = 10
+FLOOR: Final = "floor"
+GOAL_MS: Final = 100.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page, or a part of one, as somebody asks for it."""
+
+    name: str
+    path: str
+    who: str = "finance"
+    """the role of who asks (infra.sandbox.staff)"""
+    part: bool = False
+    """asked for by HTMX"""
+    on: int = 0
+    """so many pages further in the list"""
+
+
+PAGES: Final = (
+    Page(FLOOR, "/healthz/live"),
+    # finance
+    Page("breaks", "/breaks"),
+    Page("breaks, the list", "/breaks", part=True),
+    Page("breaks, page 40", "/breaks", part=True, on=39),
+    Page("breaks, largest", "/breaks?sort=largest", part=True),
+    Page("breaks, one agency", "/breaks?agency=lotus", part=True),
+    Page("breaks, one kind", "/breaks?kind=no_receipt", part=True),
+    Page("breaks, mine", "/breaks?mine=1", part=True),
+    Page("breaks, searched", "/breaks?q=RCV-2611-00", part=True),
+    Page("breaks, suggested", "/breaks?tab=proposed", part=True),
+    Page("breaks, to approve", "/breaks?tab=to_approve", part=True),
+    Page("breaks, matched", "/breaks?tab=matched", part=True),
+    Page("breaks, written off", "/breaks?tab=written_off", part=True),
+    Page("drawer of a line", "/breaks?open=break-1", part=True),
+    Page("drawer of a receipt", "/breaks?open=break-4", part=True),
+    Page("drawer of a suggestion", "/breaks?tab=proposed&open=match-18001", part=True),
+    Page("drawer of a resolution", "/breaks?tab=to_approve&open=resolution-1", part=True),
+    Page("recoveries", "/recoveries"),
+    Page("recoveries, matched", "/recoveries?state=matched&agency=lotus"),
+    Page("a recovery explained", "/recoveries?state=matched&open=100001"),
+    Page("statements", "/statements"),
+    Page("payments", "/payments"),
+    Page("bank statements", "/bank"),
+    Page("trial balance", "/ledger"),
+    Page("month close", "/closing?lender=harbour&period=2026-10"),
+    # portfolio
+    Page("portfolios", "/portfolios", "portfolio_manager"),
+    Page("placements", "/placements", "portfolio_manager"),
+    Page("plans", "/plans", "portfolio_manager"),
+    Page("recalls", "/recalls", "portfolio_manager"),
+    Page("agencies", "/agencies", "portfolio_manager"),
+    # everybody
+    Page("waiting for me", "/"),
+)
+
+
+def run(rows: int) -> dict[str, Any]:
+    """The p50 and p95 of every page at so many accounts, and the dearest page's p95 against the floor's."""
+    with tempfile.TemporaryDirectory() as folder:
+        filled(Path(folder), rows, rows // BREAKS_PER_ACCOUNT)
+        return told(Path(folder), rows, PAGES)
+
+
+def filled(home: Path, accounts: int, breaks: int) -> None:
+    """The house is at `home`, with its people; filled in a process of its own."""
+    subprocess.run([sys.executable, "-m", "tests.benchmarks.fullhouse", home, str(accounts), str(breaks)], check=True)
+    at = desk_of(home)
+    staff.hire(at, "lotus")
+    at.database.close()
+
+
+def desk_of(home: Path) -> Desk:
+    """The house's desk."""
+    return Desk(settings_of(home, engine="direct"), clock=lambda: NOW, actor="bench")
+
+
+def told(home: Path, rows: int, pages: Sequence[Page]) -> dict[str, Any]:
+    """What tests/benchmarks/run.py prints: a line for each page."""
+    began = time.perf_counter()
+    with serving(home) as (port, process):
+        cookies = signed_in(home, pages)
+        alone, found = timed(port, pages, cookies)
+        used = cpu_of(process)
+    figures = {page.name: (percentile(found[page.name], 50), percentile(found[page.name], 95)) for page in pages}
+    floor = figures[FLOOR]
+    late = [page.name for page in pages if figures[page.name][1] >= GOAL_MS]
+    text = [f"{'server time, ms':<28}{'CPU':>8}{'p50':>8}{'p95':>8}{'of the floor':>14}"]
+    text += [
+        f"{name:<28}{alone[name]:>8.1f}{p50:>8.1f}{p95:>8.1f}{p95 / floor[1]:>14.1f}"
+        for name, (p50, p95) in figures.items()
+    ]
+    text.append(f"p95 of {GOAL_MS:.0f} ms or more: {', '.join(late) or 'none'}")
+    count = sum(map(len, found.values()))
+    dearest = max(p95 for _, p95 in figures.values())
+    return {
+        "name": "console", "rows": rows, "cpu_s": used, "wall_s": time.perf_counter() - began, "peak_mb": 0,
+        "floor_cpu_s": floor[1] * count / 1000, "ratio": dearest / floor[1], "text": "\n".join(text),
+        "pages": {
+            name: {"cpu_ms": alone[name], "p50_ms": p50, "p95_ms": p95} for name, (p50, p95) in figures.items()
+        },
+    }  # fmt: skip
+
+
+def percentile(values: Sequence[float], share: int) -> float:
+    """The smallest value that so many of a hundred do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * share // 100) - 1)]
+
+
+# -- asking ------------------------------------------------------------------------------------------------------------
+
+
+def signed_in(home: Path, pages: Sequence[Page]) -> dict[str, str]:
+    """The cookie of somebody of each role."""
+    at = desk_of(home)
+    people = {page.who: staff.STAFF[page.who] for page in pages}  # type: ignore[index]  # a role's name
+    cookies = {
+        role: sessions.begin(at, actor, factors=2, address="127.0.0.1", browser="bench")
+        for role, actor in people.items()
+    }
+    at.database.close()
+    return cookies
+
+
+def timed(port: int, pages: Sequence[Page], cookies: dict[str, str]) -> tuple[dict[str, float], dict[str, list[float]]]:
+    """By the page's name: what one request alone costs of a processor, and the server's time of every request, ms."""
+    first = Asking(port, cookies)
+    paths = {page: first.deep(page) for page in pages}
+    alone = {}
+    for page in pages:
+        used = []
+        for _ in range(ALONE):
+            first.ask(page, paths[page])
+            used.append(first.cpu_ms)
+        alone[page.name] = percentile(used, 50)
+    asked = [page for page in pages for _ in range(ASKED)]
+    random.Random(SEED).shuffle(asked)
+    found: dict[str, list[float]] = defaultdict(list)
+    waiting, lock, faults = iter(asked), threading.Lock(), []
+
+    def work() -> None:
+        own = Asking(port, cookies)
+        try:
+            while True:
+                with lock:
+                    page = next(waiting, None)
+                if page is None:
+                    return
+                took = own.ask(page, paths[page])
+                with lock:
+                    found[page.name].append(took)
+        except RuntimeError as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=work) for _ in range(CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if faults:
+        raise faults[0]
+    return alone, found
+
+
+class Asking:
+    """One connection that stays open."""
+
+    def __init__(self, port: int, cookies: dict[str, str]) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port)
+        self.cookies = cookies
+        self.text = ""
+        self.cpu_ms = 0.0
+
+    def ask(self, page: Page, path: str) -> float:
+        """The milliseconds that the server took. Raises RuntimeError where it does not answer with the page."""
+        headers = {"Cookie": f"consign_session={self.cookies[page.who]}", "Accept-Encoding": "identity"}
+        if page.part:
+            headers |= {"HX-Request": "true", "HX-Request-Type": "partial"}
+        self.connection.request("GET", path, headers=headers)
+        answer = self.connection.getresponse()
+        self.text = answer.read().decode()
+        if answer.status != http.client.OK:
+            raise RuntimeError(f"{page.name}: {path} answered {answer.status}")
+        self.cpu_ms = float(answer.getheader("x-server-cpu-ms") or "nan")
+        return float(answer.getheader("x-server-ms") or "nan")
+
+    def deep(self, page: Page) -> str:
+        """The path of the page so much further in its list."""
+        path = page.path
+        for _ in range(page.on):
+            self.ask(page, path)
+            following = re.search(r'rel="next" href="([^"]+)"', self.text)
+            if following is None:
+                break
+            path = unescape(following[1])
+        return path
+
+
+# -- answering ---------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def serving(home: Path) -> Iterator[tuple[int, int]]:
+    """The port of a console in a process of its own, and that process's id, in the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.benchmarks.console", "--serve", home],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdin is not None
+    try:
+        yield int(process.stdout.readline()), process.pid
+    finally:
+        process.stdin.close()
+        process.wait(60)
+
+
+def serve(home: Path) -> None:
+    """Answer until standard input closes; each answer says how long it took."""
+    from console.web import serving as real
+
+    made = real.create_app
+
+    def create(desk: Desk) -> Any:
+        return Timed(made(desk))
+
+    real.create_app = create  # type: ignore[assignment]  # an application all the same
+    with real.served(desk_of(home), 0) as console:
+        sys.stdout.write(f"{urlsplit(console.url).port}\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+class Timed:
+    """The application, with its time beside every answer: the answer is held until it is whole."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, used, kept = time.perf_counter(), time.process_time(), []
+
+        async def keep(message: Any) -> None:
+            kept.append(message)
+
+        await self.app(scope, receive, keep)
+        took, used = (time.perf_counter() - began) * 1000, (time.process_time() - used) * 1000
+        told = ((b"x-server-ms", f"{took:.3f}".encode()), (b"x-server-cpu-ms", f"{used:.3f}".encode()))
+        kept[0]["headers"] = [*kept[0]["headers"], *told]
+        for message in kept:
+            await send(message)
+
+
+def main() -> int:
+    """From a shell."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    asked.add_argument("--home", type=Path, help="a house that is filled where it is not there yet, and kept")
+    asked.add_argument("--accounts", type=int, default=1_000_000)
+    asked.add_argument("--breaks", type=int, default=100_000)
+    asked.add_argument("--only", default="", help="pages whose name begins so")
+    options = asked.parse_args()
+    if options.serve:
+        serve(options.serve)
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        home = options.home or Path(folder)
+        if not (home / "consign.sqlite").exists():
+            filled(home, options.accounts, options.breaks)
+        pages = [page for page in PAGES if page.name == FLOOR or page.name.startswith(options.only)]
+        result = told(home, options.accounts, pages)
+    sys.stdout.write(result["text"] + "\n")
+    sys.stdout.write(json.dumps({"cpu_s": round(result["cpu_s"], 1), "wall_s": round(result["wall_s"], 1)}) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
