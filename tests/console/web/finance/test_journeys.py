@@ -54,7 +54,7 @@ def test_a_morning_at_the_worklist_by_keyboard_alone(page_as: Any, running: Any,
     window = page_as("finance", language)
     page = window.go("/breaks?kind=no_line&sort=smallest")
     page.keyboard.press("?")
-    assert page.locator("#keys").is_visible()
+    page.locator("#help kbd").first.wait_for()
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     page.keyboard.press("j")
