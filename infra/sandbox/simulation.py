@@ -208,8 +208,7 @@ def _contacts(rng: np.random.Generator, book: _Accounts, high: Mask, planted: Ma
     reached = ~left_alone & (book.placed + day < np.minimum(book.ended, DAYS))
     at = np.flatnonzero(reached)
     return pd.DataFrame({
-        "placement_id": at, "contacts": rng.integers(1, 9, len(at)),
-        "first_contact_on": (START + (book.placed + day)[at]).astype("datetime64[us]"),
+        "placement_id": at, "first_contact_on": (START + (book.placed + day)[at]).astype("datetime64[us]"),
     })  # fmt: skip
 
 

@@ -169,7 +169,7 @@ def _ways(book: Book, known: Standing) -> Iterator[tuple[str, Floats]]:
     def against(money_of: Floats, balance_of: Floats) -> Floats:
         rate = np.divide(money_of, balance_of, out=np.zeros(cells.balance.shape), where=balance_of > 0)
         expected = (cells.balance * rate).sum(axis=(0, 1))
-        return np.divide(book.recovered, expected, out=np.zeros(len(expected)), where=expected > 0)
+        return np.asarray(np.divide(book.recovered, expected, out=np.zeros(len(expected)), where=expected > 0))
 
     whole = np.ones(cells.balance.shape)
     yield SCORE, -known.effect.expected_rank

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from infra.printing import Table, write_pdf
-from infra.scorecards.files import LANGUAGES
-from infra.scorecards.language import MISSING, Language, language
+from infra.scorecards.language import LANGUAGES, MISSING, Language, language
 from infra.scorecards.pages import Sayer
 from infra.scorecards.printed import printed_sections
 from infra.scorecards.sheets import card_sections

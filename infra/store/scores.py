@@ -247,12 +247,11 @@ def _lines(connection: Connection, lender: str | None, as_of: date) -> pd.DataFr
 
 
 def _contacts(connection: Connection, lender: str | None, as_of: date) -> pd.DataFrame:
-    """Columns CONTACTS: what agencies reported to have done about each placement up to the day."""
+    """Columns CONTACTS: when agencies say that they first did something about each placement, up to the day."""
     end = datetime.combine(as_of + timedelta(days=1), time(), UTC)
     statement = (
         select(
             ACTIVITY.c.placement_id,
-            func.count().label("contacts"),
             func.min(ACTIVITY.c.at).label("first_contact_on"),
         )
         .where(ACTIVITY.c.at < end)

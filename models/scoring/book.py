@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from models.scoring.expectation import Cells, Expectation, expectation
 from models.scoring.recoveries import COUNTED, Clock, classed, clock, month_of
@@ -34,6 +36,8 @@ CELLS_AT_ONCE = 6_000_000
 fewer bags."""
 FEWEST_BAGS = 24
 NEVER = np.iinfo(np.int64).max
+LEAST_FREEDOM = 3.0
+"""Degrees of freedom: below it nothing is said of a sum anyway."""
 LEAST_EVIDENCE = 1.0
 """Payments expected of shared segments, below which there is nobody to compare with."""
 
@@ -51,7 +55,7 @@ class Book:
         self.inputs, self.as_of, self.seed, self.parameters = inputs, as_of, seed, parameters
         booked = ~inputs.placements["end_reason"].isin(parameters.never_booked)
         self.placements = inputs.placements[booked].sort_values("placement_id", ignore_index=True)
-        named = set(self.placements["agency"]) | set(inputs.conduct.index)
+        named = {*self.placements["agency"].unique(), *inputs.conduct.index}
         self.agencies = sorted(str(name) for name in named)
         self.agency: Ints = pd.Index(self.agencies).get_indexer(pd.Index(self.placements["agency"])).astype(np.int64)
         self.clock: Clock = clock(self.placements, as_of, parameters)
@@ -189,12 +193,24 @@ class Standing:
     effect: Posterior
 
 
+def _tails(residual: Floats, tail: float) -> Floats:
+    """How much wider the interval of a sum is, squared, for its variance being an estimate (Satterthwaite 1946).
+
+    residual: [bags, agencies]. 1 where the variance is as good as known, and where there is none.
+    """
+    fourth = (residual**4).sum(0)
+    freedom = np.divide((residual**2).sum(0) ** 2, fourth, out=np.full(len(fourth), np.inf), where=fourth > 0)
+    wider = student.ppf(1 - tail, np.maximum(freedom, LEAST_FREEDOM)) / norm.ppf(1 - tail)
+    return np.asarray(wider**2)
+
+
 def standing(book: Book) -> Standing:
     """What is known of each agency's recovered over expected money, and which can be ranked.
 
     Money is turned into as many payments as vary as much (compound Poisson); the variance is taken between bags of
     debtors, so what one debtor pays over many months counts as one. An agency's own
-    dispersion is pulled to everybody's.
+    dispersion is pulled to everybody's. Where a few large payments make most of it, it is itself known badly: it is
+    raised by as much as Student's interval is wider than the normal one.
     """
     parameters, agencies = book.parameters, len(book.agencies)
     ratio = np.divide(book.recovered, book.expected, out=np.zeros(agencies), where=book.expected > 0)
@@ -204,7 +220,7 @@ def standing(book: Book) -> Standing:
     own = np.divide(squares, took, out=np.full(agencies, pooled), where=took > 0)
     count = book.by_agency(np.ones(len(book.row)), book.row)
     trust = count / (count + parameters.pooled_payments)
-    dispersion = np.maximum(trust * own + (1 - trust) * pooled, 1e-9)
+    dispersion = np.maximum(trust * own + (1 - trust) * pooled, 1e-9) * _tails(residual, parameters.tail)
     # only where others work such accounts too is there evidence: elsewhere expected is made to be what came
     evidence = book.fit.shared / dispersion
     ranked = evidence >= parameters.minimum_expected

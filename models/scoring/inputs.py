@@ -22,14 +22,13 @@ CONDUCT = (
     "complaints_serious", "breaches", "breaches_serious", "invoice_lines", "invoice_lines_disputed", "breaks",
     "breaks_open", "recalls", "recalls_late", "erasures", "erasures_late", "reports_late",
 )  # fmt: skip
-CONTACTS = ("placement_id", "contacts", "first_contact_on")
+CONTACTS = ("placement_id", "first_contact_on")
 
 
 def no_contacts() -> pd.DataFrame:
     """Columns CONTACTS, no row: nobody reports what it does, or nobody asks."""
     return pd.DataFrame({
-        "placement_id": pd.Series(dtype="int64"), "contacts": pd.Series(dtype="int64"),
-        "first_contact_on": pd.Series(dtype="datetime64[us]"),
+        "placement_id": pd.Series(dtype="int64"), "first_contact_on": pd.Series(dtype="datetime64[us]"),
     })  # fmt: skip
 
 

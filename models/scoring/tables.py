@@ -13,7 +13,7 @@ from models.scoring.recoveries import APART, COUNTED
 from models.scoring.segments import FACETS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from models.scoring.book import Book, Standing
     from models.scoring.gaming import Flag
@@ -54,37 +54,56 @@ def summary(book: Book, known: Standing, flagged: Sequence[Flag]) -> dict[str, A
         "spread": known.effect.spread,
         "weights": {name: vars(weight) for name, weight in book.parameters.weights.items()},
         "ranked": int(known.ranked.sum()),
-        "agencies": {name: _agency(book, known, position) for position, name in enumerate(book.agencies)},
+        "agencies": dict(_agencies(book, known)),
         "curves": _pooled(book),
         "gaming": {name: value for name, value in vars(book.parameters.gaming).items() if name != "margins"},
         "flags": [vars(one) for one in flagged],
     }
 
 
-def _agency(book: Book, known: Standing, position: int) -> dict[str, Any]:
-    mine = book.placements[book.agency == position]
-    lines = book.lines[book.lines["agency"] == book.agencies[position]]
-    return {
-        "placements": len(mine),
-        "debtors": int(mine["debtor_id"].nunique()),
-        "weight_of_prior": float(known.effect.weight_of_prior[position]),
-        "evidence": float(known.evidence[position]),
-        "totals": {
-            str(currency): {"placed_minor": int(placed.sum()), **_money(lines[lines["currency"] == currency])}
-            for currency, placed in mine.groupby("currency")["balance_minor"]
-        },
-    }
+def _agencies(book: Book, known: Standing) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each agency's counts and money."""
+    currency, units = pd.factorize(book.placements["currency"], sort=True)
+    shape = (len(book.agencies), max(len(units), 1))
+    place = book.agency * shape[1] + currency
+    held = np.bincount(place, minlength=shape[0] * shape[1]).reshape(shape)
+    placed = np.zeros(shape[0] * shape[1], dtype=np.int64)
+    np.add.at(placed, place, book.balance_minor)
+    debtor = book.placements["debtor_id"].to_numpy(dtype=np.int64)
+    columns = ["agency", "currency", "standing", "gross_minor", "commission_minor"]
+    lines = dict(iter(book.lines[columns].groupby(["agency", "currency"], observed=True)))
+    nothing = book.lines[columns].iloc[:0]
+    for position, name in enumerate(book.agencies):
+        totals = {
+            str(unit): {
+                "placed_minor": int(placed[position * shape[1] + at]),
+                **_money(lines.get((name, unit), nothing)),
+            }
+            for at, unit in enumerate(units)
+            if held[position, at]
+        }
+        yield (
+            name,
+            {
+                "placements": int(held[position].sum()),
+                "debtors": len(np.unique(debtor[book.agency == position])),
+                "weight_of_prior": float(known.effect.weight_of_prior[position]),
+                "evidence": float(known.evidence[position]),
+                "totals": totals,
+            },
+        )
 
 
 def _money(lines: pd.DataFrame) -> dict[str, Any]:
     """Sums of the lines that count, and of those that do not, by why."""
-    counted = lines[lines["standing"] == COUNTED]
-    apart = {name: lines.loc[lines["standing"] == name, "gross_minor"] for name in APART}
+    standing, gross = lines["standing"].to_numpy(), lines["gross_minor"].to_numpy(dtype=np.int64)
+    counted = standing == COUNTED
+    apart = {name: gross[standing == name] for name in APART}
     return {
-        "recovered_minor": int(counted["gross_minor"].sum()),
-        "commission_minor": int(counted["commission_minor"].sum()),
-        "reversed_minor": int(counted["gross_minor"].clip(upper=0).sum()),
-        "apart": {name: {"lines": len(gross), "gross_minor": int(gross.sum())} for name, gross in apart.items()},
+        "recovered_minor": int(gross[counted].sum()),
+        "commission_minor": int(lines["commission_minor"].to_numpy(dtype=np.int64)[counted].sum()),
+        "reversed_minor": int(np.minimum(gross[counted], 0).sum()),
+        "apart": {name: {"lines": len(sums), "gross_minor": int(sums.sum())} for name, sums in apart.items()},
     }
 
 

@@ -28,8 +28,9 @@ def test_nominal_intervals_cover_the_truth(scored: Trial) -> None:
 
 def test_the_probability_to_be_best_is_how_often_one_is(scored: Trial) -> None:
     assert scored.miscalibration <= 0.05
-    # each bin by itself too, where it holds enough to say so
-    assert all(abs(told - was) <= 0.05 for count, told, was in scored.best if count >= 130)
+    # each bin by itself too, as far as so few can say
+    for count, told, was in scored.best:
+        assert abs(told - was) <= 0.05 + 2 * (told * (1 - told) / count) ** 0.5
 
 
 def test_the_score_ranks_no_worse_than_any_way_people_use(scored: Trial) -> None:

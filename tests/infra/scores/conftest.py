@@ -78,7 +78,7 @@ def filled(database: Database, accounts: int) -> None:
 
 def _ask_back(database: Database) -> None:
     """Lotus confirms one recall in time, one late and one not at all; one is not due; so with erasures."""
-    asked = {"agency": "lotus", "requested_on": date(2026, 3, 1)}
+    asked_on = date(2026, 3, 1)
     with database.session() as session:
         for number, (due, done) in enumerate(
             [(date(2026, 3, 6), date(2026, 3, 5)), (date(2026, 3, 6), date(2026, 3, 9)), (date(2026, 3, 6), None),
@@ -88,7 +88,7 @@ def _ask_back(database: Database) -> None:
             session.add(
                 Recall(
                     recall_id=number, placement_id=number, due_on=due, confirmed_on=done, reason="hold",
-                    requested_by="chen.yu", **asked,
+                    requested_by="chen.yu", agency="lotus", requested_on=asked_on,
                 )
             )  # fmt: skip
         for number, (due, at) in enumerate(
@@ -96,7 +96,16 @@ def _ask_back(database: Database) -> None:
              (date(2026, 9, 1), None)],
             start=100,
         ):  # fmt: skip
-            session.add(Erasure(erasure_id=number, placement_id=number, due_on=due, erased_at=at, **asked))
+            session.add(
+                Erasure(
+                    erasure_id=number,
+                    placement_id=number,
+                    due_on=due,
+                    erased_at=at,
+                    agency="lotus",
+                    requested_on=asked_on,
+                )
+            )
         for number, (code, at) in enumerate(
             [("silent_agency", NOON), ("file_refused", NOON), ("silent_agency", NOON.replace(year=2027))]
         ):

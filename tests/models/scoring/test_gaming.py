@@ -35,7 +35,7 @@ def drawn(simulate: Simulate) -> Inputs:
     """Four agencies alike, each account contacted in its first week."""
     plain = simulate([1, 1, 1, 1], 4000)
     contacts = pd.DataFrame({
-        "placement_id": plain.placements["placement_id"], "contacts": 2,
+        "placement_id": plain.placements["placement_id"],
         "first_contact_on": plain.placements["placed_on"] + pd.Timedelta(days=4),
     })  # fmt: skip
     return replace(plain, contacts=contacts)

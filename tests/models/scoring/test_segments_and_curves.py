@@ -50,7 +50,7 @@ def test_where_segments_are_merged_what_tells_least_goes_first() -> None:
     """The score band says who pays and the balance does not: it is the balance that a small segment gives up."""
     few = [(band, amount) for band in ("A", "B") for amount in (250_000, 900_000) for _ in range(30)]
     frame = book(score_band=[band for band, _ in few], balance_minor=[amount for _, amount in few])
-    often = (frame["score_band"] == "A").to_numpy(dtype=np.int64)
+    often = (frame["score_band"] == "A").to_numpy().astype(np.int64)
     found = segments(frame, PARAMETERS, Payments(often, np.full(len(frame), 90)))
     assert found.given_up[-1] == FACETS.index("score")
     assert len(found.labels) == 2
