@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FLATTEST = 0.05
 """Platt's slope is at least that: a model that ranks the wrong way round is brought to nearly one chance for all."""
+CERTAIN = 30.0
+"""Log-odds beyond which a computer says 0 or 1; no chance is ever either."""
 LEAST_IN_BLOCK = 25
 """Rows: a step of an isotonic fit has so many at least, or its height is chance."""
 
@@ -45,7 +47,8 @@ class Calibration:
         """The calibrated probability of each; it never falls where the log-odds rise."""
         if self.method == "platt":
             (x0, x1), (y0, y1) = self.points, self.logits
-            return np.asarray(expit(y0 + (log_odds - x0) * (y1 - y0) / (x1 - x0)))
+            straight = y0 + (log_odds - x0) * (y1 - y0) / (x1 - x0)
+            return np.asarray(expit(np.clip(straight, -CERTAIN, CERTAIN)))
         return np.asarray(expit(np.interp(log_odds, self.points, self.logits)))
 
     def as_plain(self) -> dict[str, Any]:

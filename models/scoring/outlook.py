@@ -47,7 +47,7 @@ def outlook(book: Book) -> Outlook:
     np.maximum.at(lived, segment, book.clock.exposed_days)
     known = lived[:, None] > np.arange(book.months) * book.parameters.month_days
     placed = np.bincount(segment, book.balance * (book.clock.exposed_days > 0), minlength=segments)
-    curve = _of_the_book(book.fit.per_balance, placed[:, None] * known)
+    curve = _of_the_book(book.fit.per_balance, placed.astype(np.float64)[:, None] * known)
     of_segment = np.bincount(segment, book.expected_of, minlength=segments)
     of_book = np.bincount(segment, book.balance * _by_day(book, curve), minlength=segments)
     dispersion = _dispersion(book)
@@ -72,7 +72,7 @@ def expected_minor(book: Book, seen: Outlook, months: int) -> Floats:
 def _of_the_book(rates: Floats, weight: Floats) -> Floats:
     """The book's rate by month: the segments' by their balance, where they have lived so long."""
     total = weight.sum(axis=0)
-    return np.divide((rates * weight).sum(axis=0), total, out=np.zeros(len(total)), where=total > 0)
+    return np.asarray(np.divide((rates * weight).sum(axis=0), total, out=np.zeros(len(total)), where=total > 0))
 
 
 def _by_day(book: Book, curve: Floats) -> Floats:

@@ -107,9 +107,9 @@ def fill(desk: Desk) -> None:
     account = facts.assign(
         ref_index=ids.astype(str), portfolio_id=1, product=product, as_of=FIRST, original_minor=minor * 2,
         region=pd.Series(rng.choice(["310115", "440305", "510104"], len(ids)), dtype="str"), rounds=out.astype("int64"),
-        opened_on=placed_on.append(pd.DatetimeIndex([pd.Timestamp("2026-05-02")] * WAITING))
-        - pd.to_timedelta(rng.integers(200, 900, len(ids)), unit="D"),
-        score_band=pd.Series(np.where(ids % 2 == 0, "B", None), dtype="str"),
+        opened_on=pd.Series([*placed_on, *[pd.Timestamp("2026-05-02")] * WAITING])
+        - pd.Series(pd.to_timedelta(rng.integers(200, 900, len(ids)), unit="D")),
+        score_band=pd.Series("B", index=range(len(ids)), dtype="str").where(ids % 2 == 0),
     )  # fmt: skip
     placement = facts[out].assign(
         placement_id=ids[out], plan_id=1, agency=np.where(ids[out] % 2 == 0, "lotus", "quayside"), round=1,
@@ -119,7 +119,7 @@ def fill(desk: Desk) -> None:
     over = placed_on + pd.Timedelta(days=180) <= pd.Timestamp("2026-04-01")
     placement.loc[over, "state"] = "closed"
     placement["ended_on"] = pd.Series(placed_on + pd.Timedelta(days=180), index=placement.index).where(over)
-    placement["end_reason"] = pd.Series(np.where(over, "term", None), index=placement.index, dtype="str")
+    placement["end_reason"] = pd.Series("term", index=placement.index, dtype="str").where(over)
     paying = np.flatnonzero(rng.random(PLACED) < chance[out])
     line = pd.DataFrame({
         "line_id": paying + 1, "content_id": paying.astype(str), "file_id": 1, "line": paying, "lender": "harbour",

@@ -34,7 +34,7 @@ def test_without_a_jump_the_interval_holds_zero_as_often_as_it_says() -> None:
 
 def test_a_jump_in_what_cannot_have_been_changed_is_told() -> None:
     value, outcome = cases(80.0)
-    assert not study(value, outcome, 1_000, 200, {"age": 40 + 5.0 * (value >= 1_000)}).sound
+    assert not study(value, outcome, 1_000, 200, {"age": np.where(value >= 1_000, 45.0, 40.0)}).sound
 
 
 def test_a_crowd_above_the_threshold_is_told() -> None:
