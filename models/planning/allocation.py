@@ -54,12 +54,17 @@ REFUSALS: Final = (NO_AGENCY_LEFT, INCUMBENT_UNAVAILABLE, NO_CAPACITY)
 
 @dataclass(frozen=True)
 class Aims:
-    """What an optimised plan goes by. draws: of the posterior, where it draws from it."""
+    """What an optimised plan goes by.
+
+    draws: of the posterior, where it draws from it. by_account: who of a group goes where is decided by what each is
+    worth (models/planning/prices.py), else by lot.
+    """
 
     worth: Worth
     limits: Limits
     solver: Solver
     draws: int = 400
+    by_account: bool = False
 
 
 @dataclass(frozen=True)
@@ -240,7 +245,7 @@ class Draw:
         for at in np.lexsort((found, accounts)).tolist():
             members = order[ends[at - 1] if at else 0 : ends[at]]
             sizes = self.size[todo[members]]
-            whole = _whole_quota(quota[at] + carry, weight[at], int(sizes.sum()))
+            whole = whole_quota(quota[at] + carry, weight[at], int(sizes.sum()))
             mine = _cut(sizes, whole)
             chosen[members] = mine
             self.chance[todo[members]] = whole[mine] / sizes.sum()
@@ -337,7 +342,7 @@ def _fitted(weight: Floats, accounts: npt.NDArray[Any], targets: Floats | None) 
     return quota
 
 
-def _whole_quota(wanted: Floats, weight: Floats, total: int) -> Ints:
+def whole_quota(wanted: Floats, weight: Floats, total: int) -> Ints:
     """Whole numbers that sum to `total`, nearest to what is wanted (largest remainders); 0 where the weight is 0."""
     positive = np.where(weight > 0, np.maximum(wanted, 0.0), 0.0)
     if not positive.sum():

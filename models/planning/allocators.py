@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -43,6 +43,13 @@ def by_value(question: Question) -> Allocation:
     return _optimised(question, optimum)
 
 
+def by_price(question: Question) -> Allocation:
+    """As by value, and within a group by what each account is worth with each agency."""
+    if question.aims is None:
+        return by_value(question)
+    return by_value(replace(question, aims=replace(question.aims, by_account=True)))
+
+
 def by_thompson(question: Question) -> Allocation:
     """As often to each agency as it may be the best, within the bounds."""
     return _optimised(question, projected)
@@ -56,7 +63,7 @@ def _optimised(question: Question, best: Callable[[Draw, Groups, Question, Aims]
     draw.keep_incumbents()
     groups = groups_of(draw, question, aims)
     found = best(draw, groups, question, aims) or _last_shares(draw, groups, question, aims)
-    seat(draw, groups, found.x)
+    seat(draw, groups, found.x, question, aims)
     mending = Mending(draw, groups, found.rows)
     moved = mending.run()
     challengers = [aims.limits.agencies.index(one) for one in aims.limits.challengers if one in aims.limits.agencies]
@@ -74,7 +81,7 @@ def _last_shares(draw: Draw, groups: Groups, question: Question, aims: Aims) -> 
 
 
 ALLOCATORS: Final[Mapping[str, Allocator]] = MappingProxyType(
-    {"shares": plainly, "value": by_value, "thompson": by_thompson}
+    {"shares": plainly, "value": by_value, "price": by_price, "thompson": by_thompson}
 )
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy import sparse
 
 from models.planning.bounds import CHALLENGER, MINIMUM, UNPLACED_PRICE, Limits, Row, rows_of
+from models.planning.prices import BANDS, bands_of
 from models.planning.programme import Programme, Solution
 
 if TYPE_CHECKING:
@@ -71,10 +72,14 @@ def groups_of(draw: Draw, question: Question, aims: Aims) -> Groups:
     region, regions = np.full(len(frame), -1, dtype=np.int64), tuple[str, ...]()
     if aims.limits.region_max is not None:
         region, regions = _regions(frame)
+    segment = draw.segment
+    if aims.by_account:
+        worth = frame["base"].to_numpy(dtype=np.float64) / draw.size
+        segment = segment * BANDS + bands_of(segment, worth, draw.ids)
     every = np.int64((1 << count) - 1)
     free = np.flatnonzero(draw.free & ((mask & every) != every))
     masks, which = np.unique(mask[free], return_inverse=True)
-    key = (draw.segment[free] * (region.max(initial=0) + 2) + region[free] + 1) * len(masks) + which
+    key = (segment[free] * (region.max(initial=0) + 2) + region[free] + 1) * len(masks) + which
     keys, group = np.unique(key, return_inverse=True)
     group = _merged(group, region[free], which, draw.size[free]) if len(keys) > GROUPS_AT_MOST else group
     size = int(group.max(initial=-1)) + 1

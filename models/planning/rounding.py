@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from models.planning.allocation import CHALLENGER, MENDED, NO_AGENCY_LEFT, NO_CAPACITY, REASONS, REFUSALS, VALUE
-from models.planning.bounds import HARD
+from models.planning.bounds import CAPACITY, CAPACITY_MINOR, HARD
+from models.planning.prices import by_worth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from models.planning.allocation import Draw
+    from models.planning.allocation import Aims, Draw, Question
     from models.planning.bounds import Row
     from models.planning.optimal import Floats, Groups, Ints
 
@@ -30,16 +31,21 @@ TRIED_AT_ONCE: Final = 2_000
 PAIRS_AT_ONCE: Final = 300
 HARD_WEIGHT: Final = 1_000.0
 BETTER: Final = 1e-6
+ROOMS: Final = frozenset({CAPACITY, CAPACITY_MINOR})
 
 
-def seat(draw: Draw, groups: Groups, x: Floats) -> None:
+def seat(draw: Draw, groups: Groups, x: Floats, question: Question, aims: Aims) -> None:
     """Everybody is seated as near to x as whole debtors come; who finds no room goes to the best agency with some."""
     todo = np.flatnonzero(groups.of >= 0)
     draw.refused[draw.free & (groups.of < 0)] = REFUSALS.index(NO_AGENCY_LEFT)
     first, rest = _left_out(draw, groups, x, todo)
-    _stratify(draw, groups, x, first)
     draw.word[todo] = REASONS.index(VALUE)
-    later = draw.seat(first, draw.cut(first, None), closing=False) if first.size else first
+    later = first
+    if first.size and aims.by_account:
+        later = draw.seat(first, by_worth(draw, groups, x, first, question, aims), closing=False)
+    elif first.size:
+        _stratify(draw, groups, x, first)
+        later = draw.seat(first, draw.cut(first, None), closing=False)
     _overflow(draw, groups, np.sort(np.concatenate([later, rest])))
 
 
@@ -146,7 +152,7 @@ class Mending:
             load = self._load(row)
             step = self.draw.balance[who] if row.of_balance else self.draw.size[who]
             step = step if row.region < 0 else np.where(region == row.region, step, 0)
-            total += self._gap(row, load + sign * step) - self._missed(row, load)
+            total += self._worse(row, load, sign * step)
         return total
 
     def _mend(self, row: Row) -> int:
@@ -215,8 +221,13 @@ class Mending:
         for row in self.of_agency[agency]:
             if row.of_balance:
                 load = self._load(row)
-                total += self._gap(row, load + step) - self._missed(row, load)
+                total += self._worse(row, load, step)
         return total
+
+    def _worse(self, row: Row, load: float, step: Any) -> Floats:
+        """How much more the bound is missed after each step; no step may leave an agency with more than its room."""
+        more = self._gap(row, load + step) - self._missed(row, load)
+        return np.where(more > BETTER, np.inf, more) if row.kind in ROOMS else more
 
     def _seat(self, who: int, there: int) -> None:
         draw, here = self.draw, int(self.draw.agency[who])

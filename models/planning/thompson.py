@@ -58,7 +58,7 @@ def projected(draw: Draw, groups: Groups, question: Question, aims: Aims) -> Opt
     best = best_of(problem, problem_of(draw, groups, question, aims.limits.without(MINIMUM)), aims.solver)
     if not found.found or not best.found:
         return None
-    main = _in_accounts(problem, wanted, found)
+    main = in_accounts(problem, wanted, found)
     # prices of bounds and costs of rules are those of the most valuable plan; to learn is one more thing that costs
     told = explained(problem, best, draw, question, aims)
     value = round(problem.value(main))
@@ -95,7 +95,7 @@ def nearest(problem: Built, wanted: Floats) -> Programme:
     )
 
 
-def _in_accounts(problem: Built, wanted: Floats, found: Solution) -> Solution:
+def in_accounts(problem: Built, wanted: Floats, found: Solution) -> Solution:
     """The solution in the problem's own variables."""
     end = problem.x_end
     x = wanted + found.x[:end] - found.x[end : 2 * end]
