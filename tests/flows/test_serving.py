@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -273,7 +274,7 @@ def gone(home: Path, seconds: float) -> list[str]:
 @pytest.fixture
 def installed(tmp_path: Path) -> dict[str, str]:
     """The environment of a fresh installation."""
-    environment = {**os.environ, "CONSIGN_HOME": str(tmp_path / "home")}
+    environment = {**os.environ, "CONSIGN_HOME": str(tmp_path / "home"), "CONSIGN_WEB_PORT": "0"}
     subprocess.run([sys.executable, "-m", "console.cli.main", "init"], env=environment, check=True, capture_output=True)
     return environment
 
@@ -297,6 +298,8 @@ def test_up_serves_every_schedule_until_ctrl_c_and_leaves_nothing_running(instal
         assert {"flows.deployed.place", "flows.deployed.collect"} <= deployments.keys()
         assert deployments["flows.deployed.collect"]["next_run"] > "2026"
         assert deployments["flows.deployed.place"]["next_run"] is None
+        with urllib.request.urlopen(ready["console"] + "/healthz") as answer:  # noqa: S310 - our own, on loopback
+            assert json.load(answer) == {"ready": True}
 
         # a run that is asked for runs in a process of the worker's
         url = f"{ready['url']}/api"
