@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -42,9 +42,9 @@ class Remembered:
         self._locks: dict[Hashable, threading.Lock] = {}
         self._mutex = threading.Lock()
 
-    def find(self, desk: Desk, key: Hashable) -> Figure[T] | None:
+    def find(self, desk: Desk, key: Hashable) -> Figure[Any] | None:
         """The figure, if it was ever counted, however old."""
-        return cast("Figure[T] | None", self._kept.get((str(desk.database.url), key)))
+        return self._kept.get((str(desk.database.url), key))
 
     def count(self, desk: Desk, key: Hashable, make: Callable[[], T]) -> Figure[T]:
         """The figure, counted now unless it is still good or somebody else is counting it."""

@@ -84,9 +84,8 @@ def _run(visit: Visit, number: int) -> Run | None:
             return scores.load(connection, number)
 
     known = FIGURES.find(visit.desk, ("run", number))
-    if known is not None and known.value is not None:
-        return known.value
-    return FIGURES.count(visit.desk, ("run", number), read).value
+    found: Run | None = known.value if known is not None else None
+    return found or FIGURES.count(visit.desk, ("run", number), read).value
 
 
 @router.post("/scorecards", dependencies=[needs("scorecards.change")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -173,7 +173,7 @@ def test_recalls_are_found_by_every_filter(store: Database, tab: str, lender: st
         assert all(row["erasure_verified_at"] is None and row["erasure_id"] for row in rows)
 
 
-def recalls_of(connection: Connection, wanted: RecallFilter) -> list[dict[str, object]]:
+def recalls_of(connection: Connection, wanted: RecallFilter) -> list[dict[str, Any]]:
     pages = walked(lambda after: browsing.recalls(connection, wanted, TODAY, after))
     return [row for page in pages for row in page.rows]
 
