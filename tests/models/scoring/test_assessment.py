@@ -168,6 +168,39 @@ def test_no_invoice_has_no_accuracy_and_its_weight_goes_to_the_others(found: Ass
     assert "invoice_accuracy" in figures(found, "overall")["ag1"].note
 
 
+def test_what_placements_come_to_is_above_what_has_come(found: Assessment) -> None:
+    for one in figures(found, "ultimate").values():
+        assert one.actual is not None
+        assert 0 < one.actual <= (one.value or 0)
+        assert (one.low or 9) < (one.value or 0) < (one.high or 0)
+        assert one.note == "5"  # the longest whole month that any vintage has lived
+
+
+def test_of_few_vintages_nothing_is_extrapolated(drawn: Inputs, as_of: date) -> None:
+    march = drawn.placements["placed_on"].dt.month == 3
+    found = assess(replace(drawn, placements=drawn.placements[march]), as_of, 7, QUICK)
+    assert {(one.value, one.note) for one in figures(found, "ultimate").values()} == {(None, "too_young")}
+
+
+def test_recalls_are_the_other_way_to_end(found: Assessment) -> None:
+    paid, ended = figures(found, "paid_first"), figures(found, "ended_first")
+    for agency, one in paid.items():
+        assert (one.value or 0) > 0
+        assert 0.02 < (ended[agency].value or 0) < 0.2
+    assert (paid["ag2"].value or 0) > (paid["ag0"].value or 0)
+
+
+def test_answers_in_time_are_counted_together(drawn: Inputs, as_of: date) -> None:
+    conduct = drawn.conduct.assign(deliveries=10, acknowledged_late=[0, 1, 2], recalls=8, recalls_late=[0, 0, 3],
+                                   erasures=2, erasures_late=[0, 0, 1], reports_late=[0, 4, 0])  # fmt: skip
+    found = assess(replace(drawn, conduct=conduct), as_of, 7, QUICK)
+    service = figures(found, "service")
+    assert [one.value for one in service.values()] == [1.0, 0.95, 0.7]
+    assert service["ag2"].weight is not None
+    assert figures(found, "recalls_in_time")["ag2"].value == 5 / 8
+    assert figures(found, "reports_late")["ag1"].value == 4
+
+
 def test_refused_lines_lower_the_quality(drawn: Inputs, as_of: date) -> None:
     conduct = drawn.conduct.assign(lines=200, lines_refused=[0, 20, 50])
     quality = figures(assess(replace(drawn, conduct=conduct), as_of, 7, QUICK), "data_quality")

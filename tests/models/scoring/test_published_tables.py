@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from models.scoring.ladder import chain_ladder
 from models.scoring.pooling import james_stein, logit_normal
-from models.scoring.survival import kaplan_meier
+from models.scoring.survival import incidence, kaplan_meier
 
 TAYLOR_ASHE = (
     (357848, 1124788, 1735330, 2218270, 2745596, 3319994, 3466336, 3606286, 3833515, 3901463),
@@ -121,6 +121,18 @@ def test_remission_under_6_mp_is_kaplan_and_meiers() -> None:
     shown = survival.share[[6, 7, 10, 13, 16, 22, 23]].round(3).tolist()
     assert shown == [0.857, 0.807, 0.753, 0.690, 0.627, 0.538, 0.448]
     assert survival.median() == 23
+
+
+def test_one_cause_alone_is_one_less_kaplan_and_meier() -> None:
+    weeks, relapsed = np.array(MP6_WEEKS), np.array(MP6_RELAPSED)
+    assert incidence(weeks, relapsed, 1)[0] == pytest.approx(1 - kaplan_meier(weeks, relapsed.astype(bool)).share)
+
+
+def test_causes_that_compete_share_what_is_left() -> None:
+    """Of four one is paid on day 1; of three left one is recalled, one not watched any more; the last is paid."""
+    told = incidence(np.array([1, 2, 2, 3]), np.array([1, 2, 0, 1]), 2)
+    assert told.tolist() == [pytest.approx([0, 0.25, 0.25, 0.75]), pytest.approx([0, 0, 0.25, 0.25])]
+    assert incidence(np.array([], dtype=np.int64), np.array([], dtype=np.int64), 2).shape == (2, 0)
 
 
 def test_nobody_watched_has_no_median() -> None:
