@@ -30,7 +30,7 @@ WORDS: Final[dict[str, str]] = {
     NOTHING_OWED: "nothing is owed",
     OTHER_CURRENCY: "in another currency than the plan",
     BELOW_MINIMUM: "below the minimum balance",
-    "no_agency_left": "no agency may take the debtor: each has failed before, or takes none of the segment",
+    "no_agency_left": "no agency may take the debtor: each has failed before, is barred, or takes none of the segment",
     "incumbent_unavailable": "the debtor's other accounts are with an agency that may not take this one",
     "no_capacity": "no room left at any agency that may take it",
 }

@@ -131,8 +131,7 @@ def whereabouts(*rows: tuple[int, str, int]) -> pd.DataFrame:
 
 
 def barred(found: pd.DataFrame) -> dict[int, list[str]]:
-    told: dict[int, list[str]] = found.groupby("debtor_id")["agency"].agg(sorted).to_dict()
-    return told
+    return {debtor: sorted(found.loc[found["debtor_id"] == debtor, "agency"]) for debtor in found["debtor_id"].tolist()}
 
 
 NOBODY = whereabouts()

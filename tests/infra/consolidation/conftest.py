@@ -71,8 +71,9 @@ class House:
     def partners(self, lender: str, today: date = TODAY) -> dict[int, set[int]]:
         with self.desk.database.read() as connection:
             found = store.partners(connection, lender, today)
-        told: dict[int, set[int]] = found.groupby("debtor_id")["other_id"].agg(set).to_dict()
-        return told
+        return {
+            debtor: set(found.loc[found["debtor_id"] == debtor, "other_id"]) for debtor in found["debtor_id"].tolist()
+        }
 
     def appoint(self, **roles: str) -> None:
         """From the first administrator on roles count."""
