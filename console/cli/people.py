@@ -9,6 +9,8 @@ import typer
 from console.cli.output import Json, emit, say
 
 app = typer.Typer(no_args_is_help=True)
+token_app = typer.Typer(no_args_is_help=True)
+app.add_typer(token_app, name="token", help="Tokens for programs that use the API.")
 
 Name = Annotated[str, typer.Argument(help="The name to act under, as roles have it.", show_default=False)]
 
@@ -125,3 +127,50 @@ def _password() -> str:
         "Password", hide_input=True, confirmation_prompt=True, err=True
     )
     return told
+
+
+@token_app.command("make")
+def make_token(
+    name: Annotated[str, typer.Argument(help="What it is for, as `reporting`.")],
+    person: Annotated[
+        str | None, typer.Option("--for", help="Whose it is; yourself, unless you are administrator.")
+    ] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What it reaches, as plans.see, plans.* or *.see; repeat. Default: all.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="How long it counts.")] = 90,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Make a token; it is shown once, here, and kept nowhere."""
+    from infra.people import tokens
+    from infra.wiring import desk
+
+    at = desk()
+    emit(tokens.make(at, person or at.actor, name, scopes=scope or (), days=days), title="Token")
+    say("it is shown this once: put it where the program finds it, and nobody else")
+
+
+@token_app.command("list")
+def list_tokens(
+    person: Annotated[str | None, typer.Option("--for", help="Only this person's.")] = None,
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """List the tokens that count; never the tokens themselves."""
+    from infra.people import tokens
+    from infra.wiring import desk
+
+    rows = [dict(row._mapping) for row in tokens.listed(desk(), person)]  # noqa: SLF001 - SQLAlchemy's public name
+    emit(rows, title="Tokens", columns=["token_id", "actor", "name", "scopes", "made_at", "ends_at", "used_at"])
+
+
+@token_app.command("revoke")
+def revoke_token(
+    token: Annotated[int, typer.Argument(metavar="TOKEN", help="Its number, as `list` shows it.")],
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """End a token at once."""
+    from infra.people import tokens
+    from infra.wiring import desk
+
+    tokens.revoke(desk(), token)
+    emit({"token_id": token, "state": "revoked"}, title="Token")

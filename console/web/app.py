@@ -12,6 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from console.web import problems, visits
+from console.web.api.app import create_api
 from console.web.metrics import Metrics, Watch
 from console.web.pages import (
     account,
@@ -88,6 +89,7 @@ def create_app(desk: Desk) -> FastAPI:
     for router in ROUTES:
         app.include_router(router)
     app.state.paths = frozenset(route.path for router in ROUTES for route in router.routes if hasattr(route, "path"))
+    app.mount("/api/v1", create_api(desk))
     app.mount("/static", _Static(directory=str(files("console.web") / "static")), name="static")
     problems.install(app)
     tls = desk.settings.web_url.startswith("https://")

@@ -45,7 +45,7 @@ from models.tables.finance import (
 )
 from models.tables.gate import GateAllowance, GateCheck
 from models.tables.jobs import Job
-from models.tables.people import Person, PersonSession, RecoveryCode, SignInFailure
+from models.tables.people import AccessToken, Person, PersonSession, RecoveryCode, SignInFailure
 from models.tables.placements import (
     Activity,
     Complaint,
@@ -76,6 +76,7 @@ from models.tables.subjects import Correction, RegisterQuestion, SubjectRequest
 from models.tables.trust import ClientKeyUse, HostKey, KeyRequest
 
 __all__ = [
+    "AccessToken",
     "Account",
     "AccountStage",
     "AccountingPeriod",

@@ -62,3 +62,19 @@ class SignInFailure(SQLModel, table=True):
     failures: int
     last_at: datetime
     locked_until: datetime | None = None
+
+
+class AccessToken(SQLModel, table=True):
+    """A token of a person's, for programs. Its value is known to the program alone."""
+
+    __tablename__ = "access_token"
+    token_id: int | None = serial()
+    token_hash: str = Field(unique=True, description="SHA-256 of the token")
+    actor: str = Field(index=True, foreign_key="person.actor")
+    name: str = Field(description="what it is for")
+    scopes: str = Field(default="", description="actions that it reaches, blanks between; empty: all of its person's")
+    made_by: str
+    made_at: datetime
+    ends_at: datetime
+    used_at: datetime | None = None
+    revoked_at: datetime | None = None

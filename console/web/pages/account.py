@@ -15,7 +15,7 @@ from console.web.language import LANGUAGES
 from console.web.problems import status_of
 from console.web.security import safe_next
 from console.web.visits import Visit, Visiting, is_open, needs
-from infra.people import accounts, second_factor, sessions, signing_in, vouching
+from infra.people import accounts, second_factor, sessions, signing_in, tokens, vouching
 from models.errors import ConsignError
 
 router = APIRouter()
@@ -166,6 +166,44 @@ def end_sessions(visit: Visiting, session_id: Annotated[int | None, Form()] = No
     else:
         sessions.end(visit.desk, visit.who.actor, only=session_id)
     return visit.go("/account", visit.say("Signed out there."))
+
+
+# -- tokens ------------------------------------------------------------------------------------------------------------
+
+
+@router.get("/account/tokens", dependencies=[needs("account.own")])
+def own_tokens(visit: Visiting) -> Response:
+    """The tokens that one's own programs use."""
+    return _tokens(visit)
+
+
+def _tokens(visit: Visit, problem: ConsignError | None = None, made: tokens.Made | None = None) -> Response:
+    return visit.page(
+        "account/tokens.html", tokens=tokens.listed(visit.desk, visit.who.actor), made=made, problem=problem,
+        status=200 if problem is None else status_of(problem),
+    )  # fmt: skip
+
+
+@router.post("/account/tokens", dependencies=[needs("account.own")])
+def make_token(visit: Visiting, name: Text = "", scopes: Text = "", days: Annotated[int, Form()] = 90) -> Response:
+    """A new token, shown this once."""
+    try:
+        made = tokens.make(visit.desk, visit.who.actor, name, scopes=scopes.split(), days=days)
+    except ConsignError as problem:
+        return _tokens(visit, problem)
+    answer = _tokens(visit, made=made)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+@router.post("/account/tokens/{token_id}/revoke", dependencies=[needs("account.own")])
+def revoke_token(visit: Visiting, token_id: int) -> Response:
+    """The token counts no more."""
+    try:
+        tokens.revoke(visit.desk, token_id)
+    except ConsignError as problem:
+        return _tokens(visit, problem)
+    return visit.go("/account/tokens", visit.say("The token is revoked."))
 
 
 @router.post("/preferences", dependencies=[is_open])

@@ -1838,6 +1838,23 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_transmission_state"), "transmission", ["state"], unique=False)
     op.create_table(
+        "access_token",
+        sa.Column("token_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("token_hash", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("scopes", sa.String(), nullable=False),
+        sa.Column("made_by", sa.String(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["actor"], ["person.actor"]),
+        sa.PrimaryKeyConstraint("token_id"),
+        sa.UniqueConstraint("token_hash"),
+    )
+    op.create_index(op.f("ix_access_token_actor"), "access_token", ["actor"], unique=False)
+    op.create_table(
         "journal_entry",
         sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("entry_key", sa.String(), nullable=False),
@@ -1889,6 +1906,8 @@ def downgrade() -> None:
     op.drop_table("person_session")
     op.drop_index(op.f("ix_journal_entry_batch_id"), table_name="journal_entry")
     op.drop_table("journal_entry")
+    op.drop_index(op.f("ix_access_token_actor"), table_name="access_token")
+    op.drop_table("access_token")
     op.drop_index(op.f("ix_transmission_state"), table_name="transmission")
     op.drop_table("transmission")
     op.drop_index(op.f("ix_subject_request_state"), table_name="subject_request")
