@@ -59,9 +59,9 @@ class FlatWriter:
 
     def __post_init__(self) -> None:
         self.form: KindForm = self.layout.kinds[self.named.kind]
-        lost = [
-            one.name for one in self.fields if one.name not in self.form.columns and one.name not in self.form.left_out
-        ]
+        # what an agency need not say, its own files may have no column for
+        needed = [one for one in self.fields if KINDS[self.named.kind].to_agency or one.required]
+        lost = [one.name for one in needed if one.name not in self.form.columns and one.name not in self.form.left_out]
         if lost:
             raise NotCarried(
                 f"the layout {self.layout.reference} has no column for {', '.join(lost)} of a {self.form.kind}",

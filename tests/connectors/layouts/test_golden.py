@@ -53,7 +53,7 @@ LINES: dict[str, dict[str, list[Any]]] = {
     "plan": {
         "plan_ref": ["F-1", "F-1"], "account": [A, A], "instalment": [1, 2],
         "due_on": [date(2026, 2, 1), date(2026, 3, 1)],
-        "currency": ["CNY", "CNY"], "amount": [50_000, 50_001],
+        "currency": ["CNY", "CNY"], "amount": [50_000, 50_001], "income_band": [None, None],
     },
     "invoice": {
         "invoice_no": ["发票0001", "发票0001"], "agency_txn_id": ["Q-000001", None], "account": [A, B],
