@@ -42,6 +42,8 @@ class PlanDrafted:
     state: str
     content_sha256: str | None
     summary: dict[str, Any]
+    seed: int
+    """that it was drawn by"""
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def draft(spec: PlanSpec, *, certified_too: bool = False) -> PlanDrafted:
         if committed is not None:
             seeds.reveal(connection, plan_id, committed, at.actor, at.now())
         kept = plans.plan(connection, plan_id)
-    return PlanDrafted(plan_id, spec.name, kept.state, kept.content_sha256, proposal.summary)
+    return PlanDrafted(plan_id, spec.name, kept.state, kept.content_sha256, proposal.summary, spec.seed)
 
 
 def preview(spec: PlanSpec, *, certified_too: bool = False) -> PlanDrafted:
@@ -138,7 +140,7 @@ def preview(spec: PlanSpec, *, certified_too: bool = False) -> PlanDrafted:
     with desk().database.read() as connection:
         policy = policies.find(connection, spec.policy)
         proposal = _proposal(connection, spec, policy, certified_too=certified_too)
-    return PlanDrafted(None, spec.name, "preview", None, proposal.summary)
+    return PlanDrafted(None, spec.name, "preview", None, proposal.summary, spec.seed)
 
 
 def submit(plan_id: int) -> Plan:

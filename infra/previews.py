@@ -179,8 +179,10 @@ def _alternatives(summary: dict[str, Any], names: dict[str, str], line: Any, tri
             why = "brings less"
         elif agency in binds:
             why = f"its {binds[agency].replace('_', ' ')} binds: others gain more there"
+        elif line.agency in binds:
+            why = f"a bound on {names.get(line.agency, line.agency)} asks for the account: {binds[line.agency]}"
         else:
-            why = "another bound of the plan, or the debtor's other accounts, stand against it"
+            why = "this account differs from its segment's average, or another bound stands against it"
         told.append(Alternative(agency, names.get(agency, agency), net, why))
     return told
 

@@ -79,7 +79,7 @@ def create(
         emit(drafted)
         return
     number = "preview, not kept" if drafted.plan_id is None else f"plan {drafted.plan_id}"
-    _show(drafted.summary, f"Placement {drafted.name} · {number} · seed {asked.seed}")
+    _show(drafted.summary, f"Placement {drafted.name} · {number} · seed {drafted.seed}")
     if drafted.plan_id is not None:
         say(f"Nothing has been sent. Next: consign plan submit {drafted.plan_id}")
 
@@ -267,7 +267,7 @@ def _differs(found: dict[str, Any], title: str, *, json: bool) -> None:
             "accounts": found["accounts"],
             "at the same agency": found["same"],
             "moved": found["moved"],
-            "expected net-back": {key: value for key, value in net.items() if value is not None},
+            **{f"expected_net_{key}_minor": value for key, value in net.items() if value is not None},
         }
     )
     for side, told in found["rules"].items():

@@ -398,7 +398,7 @@ def explained(problem: Built, main: Solution, draw: Draw, question: Question, ai
     told = aims.solver([_priced(problem, main), *(_with_minima(other, used) for other in others)])
     value = problem.value(main)
     costs = {
-        kind: round(other.value(found) - value)
+        kind: max(round(other.value(found) - value), 0)
         for kind, other, found in zip(problem.limits.stated, others, told[1:], strict=True)
         if found.found
     }
