@@ -109,7 +109,7 @@ def case(desk: Desk, break_id: int, *, summed: bool = False) -> Case:
             row=row, told=told, item=item, open_minor=open_minor, pseudonym=_pseudonym(desk, told, row.agency),
             checks=checked(
                 row.kind, has_line="line" in told, agency_known=row.agency is not None, tolerance_minor=tolerance,
-                nearest=best and Nearest(
+                nearest=None if best is None else Nearest(
                     same_reference=best.by == "reference", off_minor=best.off_minor, off_days=best.off_days
                 ),
                 by_hand=bool(explained.get("by_hand")),
@@ -180,7 +180,7 @@ def _acts(
     code, amount = told["code"], abs(int(told["amount_minor"]))
     line = told.get("line")
     may: dict[str, int] = {}
-    if item and open_minor and (item[0] == "receipt" or line["posted_at"] is not None):
+    if item and open_minor and (item[0] == "receipt" or (line or {}).get("posted_at") is not None):
         may |= {"match": abs(open_minor), "write_off": abs(open_minor)}
     if item and item[0] == "receipt" and told["receipt"]["state"] == "unapplied":
         may["not_ours"] = abs(int(told["receipt"]["amount_minor"]))
@@ -243,7 +243,7 @@ def item_of(connection: Connection, break_id: int) -> dict[str, int]:
     """
     told = breaks.whole(connection, break_id)
     item = _item(told)
-    found = {name: int(told[name][f"{name}_id"]) for name in ("line", "receipt") if name in told}
+    found: dict[str, int] = {name: int(told[name][f"{name}_id"]) for name in ("line", "receipt") if name in told}
     if item is not None and item[0] == "line":
         found.pop("receipt", None)
     return found

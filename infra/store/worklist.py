@@ -35,7 +35,7 @@ RESOLUTION: Final = table_of(Resolution)
 
 Tab = Literal["open", "proposed", "to_approve", "matched", "written_off", "settled"]
 TABS: Final[tuple[Tab, ...]] = get_args(Tab)
-BREAK_TABS: Final = frozenset({"open", "matched", "written_off", "settled"})
+BREAK_TABS: Final[tuple[Tab, ...]] = ("open", "matched", "written_off", "settled")
 """Their rows are breaks; those of `proposed` are suggested matches, those of `to_approve` resolutions."""
 Sort = Literal["oldest", "newest", "largest", "smallest"]
 SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
@@ -49,7 +49,7 @@ PAGE_ROWS: Final = 50
 FOUND_AT_MOST: Final = 500
 """So many lines or receipts of one reference are looked through."""
 WEEKS: Final = 24
-UNSETTLED: Final = literal_column("match.status IN ('suggested', 'ambiguous')")
+UNSETTLED: Final[ColumnElement[bool]] = literal_column("match.status IN ('suggested', 'ambiguous')")
 """Spelt out: only so does SQLite see that its partial index will do."""
 
 
@@ -470,9 +470,9 @@ def suggestion(connection: Connection, match_id: int) -> dict[str, Any]:
     lines = of.add_columns(LINE.c.line_id, *(LINE.c[name] for name in names)).join(
         LINE, LINE.c.line_id == PART.c.line_id
     )
-    names = ("reference", "agency", "value_date", "applied_minor", "currency", "state")
+    of_receipt = ("reference", "agency", "value_date", "applied_minor", "currency", "state")
     receipts = of.add_columns(
-        RECEIPT.c.receipt_id, RECEIPT.c.amount_minor.label("received_minor"), *(RECEIPT.c[name] for name in names)
+        RECEIPT.c.receipt_id, RECEIPT.c.amount_minor.label("received_minor"), *(RECEIPT.c[name] for name in of_receipt)
     ).join(RECEIPT, RECEIPT.c.receipt_id == PART.c.receipt_id)
     return keyset.aware(dict(row)) | {
         "lines": [dict(line) for line in connection.execute(lines.limit(PARTS_SHOWN)).mappings()],

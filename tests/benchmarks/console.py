@@ -275,15 +275,15 @@ def serving(home: Path) -> Iterator[tuple[int, int]]:
 
 def serve(home: Path) -> None:
     """Answer until standard input closes; each answer says how long it took."""
+    from unittest import mock
+
     from console.web import serving as real
+    from console.web.app import create_app
 
-    made = real.create_app
-
-    def create(desk: Desk) -> Any:
-        return Timed(made(desk))
-
-    real.create_app = create  # type: ignore[assignment]  # an application all the same
-    with real.served(desk_of(home), 0) as console:
+    with (
+        mock.patch.object(real, "create_app", lambda desk: Timed(create_app(desk))),
+        real.served(desk_of(home), 0) as console,
+    ):
         sys.stdout.write(f"{urlsplit(console.url).port}\n")
         sys.stdout.flush()
         sys.stdin.read()

@@ -164,11 +164,33 @@ def _accounts(connection: Any, rng: np.random.Generator, first: int, count: int)
 def _plan(accounts: int) -> pd.DataFrame:
     return pd.DataFrame([{
         "plan_id": 1, "lender": LENDER, "name": "2026-11-B", "state": "placed", "policy": "bench",
-        "policy_version": "1",
-        "policy_sha256": "0" * 64, "seed": SEED, "spec": "{}", "summary": "{}", "inputs_sha256": "0" * 64,
+        "policy_version": "1", "policy_sha256": "0" * 64, "seed": SEED, "spec": '{"filter": {}}',
+        "summary": _summary(accounts), "inputs_sha256": "0" * 64,
         "content_sha256": "0" * 64, "accounts": accounts, "balance_minor": accounts * 800_000, "currency": "CNY",
         "as_of": pd.Timestamp(TODAY), "term_days": 180, "created_by": "bench", "created_at": pd.Timestamp(NOW),
     }])  # fmt: skip
+
+
+def _summary(accounts: int) -> str:
+    """A preview of as many agencies and segments as a large plan has."""
+    part = accounts // len(AGENCIES)
+    rows = [
+        {"agency": code, "name": name, "accounts": part, "debtors": part, "balance_minor": part * 800_000,
+         "difference": None, "share_asked": 1 / len(AGENCIES), "share_achieved": 1 / len(AGENCIES),
+         "held_accounts": 0, "capacity_accounts": 200_000, "held_minor": 0, "capacity_minor": None,
+         "capacity_used": part / 200_000, "plan_cap": None, "why": ["share 16.7%"]}
+        for code, name in AGENCIES.items()
+    ]  # fmt: skip
+    segments = [
+        {"segment": f"card/M{number % 6 + 1}/{number}", "accounts": accounts // 200, "balance_minor": accounts * 4_000,
+         "agencies": dict.fromkeys(AGENCIES, accounts // 1_200)}
+        for number in range(200)
+    ]  # fmt: skip
+    return json.dumps({
+        "lender": LENDER, "stage": "phone", "allocator": "shares", "currency": "CNY", "accounts": accounts,
+        "debtors": accounts, "balance_minor": accounts * 800_000, "held_back": 0, "exclusions": {}, "agencies": rows,
+        "segments": segments, "left_out": {}, "last_plan": None, "disclosed": [], "warnings": [],
+    })  # fmt: skip
 
 
 def _money(connection: Any, rng: np.random.Generator, sizes: Sizes) -> None:
@@ -193,7 +215,7 @@ def _money(connection: Any, rng: np.random.Generator, sizes: Sizes) -> None:
         "due_commission_minor": net // 5, "due_vat_minor": net // 80, "currency": "CNY", "value_date": value_date,
         "state": np.where(is_open, "awaiting_cash", np.where(stage == "written_off", "written_off", "matched")),
         "cash_minor": np.where(is_open | (stage == "written_off"), 0, net),
-        "why": pd.Series(np.where(is_open, "no_receipt_names_it", None), dtype="str"), "posted_at": pd.Timestamp(NOW),
+        "why": _said("no_receipt_names_it", is_open), "posted_at": pd.Timestamp(NOW),
     })  # fmt: skip
     for first in range(0, sizes.lines, AT_ONCE):
         bulk.append(connection, RemittanceLine, line.iloc[first : first + AT_ONCE])
@@ -208,7 +230,7 @@ def _money(connection: Any, rng: np.random.Generator, sizes: Sizes) -> None:
         "amount_minor": net + off, "currency": "CNY", "booked_on": value_date, "value_date": value_date,
         "reference": "PAY" + pd.Series(number).astype("str").str.zfill(7),
         "state": np.where(is_open, "unapplied", "matched"), "applied_minor": np.where(is_open, 0, net),
-        "why": pd.Series(np.where(is_open, "unknown_reference", None), dtype="str"),
+        "why": _said("unknown_reference", is_open),
     })[~unpaid]  # fmt: skip
     for first in range(0, len(receipt), AT_ONCE):
         bulk.append(connection, BankReceipt, receipt.iloc[first : first + AT_ONCE])
@@ -250,9 +272,7 @@ def _breaks(connection: Any, rng: np.random.Generator, line: pd.DataFrame, stage
         rng.integers(1, 86_400, count), unit="s"
     )
     closed = ~np.isin(stage, ["open", "proposed", "to_approve"])
-    because = np.where(
-        stage == "matched", "tied by a later match", np.where(stage == "written_off", "written off", None)
-    )
+    because = _said("tied by a later match", stage == "matched").fillna(_said("written off", stage == "written_off"))
     none = pd.array([pd.NA] * count, dtype="Int64")
     detail = [
         json.dumps({"expected_minor": int(whole), "found_minor": int(whole + part)}) if kind == "proposed" else "{}"
@@ -260,14 +280,13 @@ def _breaks(connection: Any, rng: np.random.Generator, line: pd.DataFrame, stage
     ]
     frame = pd.DataFrame({
         "break_id": ids, "break_key": pd.Series(code).astype("str") + ":line:" + pd.Series(ids).astype("str"),
-            "code": code,
-        "state": np.where(closed, "closed", "open"), "lender": LENDER, "agency": line["agency"],
+        "code": code, "state": np.where(closed, "closed", "open"), "lender": LENDER, "agency": line["agency"],
         "line_id": pd.array(ids, dtype="Int64"), "receipt_id": none,
-            "account_id": pd.array(line["account_id"], dtype="Int64"),
+        "account_id": line["account_id"].astype("Int64"),
         "amount_minor": size, "size_minor": np.abs(size), "currency": "CNY", "opened_at": opened.dt.as_unit("us"),
         "closed_at": pd.Series(pd.Timestamp(NOW), index=line.index).where(pd.Series(closed)),
-        "closed_because": pd.Series(because, dtype="str"),
-            "owner": pd.Series(_chosen(rng, list(PEOPLE), count), dtype="str"),
+        "closed_because": because,
+        "owner": pd.Series(_chosen(rng, list(PEOPLE), count), dtype="str"),
         "detail": pd.Series(detail, dtype="str"),
     })  # fmt: skip
     frame.loc[of_receipt, "receipt_id"] = ids[of_receipt]
@@ -293,6 +312,11 @@ def _counters(connection: Any, sizes: Sizes) -> None:
     names = ("match", "match_part", "break", "account", "debtor", "placement", "plan", "portfolio", "remittance_line",
              "bank_receipt", "bank_statement")  # fmt: skip
     bulk.append(connection, IdCounter, pd.DataFrame({"name": names, "next_id": most}))
+
+
+def _said(word: str, where: Any) -> pd.Series:
+    """The word where it holds, and nothing elsewhere."""
+    return pd.Series(word, index=range(len(where)), dtype="str").where(pd.Series(where))
 
 
 def _chosen(rng: np.random.Generator, words: list[Any], count: int) -> Any:

@@ -107,7 +107,9 @@ def breaks(visit: Visiting, view: Annotated[View, Depends()]) -> Response:
 @router.get("/breaks/export", dependencies=[needs("breaks.see")])
 def export(visit: Visiting, view: Annotated[View, Depends()]) -> Response:
     """Everything that the filters leave, as a workbook."""
-    wanted, after, rows = view.wanted(visit), None, []
+    wanted = view.wanted(visit)
+    after: str | None = None
+    rows: list[worklist.Row] = []
     with visit.desk.database.read() as connection:
         while len(rows) < EXPORTED_AT_MOST:
             page = worklist.page(connection, wanted, after, 1_000)
@@ -129,7 +131,7 @@ def export(visit: Visiting, view: Annotated[View, Depends()]) -> Response:
 
 
 def _major(minor: int, currency: str) -> float:
-    return minor / 10 ** exponent(currency)  # a cell of a workbook is a double: exact up to 15 digits
+    return float(Decimal(minor).scaleb(-exponent(currency)))  # a cell of a workbook is a double: exact up to 15 digits
 
 
 def _name_of(tab: str, kind: str) -> tuple[str, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path as FilePath
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Form, Path, Response
 
 from console.web import terms
+from console.web.frames import records
 from console.web.language import later
 from console.web.pages import asked
 from console.web.problems import status_of
@@ -50,7 +51,7 @@ def _listed(visit: Visit, state: str, lender: str, after: str, problem: ConsignE
         counts = money.run_states(connection)
         agencies = worklist.agencies(connection)
     due = runs.proposed(visit.desk, lender, visit.desk.today()) if lender else None
-    told: list[dict[str, Any]] = [] if due is None else due.astype("object").where(due.notna(), None).to_dict("records")
+    told = [] if due is None else records(due)
     return visit.page(
         "finance/payments.html", status=status_of(problem) if problem else 200, problem=problem, page=page, due=told,
         state=state, lender=lender, lenders=lenders, agencies=agencies, states=STATES, counts=counts, terms=terms,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Response, UploadFile
 
 from console.web import terms
+from console.web.frames import records
 from console.web.pages import asked
 from console.web.problems import status_of
 from console.web.remembered import FIGURES
@@ -43,7 +44,7 @@ def recoveries(
         )  # fmt: skip
         agencies = worklist.agencies(connection)
         told = considered.explained(connection, "line", line) if line is not None else None
-    here = {"state": state, "lender": lender, "agency": agency, "q": q}
+    here: dict[str, Any] = {"state": state, "lender": lender, "agency": agency, "q": q}
     return visit.page(
         "finance/recoveries.html",
         page=page,
@@ -121,9 +122,7 @@ def ledger(visit: Visiting, lender: str = "", period: str = "") -> Response:
     def summed() -> tuple[list[str], list[dict[str, Any]]]:
         with visit.desk.database.read() as connection:
             found = balances.trial_balance(connection, lender, period=period or None)
-            return balances.months(connection, lender), found.astype("object").where(found.notna(), None).to_dict(
-                "records"
-            )
+            return balances.months(connection, lender), records(found)
 
     figure = FIGURES.count(visit.desk, ("trial", lender, period), summed)
     months, rows = figure.value
@@ -148,7 +147,7 @@ def entries(visit: Visiting, lender: str = "", agency: str = "", ledger: str = "
             connection, lender=lender or None, agency=agency or None, ledger=ledger or None, period=period or None
         )
         agencies = worklist.agencies(connection)
-    rows = found.astype("object").where(found.notna(), None).to_dict("records")
+    rows = records(found)
     return visit.page(
         "finance/entries.html", rows=rows, lender=lender, agency=agency, ledger=ledger, period=period, agencies=agencies
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Path, Response
 
 from console.web import terms
+from console.web.frames import records
 from console.web.rendering import query
 from console.web.sheets import download
-from console.web.visits import Visiting, needs
+from console.web.visits import Visit, Visiting, needs
 from infra import jobs
 from infra.store import money, worklist
 from infra.store import statements as store
@@ -36,11 +37,11 @@ def statements(visit: Visiting, lender: str = "", agency: str = "", period: str 
     """All of them, the newest first."""
     with visit.desk.database.read() as connection:
         page = money.statements(connection, lender=lender, agency=agency, period=period, after=after or None)
-        told = {
+        told: dict[str, Any] = {
             "agencies": worklist.agencies(connection), "lenders": money.lenders(connection),
             "periods": money.periods(connection),
         }  # fmt: skip
-    here = {"lender": lender, "agency": agency, "period": period}
+    here: dict[str, Any] = {"lender": lender, "agency": agency, "period": period}
     return visit.page(
         "finance/statements.html", page=page, **told, **here, terms=terms, after=after,
         first="/statements" + query(**here), on="/statements" + query(**here, after=page.after),
@@ -48,7 +49,8 @@ def statements(visit: Visiting, lender: str = "", agency: str = "", period: str 
     )  # fmt: skip
 
 
-def last_month(visit: Visiting) -> str:
+def last_month(visit: Visit) -> str:
+    """The month before this one, where the lender is: `YYYY-MM`."""
     today = visit.desk.today()
     year, month = (today.year, today.month - 1) if today.month > 1 else (today.year - 1, 12)
     return f"{year}-{month:02d}"
@@ -68,10 +70,7 @@ def statement(visit: Visiting, statement_id: Id) -> Response:
         row = store.one(connection, statement_id)
         made = store.account(connection, statement_id, row["period"])
         agencies = worklist.agencies(connection)
-    frames = {
-        name: getattr(made, name).astype("object").where(getattr(made, name).notna(), None).to_dict("records")
-        for name in ("by_rate", "adjustments", "late", "payments")
-    }
+    frames = {name: records(getattr(made, name)) for name in ("by_rate", "adjustments", "late", "payments")}
     return visit.page("finance/statement.html", row=row, made=frames, agencies=agencies, forms=FORMS)
 
 

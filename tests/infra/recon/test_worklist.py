@@ -108,9 +108,9 @@ def test_every_break_is_on_one_tab_or_waits_for_an_answer(connection: Connection
         match = worklist.suggestion(connection, row.id)
         about |= {("line", one["line_id"]) for one in match["lines"]}
         about |= {("receipt", one["receipt_id"]) for one in match["receipts"]}
-    for row in connection.execute(select(table).where(table.c.break_id.in_(hidden))):
-        is_proposed = {("line", row.line_id), ("receipt", row.receipt_id)} & about
-        assert is_proposed or worklist.one(connection, row.break_id).reference in waiting
+    for one in connection.execute(select(table).where(table.c.break_id.in_(hidden))):
+        is_proposed = {("line", one.line_id), ("receipt", one.receipt_id)} & about
+        assert is_proposed or worklist.one(connection, one.break_id).reference in waiting
 
 
 @pytest.mark.parametrize("tab", worklist.TABS)

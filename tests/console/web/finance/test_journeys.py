@@ -72,7 +72,7 @@ def test_a_morning_at_the_worklist_by_keyboard_alone(page_as: Any, running: Any,
     before = counted(running.desk, Match, rule="by_hand")
     page.keyboard.press("m")
     page.wait_for_url(lambda url: "open=break-" in url or "open" not in url)
-    page.locator(".note-good, .problem").first.wait_for()
+    page.locator("p.note-good[role=status], .problem").first.wait_for()
     assert counted(running.desk, Match, rule="by_hand") == before + 1
     page.keyboard.press("/")
     page.keyboard.type("RENT")
@@ -91,7 +91,7 @@ def test_a_write_off_is_proposed_approved_by_another_and_taken_back(page_as: Any
     page.locator('details:has(input[name="kind"][value="write_off"]) > summary').click()
     form.locator("select").select_option("uneconomic")
     form.locator("button").click()
-    page.locator(".note-good").wait_for()
+    page.locator("p.note-good[role=status]").wait_for()
     assert counted(running.desk, Resolution, state="waiting", kind="write_off") == 1
     other = theirs.go("/breaks?tab=to_approve")
     other.keyboard.press("j")
@@ -99,17 +99,17 @@ def test_a_write_off_is_proposed_approved_by_another_and_taken_back(page_as: Any
     other.locator("#drawer").wait_for()
     theirs.look()
     other.keyboard.press("a")
-    other.locator(".note-good").wait_for()
+    other.locator("p.note-good[role=status]").wait_for()
     assert counted(running.desk, Break, break_id=row.id, state="closed") == 1
     page.goto(f"{mine.url}/breaks?tab=written_off&open={row.key}")
     page.on("dialog", lambda asked: asked.accept())
     page.locator('[data-key="u"]').wait_for()
     page.keyboard.press("u")
-    page.locator(".note-good").wait_for()
+    page.locator("p.note-good[role=status]").wait_for()
     (undo,) = [one for one in resolutions(running.desk) if one.kind == "undo" and one.state == "waiting"]
     other.goto(f"{theirs.url}/breaks?tab=to_approve&open=resolution-{undo.resolution_id}")
     other.keyboard.press("a")
-    other.locator(".note-good").wait_for()
+    other.locator("p.note-good[role=status]").wait_for()
     assert counted(running.desk, Break, break_id=row.id, state="open") == 1
 
 
@@ -126,7 +126,7 @@ def test_rows_are_chosen_at_once_and_assigned(page_as: Any, running: Any) -> Non
     count = page.locator('input[name="row"]:checked').count()
     assert count == page.locator("[data-row]").count() > 0
     page.locator("#chosen button").click()
-    page.locator(".note-good").wait_for()
+    page.locator("p.note-good[role=status]").wait_for()
     assert counted(running.desk, Break, code="unknown_account", owner="m.rossi") == count
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MONTH = "2026-04"
-PAYEE = '\n[payee]\nname = "Theirs"\naccount = "DE89370400440532013000"\n'
+PAYEE = '\n[payee]\nname = "Theirs"\naccount = "DE89370400440532013000"\nbic = "COBADEFFXXX"\n'
 
 
 def rows(desk: Desk, row: Any) -> list[Any]:
@@ -122,7 +122,7 @@ def test_agencies_are_paid_by_two_persons_and_one_file(stated: Desk, browse: Any
     payable(stated)
     browser, other = browse("finance"), browse("second")
     assert "Theirs" in browser.get("/payments").text
-    form = {"lender": month[0], "currency": "CNY", "account": "DE75512108001245126199"}
+    form = {"lender": month[0], "currency": "CNY", "account": "DE75512108001245126199", "bank": "COBADEFFXXX"}
     assert browser.send("/payments", **form, on="tomorrow").status_code == 422
     answer = browser.send("/payments", **form)
     (run,) = rows(stated, PaymentRun)
@@ -143,7 +143,8 @@ def test_agencies_are_paid_by_two_persons_and_one_file(stated: Desk, browse: Any
 def test_a_run_is_withdrawn_by_whoever_proposed_it(stated: Desk, browse: Any, month: tuple[str, str, Any]) -> None:
     payable(stated)
     browser = browse("finance")
-    browser.send("/payments", lender=month[0], currency="CNY", account="DE75512108001245126199", agency="gamma")
+    browser.send("/payments", lender=month[0], currency="CNY", account="DE75512108001245126199", bank="COBADEFFXXX",
+                 agency="gamma")  # fmt: skip
     (run,) = rows(stated, PaymentRun)
     assert run.payments == 1
     assert browser.send(f"/payments/{run.run_id}/withdraw").status_code == 303
