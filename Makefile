@@ -9,7 +9,7 @@ READY := .venv/ready
 TESTS ?=
 export DO_NOT_TRACK := 1
 
-.PHONY: help demo test torture accept fuzz check format docs bench lock clean
+.PHONY: help demo test torture accept fuzz check format docs pictures bench lock clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -50,6 +50,10 @@ format: $(READY) ## Lay the code out, and mend what ruff can mend
 
 docs: $(READY) ## Write the reference pages that the code can tell: files, lives, settings
 	@$(BIN)/python infra/setup/reference_pages.py
+
+pictures: $(READY) ## Every page of the console as a picture, in both languages (TESTS="/breaks /plans" for some)
+	@infra/setup/debian_packages.sh
+	@$(BIN)/python -m tests.console.web.screenshots $(TESTS)
 
 bench: $(READY) ## What placing and reconciling a million rows cost, against a floor; writes bench.json
 	@infra/setup/debian_packages.sh

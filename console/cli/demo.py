@@ -69,5 +69,6 @@ def demo(
             f"  export CONSIGN_HOME={home} CONSIGN_REQUIRE_CERTIFICATE=false\n"
             "  consign plan list\n  consign recon breaks\n  consign score show\n  consign file list --refused\n"
             "  consign erase status\n  consign watch\n  consign exceptions list\n  consign conduct report\n"
-            "  consign audit verify\n  consign forecast\n  consign payment due --lender harbour\n  consign doctor"
+            "  consign audit verify\n  consign forecast\n  consign payment due --lender harbour\n  consign doctor\n"
+            "  consign people add chen.yu    and look at it in the browser: consign web"
         )

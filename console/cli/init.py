@@ -83,6 +83,7 @@ def init(
     )
     if not dry_run and f"administrator {at.actor}" in made:
         say(f"{at.actor} is administrator, and gives the others their roles: `consign role grant WHO ROLE`")
+        say(f"For the console in the browser: `consign people add {at.actor}`, then `consign up`")
     if not dry_run and "keyring" in made:
         _say_what_to_keep(settings.key_file_path, keeper)
 

@@ -48,13 +48,13 @@ def consign(*words: str) -> tuple[int, Any]:
 
 def test_a_person_is_added_listed_given_a_password_disabled_and_let_in_again(desk: Desk) -> None:
     assert consign("people", "add", "li.wei")[1]["actor"] == "li.wei"
-    assert [row["actor"] for row in consign("people", "list")[1]] == ["li.wei"]
+    assert [row["actor"] for row in consign("people", "list")[1]["items"]] == ["li.wei"]
     assert consign("people", "add", "li.wei")[0] == 2
     assert consign("people", "add", "q.clerk", "--agency", "nowhere")[0] == 2
     cookie = signing_in.sign_in(desk, "li.wei", PASSWORD, address="10.0.0.1", browser="b").cookie
     assert cookie
-    assert [row["address"] for row in consign("people", "sessions", "li.wei")[1]] == ["10.0.0.1"]
-    assert consign("people", "sessions", "li.wei", "--end")[1] == []
+    assert [row["address"] for row in consign("people", "sessions", "li.wei")[1]["items"]] == ["10.0.0.1"]
+    assert consign("people", "sessions", "li.wei", "--end")[1]["items"] == []
     assert consign("people", "disable", "li.wei")[1]["state"] == "disabled"
     with pytest.raises(signing_in.NotSignedIn):
         signing_in.sign_in(desk, "li.wei", PASSWORD, address="a", browser="b")
