@@ -128,7 +128,7 @@ def _claims(desk: Desk, asked: Asking, code: str) -> Mapping[str, Any]:
 def _discovered(desk: Desk) -> Mapping[str, Any]:
     """What the house says about itself, at its own address."""
     issuer = desk.settings.oidc_issuer
-    told = _got(issuer.rstrip("/") + "/.well-known/openid-configuration")
+    told: dict[str, Any] = _got(issuer.rstrip("/") + "/.well-known/openid-configuration")
     if told.get("issuer") != issuer:
         raise ConfigurationError(
             "the house at `oidc_issuer` calls itself otherwise", fix="set oidc_issuer to its own word, to the letter"

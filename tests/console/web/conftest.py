@@ -118,7 +118,7 @@ class Browser(TestClient):
 
     word: str = ""
 
-    def request(self, method: str, url: Any, **more: Any) -> Response:  # type: ignore[override]  # httpx names them all
+    def request(self, method: str, url: Any, **more: Any) -> Response:
         """The answer; the form's word is remembered."""
         answer = super().request(method, url, **more)
         if found := re.search(r'name="_form" value="([^"]+)"', answer.text):
