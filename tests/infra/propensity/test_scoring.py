@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from infra.propensity import scoring, versions
+from infra.store import propensity as store
 from infra.store import scores, shredding
 from infra.wiring import Desk
 from models.errors import UsageError
@@ -106,6 +107,14 @@ def test_an_accounts_reasons_add_up(used: Desk) -> None:
     assert (kept.chance, kept.expected_minor, kept.band) == (
         pytest.approx(found.chance), told.expected_minor, found.band,
     )  # fmt: skip
+
+
+def test_a_debtor_who_asks_is_told_what_is_said_of_the_account(used: Desk) -> None:
+    scoring.score(used)
+    with used.database.read() as connection:
+        told = store.of_accounts(connection, [2_500])
+    assert told["account_id"].tolist() == [2_500]
+    assert told["band"].iloc[0] in {"P1", "P2", "P3", "P4", "P5"}
 
 
 def test_an_account_that_nobody_knows_is_said(used: Desk) -> None:
