@@ -1,4 +1,4 @@
-"""Exchanges: what went to the agencies and what came, each file with its stations and, where lines were refused, why."""
+"""Exchanges: what went to the agencies and what came, each file with its stations and why lines were refused."""
 
 from __future__ import annotations
 

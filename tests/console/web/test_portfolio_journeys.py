@@ -103,10 +103,9 @@ def test_placements_are_ticked_and_recalled_by_keyboard(page_as: PageAs, languag
 @pytest.mark.parametrize(
     ("language", "size", "dark"), [("en", DESK, False), ("zh", PHONE, True)], ids=["desk", "phone"]
 )
+@pytest.mark.parametrize("path", PAGES)
 def test_axe_finds_nothing_on_any_page_and_none_is_wider_than_its_window(
-    page_as: PageAs, language: str, size: tuple[int, int], *, dark: bool
+    page_as: PageAs, path: str, language: str, size: tuple[int, int], *, dark: bool
 ) -> None:
-    window = page_as("second", language, size, dark=dark)
-    for path in PAGES:
-        page = window.go(path)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    page = page_as("second", language, size, dark=dark).go(path)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
