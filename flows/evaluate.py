@@ -104,8 +104,8 @@ def pages(evaluation_id: int) -> str:
 
 
 def _kind(kind: str) -> Any:
-    from infra.evaluations import APPROVERS
+    from infra.evaluations import KINDS
 
-    if kind not in APPROVERS:
-        raise UsageError(f"there is no {kind!r} evaluation", fix=f"there are {', '.join(APPROVERS)}")
+    if kind not in KINDS:
+        raise UsageError(f"there is no {kind!r} evaluation", fix=f"there are {', '.join(KINDS)}")
     return kind

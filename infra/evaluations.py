@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from infra.store.scores import Run
     from infra.wiring import Desk
-    from models.roles import Role
     from models.scoring.evaluation import Proposal
 
 Kind = Literal["periodic", "yearly"]
@@ -39,7 +38,7 @@ PERIODIC: Final[Kind] = "periodic"
 YEARLY: Final[Kind] = "yearly"
 EVIDENCE: Final = "evaluation"
 """The kind of due diligence that a yearly evaluation is."""
-APPROVERS: Final[dict[str, Role]] = {PERIODIC: "portfolio_manager", YEARLY: "compliance"}
+KINDS: Final = (PERIODIC, YEARLY)
 OPEN: Final = ("live", "certified")
 """States of an agency in which it may be given accounts."""
 SHOWN: Final = (
@@ -107,7 +106,7 @@ def approve(desk: Desk, evaluation_id: int, content: str = "") -> Told:
     with desk.database.write() as connection:
         trail.hold(connection)
         row = store.evaluation(connection, evaluation_id)
-        roles.require(connection, desk, APPROVERS[row.kind])
+        _may_decide(connection, desk, row.kind)
         if row.proposed_by == desk.actor:
             raise RefusedByPolicy(
                 f"{desk.actor} proposed evaluation {evaluation_id}, and cannot approve it",
@@ -135,7 +134,7 @@ def reject(desk: Desk, evaluation_id: int, because: str) -> Told:
         trail.hold(connection)
         row = store.evaluation(connection, evaluation_id)
         if row.proposed_by != desk.actor:
-            roles.require(connection, desk, APPROVERS[row.kind])
+            _may_decide(connection, desk, row.kind)
         state = moved(f"evaluation {evaluation_id}", row.state, "rejected", EVALUATION)
         store.note(connection, evaluation_id, state=state, decided_by=desk.actor, decided_at=desk.now(), reason=because)
         _record(connection, desk, "rejected", evaluation_id, row.content_sha256, row.kind)
@@ -251,6 +250,14 @@ def _text(content: dict[str, Any]) -> tuple[str, str]:
 
 
 # --- what becomes of it -----------------------------------------------------------------------------------------------
+
+
+def _may_decide(connection: Connection, desk: Desk, kind: str) -> None:
+    """The yearly one is compliance's to decide. Raises RoleMissing."""
+    if kind == YEARLY:
+        roles.require(connection, desk, "compliance")
+    else:
+        roles.require(connection, desk, "portfolio_manager")
 
 
 def _put_on_record(connection: Connection, desk: Desk, row: Row[Any]) -> None:
