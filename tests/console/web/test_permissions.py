@@ -141,7 +141,7 @@ def test_a_role_is_let_in_where_the_table_gives_it_the_page(browse: As, role: st
 def test_the_side_shows_what_the_table_gives_the_role_and_nothing_else(browse: As) -> None:
     paths = {route.path for route in every_route()}
     for role in (*ROLES, AGENCY):
-        side = browse(role).get("/").text.split("</nav>")[0]
+        side = browse(role).get("/account").text.split("</nav>")[0]
         for section in SECTIONS:
             for entry in section.entries:
                 shown = f'href="{entry.path}"' in side
