@@ -14,7 +14,7 @@ from infra.ownfiles import Shelf
 from infra.rulebooks import Book
 from infra.store import exchange, plans, portfolios, trail
 from infra.store import instalments as store
-from infra.store.placing import BY_PLAN
+from infra.store.placing import BY_PLAN, OUT
 from models.errors import ConfigurationError, RefusedByPolicy
 from models.instalments import judging, keeping, limits
 from models.instalments.limits import Limits
@@ -108,7 +108,7 @@ def _facts(connection: Connection, found: pd.DataFrame, lender: str, today: date
         smallest_minor=ids.map(smallest).astype("int64"),
         longest_gap_days=ids.map(gaps).astype("int64"),
         proposed_on=_day(found["proposed_at"], zone),
-        placed=found["placement_state"].isin(store.OUT),
+        placed=found["placement_state"].isin(OUT),
         held=held.str.startswith(HOLD).fillna(value=False).astype("bool"),
     )
 
@@ -221,7 +221,7 @@ def _followed(
     if running.empty:
         return Followed()
     store.note_paid(connection, running)
-    gone = ~running["placement_state"].isin(store.OUT).to_numpy()
+    gone = ~running["placement_state"].isin(OUT).to_numpy()
     outcome = np.where(gone & (running["standing"] != keeping.FULFILLED), "ended", running["standing"])
     for row, became in zip(_each(running), outcome, strict=True):
         if became == keeping.KEPT:

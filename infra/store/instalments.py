@@ -8,6 +8,7 @@ import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Row, String, and_, case, cast, exists, func, null, or_, select, update
 
 from infra.store import bulk
+from infra.store.scores import NO_MONEY
 from models.errors import UsageError
 from models.instalments.keeping import INSTALMENTS as WITHOUT_DISCOUNT
 from models.instalments.keeping import SETTLEMENT
@@ -32,8 +33,6 @@ OPEN: Final = ("proposed", "awaiting_second")
 RUNNING: Final = "approved"
 TOLD: Final = ("approved", "refused", "fulfilled", "broken", "ended")
 """States that the agency is told of."""
-OUT: Final = ("placed", "acknowledged")
-NO_MONEY: Final = ("rejected", "duplicate")
 LISTED_AT_MOST: Final = 500
 
 

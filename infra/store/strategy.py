@@ -9,6 +9,8 @@ from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, inse
 
 from infra.store import bulk, whereabouts
 from infra.store.exchange import PLACEMENTS
+from infra.store.placing import OUT
+from infra.store.scores import NO_MONEY
 from models.errors import UsageError
 from models.lives import PROPOSAL, moved
 from models.strategy.cascade import BROKEN, RUNNING
@@ -42,9 +44,6 @@ PROPOSAL_LINES: Final = bulk.table_of(RecallProposalLine)
 RUNS: Final = bulk.table_of(StrategyRun)
 STAGES: Final = bulk.table_of(AccountStage)
 
-OUT: Final = ("placed", "acknowledged")
-NO_MONEY: Final = ("rejected", "duplicate")
-"""States of a remittance line that are no payment at all."""
 
 # --- what a strategy reads --------------------------------------------------------------------------------------------
 
