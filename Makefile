@@ -49,6 +49,7 @@ format: $(READY) ## Lay the code out, and mend what ruff can mend
 	@$(BIN)/ruff format
 
 docs: $(READY) ## Write the reference pages that the code can tell: files, lives, settings
+	@$(BIN)/python -m console.web.api.described docs/reference/openapi.json
 	@$(BIN)/python infra/setup/reference_pages.py
 
 pictures: $(READY) ## Every page of the console as a picture, in both languages (TESTS="/breaks /plans" for some)

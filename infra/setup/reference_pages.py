@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -321,6 +322,17 @@ def all_permissions() -> str:
     return table(("action", "what it is", "说明", *(role.replace("_", " ") for role in columns)), rows)
 
 
+def api_calls() -> str:
+    """Every call of the API, as its own description has them."""
+    told = json.loads((FOLDER / "openapi.json").read_text(encoding="utf-8"))
+    rows = (
+        (f"`{method.upper()}`", f"`{path}`", call["description"].splitlines()[0])
+        for path, calls in sorted(told["paths"].items())
+        for method, call in sorted(calls.items())
+    )
+    return table(("", "path", "what it does"), rows)
+
+
 def where_roles_are_asked_for() -> str:
     """Every function that asks for a role, by role: read from the code itself, so that none is forgotten."""
     found: dict[str, list[str]] = {role: [] for role in ROLES}
@@ -396,6 +408,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "policies": policies,
     "roles": all_roles,
     "permissions": all_permissions,
+    "api": api_calls,
     "roles_asked_for": where_roles_are_asked_for,
     "account_fields": account_fields,
     "layouts": layouts,
