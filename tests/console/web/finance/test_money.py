@@ -120,6 +120,7 @@ def payable(desk: Desk) -> None:
 
 def test_agencies_are_paid_by_two_persons_and_one_file(stated: Desk, browse: Any, month: tuple[str, str, Any]) -> None:
     payable(stated)
+    stated.settings = stated.settings.model_copy(update={"payment_two_approvers": 10**12})
     browser, other = browse("finance"), browse("second")
     assert "Theirs" in browser.get("/payments").text
     form = {"lender": month[0], "currency": "CNY", "account": "DE75512108001245126199", "bank": "COBADEFFXXX"}
