@@ -4,7 +4,7 @@
   const typing = (target) => target.matches("input:not([type=checkbox]), textarea, select, [contenteditable]");
   const rows = () => [...document.querySelectorAll("[data-rows] > [data-row]")];
   const announce = (text) => { document.getElementById("announced").textContent = text; };
-  const current = () => document.querySelector("[data-row][aria-current=true], [data-row].row-here");
+  const current = () => document.querySelector("[data-row].row-here") ?? document.querySelector("[data-row][aria-current=true]");
 
   const stand = (row) => {
     if (!row) return;
