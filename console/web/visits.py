@@ -106,7 +106,9 @@ class Visit:
         else:
             answer = RedirectResponse(path, status_code=303)
         if done:
-            answer.set_cookie(DONE, quote(done, safe=""), max_age=60, httponly=True, samesite="lax", path="/")
+            answer.set_cookie(
+                DONE, quote(done, safe=""), max_age=60, httponly=True, samesite="lax", secure=self.is_secure, path="/"
+            )
         return answer
 
     # --- what the layout asks for -------------------------------------------------------------------------------------
