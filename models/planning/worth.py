@@ -141,11 +141,13 @@ class _Known:
         general = components[whole].drop_duplicates(["agency", "component"]).set_index(["agency", "component"])
         cells = components[~whole & (components["component"] == "recovery") & (components["expected"] > 0)]
         labels = tuple(sorted(cells["segment"].unique()))
-        money = cells["weight"] * cells["agency"].map(_expected_money(general, summary))
+        money = cells["weight"] * cells["agency"].map(_expected_money(general, summary)).astype("float64")
         placed = money / cells["expected"]
         sums = pd.DataFrame({"segment": cells["segment"], "money": money, "placed": placed}).groupby("segment").sum()
         per_label = (sums["money"] / sums["placed"]).reindex(labels).to_numpy(dtype=np.float64)
-        total = float(sums["money"].sum() / sums["placed"].sum()) if sums["placed"].sum() > 0 else UNSCORED_RATE
+        rates = components.loc[whole & (components["component"] == "recovery"), "expected"].dropna()
+        whole_rate = rates.mean() if len(rates) else UNSCORED_RATE
+        total = float(sums["money"].sum() / sums["placed"].sum() if sums["placed"].sum() > 0 else whole_rate)
         rate = np.r_[np.where(np.isfinite(per_label), per_label, total), total]
         return cls(
             labels,

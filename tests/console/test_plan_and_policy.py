@@ -289,3 +289,19 @@ def test_a_plan_too_old_is_not_approved(shell: Shell) -> None:
     shell("plan", "submit", plan_id)
     shell.desk.clock = lambda: NOW + timedelta(days=8)
     assert "it was good until" in shell("plan", "approve", plan_id, by="li.na", code=6).stderr
+
+
+def test_a_draft_is_asked_what_if_and_compared_with_another(shell: Shell) -> None:
+    shell("plan", "commit", "--lender", "first-bank", "--name", "2026-11-B")
+    first = shell.json(*CREATE, "--allocator", "value")
+    assert first["seed"] != 7
+    told = shell("plan", "what-if", str(first["plan_id"]), "--set", "agencies.harbour.max_share=0.5")
+    assert "Accounts that move" in told.stdout
+    assert "rules cost" in told.stdout
+    refused = shell("plan", "what-if", str(first["plan_id"]), code=2)
+    assert "nothing is changed" in refused.stderr
+    second = shell.json(*CREATE)
+    assert second["seed"] == 7
+    found = shell.json("plan", "diff", str(first["plan_id"]), str(second["plan_id"]))
+    assert found["same"] + found["moved"] == found["accounts"]["before"] == found["accounts"]["after"]
+    assert "The optimum" in shell("plan", "show", str(first["plan_id"])).stdout
