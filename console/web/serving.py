@@ -36,13 +36,14 @@ class Running:
     """A console that answers."""
 
     url: str
-    _thread: threading.Thread
+    _ended: threading.Event
+    """not the thread itself: a join that Ctrl-C interrupts takes the thread for ended (bpo-45274)"""
 
     def wait(self) -> None:
         """Return at Ctrl-C. Raises ConsoleFailed if the console ends by itself."""
         with suppress(KeyboardInterrupt):
-            while self._thread.is_alive():
-                self._thread.join(0.5)
+            while not self._ended.wait(0.5):
+                pass
             raise ConsoleFailed("the console ended by itself", fix="see home/logs/consign.log, and start it again")
 
 
@@ -78,16 +79,23 @@ def served(desk: Desk, port: int) -> Iterator[Running]:
         timeout_keep_alive=75, proxy_headers=bool(settings.web_url), forwarded_allow_ips=None, lifespan="off",
     )  # fmt: skip
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listening],), name="console", daemon=True)
-    thread.start()
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            server.run([listening])
+        finally:
+            ended.set()
+
+    threading.Thread(target=run, name="console", daemon=True).start()
     try:
-        _await(server, thread)
+        _await(server, ended)
         host, taken = listening.getsockname()[:2]
-        yield Running(settings.web_url or f"http://{host}:{taken}", thread)
+        yield Running(settings.web_url or f"http://{host}:{taken}", ended)
     finally:
         server.should_exit = True
-        thread.join(STOP_SECONDS + 5)
-        listening.close()
+        if ended.wait(STOP_SECONDS + 5):
+            listening.close()
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -105,9 +113,9 @@ def _listening(host: str, port: int) -> socket.socket:
     return made
 
 
-def _await(server: uvicorn.Server, thread: threading.Thread) -> None:
+def _await(server: uvicorn.Server, ended: threading.Event) -> None:
     until = time.monotonic() + START_SECONDS
     while not server.started:
-        if not thread.is_alive() or time.monotonic() > until:
+        if ended.is_set() or time.monotonic() > until:
             raise ConsoleFailed("the console did not start", fix="see home/logs/consign.log")
         time.sleep(0.02)
