@@ -191,7 +191,7 @@ def _sent(rejects: pd.DataFrame, package: Package) -> pd.Series:
     for column in set(rejects["column"]) & set(package.table.column_names):
         here = (rejects["column"] == column) & row.notna()
         cells = package.table.column(column).take(row[here].astype("int64").to_numpy()).to_pylist()
-        told[here] = [str(cell or "")[:LONGEST_SENT] for cell in cells]
+        told.loc[here] = pd.Series([str(cell or "")[:LONGEST_SENT] for cell in cells], index=told.index[here])
     return told
 
 

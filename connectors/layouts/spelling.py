@@ -33,7 +33,17 @@ WORD, NUMBER, DAY, WRONG = 0, 1, 2, 3
 SAFE_DIGITS: Final = 15
 """A spreadsheet's number has so many; whatever is behind them is lost."""
 IDENTIFIERS: Final = frozenset(
-    {"account", "debtor", "joint_debtor", "agency_txn_id", "original_txn_id", "invoice_no", "batch_ref", "complaint_ref", "id_number"}
+    {
+        "account",
+        "debtor",
+        "joint_debtor",
+        "agency_txn_id",
+        "original_txn_id",
+        "invoice_no",
+        "batch_ref",
+        "complaint_ref",
+        "id_number",
+    }
 )
 _AMOUNT_CODES: Final = {"spreadsheet_number": "spreadsheet_number"}
 _FULL_WIDTH: Final = {0x3000: " ", 0x2212: "-"} | {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}

@@ -10,5 +10,5 @@ if TYPE_CHECKING:
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """One mapping per row; what is missing is None, whatever the column's type."""
-    told: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return told
+    told = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in told]

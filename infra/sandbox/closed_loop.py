@@ -56,9 +56,9 @@ class Loop:
     """standard deviation of its change in a month; it reverts to its mean as fast as keeps the spread"""
     warm_up: int = 3
     """months of even shares that every rule begins with"""
-    window: int = 6
+    window: int = 3
     """months of payments that a score looks back on"""
-    floor: float = 0.01
+    floor: float = 0.005
     """of every segment, for every agency as a challenger"""
     share: tuple[float, ...] = (0.3, 0.3, 0.2, 0.2)
     """of the accounts, per segment"""

@@ -56,9 +56,7 @@ def erasure_counts(connection: Connection, today: date, agency: str = "") -> dic
     }
 
 
-def erasures(
-    connection: Connection, today: date, state: str, *, agency: str = "", after: str | None = None
-) -> Page:
+def erasures(connection: Connection, today: date, state: str, *, agency: str = "", after: str | None = None) -> Page:
     """Erasures in that state, those due first in front.
 
     Columns: erasure_id, placement_id, agency, lender, requested_on, due_on, erased_at, method, certified_by,
@@ -137,9 +135,7 @@ def requests(
 # -- the gate ----------------------------------------------------------------------------------------------------------
 
 
-def checks(
-    connection: Connection, *, agency: str = "", stopped: bool = False, after: str | None = None
-) -> Page:
+def checks(connection: Connection, *, agency: str = "", stopped: bool = False, after: str | None = None) -> Page:
     """What the gate looked at, the newest first. Columns: transmission_id, name, agency, kind, verdict and its risk."""
     statement = select(
         CHECKS.c.transmission_id, TRANSMISSIONS.c.name, TRANSMISSIONS.c.agency, TRANSMISSIONS.c.kind,

@@ -68,7 +68,7 @@ class Debtor(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("lender", "identity_index"),)
     debtor_id: int = big(primary_key=True)
     lender: str
-    identity_index: str = Field(description="hex of the keyed blind index, the lender's own; no way back without the key")
+    identity_index: str = Field(description="hex of the keyed blind index, the lender's own: no way back without key")
     linkage: str | None = Field(
         default=None, description="hex of the linkage pseudonym in the lender's own domain; None without an ID number"
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from console.scenario import Story, _desk_as
+from console.scenario import Story
 from flows.conduct import conduct
 from flows.engine import run
 from infra import gates
@@ -78,8 +78,8 @@ class Year(Story):
             found = gate_rows.listed(connection, today)
         for number in found.loc[found["stops"], "gate_id"]:
             self.lifted += 1
-            gates.ask(_desk_as(self.world.desk, "chen.yu"), int(number), today + timedelta(days=40), "the year goes on")
-            gates.grant(_desk_as(self.world.desk, "li.wei"), int(number))
+            gates.ask(self.world.desk.acting("chen.yu"), int(number), today + timedelta(days=40), "the year goes on")
+            gates.grant(self.world.desk.acting("li.wei"), int(number))
 
 
 def expected(planted: list[Planted], agency: str) -> Counter[tuple[str, str]]:

@@ -126,7 +126,9 @@ def get_plan(call: Calling, plan_id: Id) -> WholePlan:
 def _plan(call: Calling, plan_id: int) -> WholePlan:
     with call.desk.database.read() as connection:
         row = plan_rows.plan(connection, plan_id).model_dump()
-    return WholePlan.model_validate(row | {"spec": json.loads(row["spec"]), "summary": json.loads(row["summary"])})
+    read = {name: json.loads(row[name]) for name in ("spec", "summary")}
+    whole: WholePlan = WholePlan.model_validate(row | read)
+    return whole
 
 
 @router.get("/plans/{plan_id}/lines", dependencies=[needs("plans.see")])

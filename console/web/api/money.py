@@ -88,7 +88,7 @@ def list_breaks(
     wanted = worklist.Wanted(tab=tab, lender=lender, agency=agency, kind=kind, owner=owner, text=text)
     with call.desk.database.read() as connection:
         page = worklist.page(connection, wanted, after or None)
-    return Listed(items=list(page.rows), next=page.after)
+    return Listed(items=[WorklistRow.model_validate(row) for row in page.rows], next=page.after)
 
 
 @router.get("/breaks/{break_id}", dependencies=[needs("breaks.see")])

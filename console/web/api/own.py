@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import json
+from typing import Any, Literal
 
 from fastapi import APIRouter
 
@@ -43,8 +44,8 @@ def list_own_files(call: Calling, kind: Word = "", state: Word = "", after: Word
 def get_own_file(call: Calling, file_id: Number) -> CameShape:  # type: ignore[valid-type]
     """One of them."""
     with call.desk.database.read() as connection:
-        found = there(portal.came(connection, call.agency, file_id))
-    return found | {"sums": str(found["sums"])}
+        found: dict[str, Any] = there(portal.came(connection, call.agency, file_id))
+    return CameShape.model_validate(found | {"sums": json.dumps(found["sums"])})
 
 
 @router.get("/files/{file_id}/refused-lines", dependencies=[needs("portal.see")])

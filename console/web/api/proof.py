@@ -146,7 +146,7 @@ def compare_policies(call: Calling, before: Word, after: Word) -> Listed[Differe
     """What the second lets out differently; each is a name or `name@version`."""
     with call.desk.database.read() as connection:
         frame = differences(policies.version(connection, before), policies.version(connection, after))
-    return Listed(items=rows_of(frame))
+    return Listed(items=[Difference(**row) for row in rows_of(frame)])
 
 
 @router.get("/policies/simulation", dependencies=[needs("policies.see")])
@@ -226,7 +226,7 @@ def close_complaint(call: Calling, complaint_id: Number, given: Ended) -> Compla
     """It has ended."""
     complaints.close(call.desk, complaint_id, given.outcome, given.reason)
     with call.desk.database.read() as connection:
-        return complaint_rows.complaint(connection, complaint_id)
+        return ComplaintShape.model_validate(complaint_rows.complaint(connection, complaint_id))
 
 
 @router.get("/breaches", dependencies=[needs("conduct.see")])

@@ -158,9 +158,7 @@ def every_breach(
     """Breaches by clause, the newest first; and the gates that they closed."""
     asked.one_of(tab, BREACH_TABS)
     with visit.desk.database.read() as connection:
-        page = assurance.breaches(
-            connection, tab, agency=agency, rule=rule, severity=severity, after=after or None
-        )
+        page = assurance.breaches(connection, tab, agency=agency, rule=rule, severity=severity, after=after or None)
         clauses = assurance.by_clause(connection)
         stopping = records(gate_rows.listed(connection, visit.desk.today()))
         last = conduct_rows.last_run(connection)

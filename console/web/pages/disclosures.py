@@ -26,6 +26,8 @@ from infra.store import register as store
 from models.errors import ConsignError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from console.web.visits import Visit
     from infra.register import Answer
 
@@ -145,7 +147,7 @@ def show_identity(
 
 
 def _identity(
-    visit: Visit, given: dict[str, object] | None = None, *, told: dict[str, str | None] | None = None,
+    visit: Visit, given: Mapping[str, object] | None = None, *, told: dict[str, str | None] | None = None,
     problem: ConsignError | None = None,
 ) -> Response:  # fmt: skip
     with visit.desk.database.read() as connection:

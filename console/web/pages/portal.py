@@ -172,8 +172,11 @@ def report(visit: Visiting, agency: Own, file: Annotated[UploadFile, File()], ki
         verdict = _checked(visit, agency, file, name, kind)
     except ConsignError as problem:
         return _check(visit, agency, problem=problem, kind=kind)
-    rows = [(line.file_line, line.column, line.code, line.sent, _means(visit, line.code), _fix(visit, line.code))
-            for line in verdict.rejects.itertuples()]  # fmt: skip
+    rows = [
+        (line["file_line"], line["column"], line["code"], line["sent"], _means(visit, line["code"]),
+         _fix(visit, line["code"]))
+        for line in records(verdict.rejects)
+    ]  # fmt: skip
     return _workbook(visit, f"{Path(name).stem}-rejects", rows)
 
 
@@ -312,7 +315,7 @@ def scorecard(visit: Visiting, agency: Own) -> Response:
     with visit.desk.database.read() as connection:
         for run in scores.listed(connection, None):
             found = scores.load(connection, run["run_id"])
-            if agency in found.names:
+            if found is not None and agency in found.names:
                 part = Markup(scorecards.part(found, visit.say.code, lambda _code: "#", agency))  # noqa: S704 - ours
                 made = run
                 break

@@ -21,6 +21,8 @@ from models.kinds import CORRECTABLE
 from models.subject import BASES, GROUNDS, KINDS, OPEN, RECALLED_FOR
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from console.web.visits import Visit
 
 router = APIRouter()
@@ -46,7 +48,7 @@ def every(visit: Visiting, tab: str = "open", lender: str = "", kind: str = "", 
 
 def _list(
     visit: Visit, tab: str = "open", lender: str = "", kind: str = "", after: str = "",
-    problem: ConsignError | None = None, given: dict[str, object] | None = None,
+    problem: ConsignError | None = None, given: Mapping[str, object] | None = None,
 ) -> Response:  # fmt: skip
     with visit.desk.database.read() as connection:
         key = after or None

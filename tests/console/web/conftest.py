@@ -273,7 +273,7 @@ def _note(window: Window) -> None:
     """Whatever the browser complains of, and every request that would leave the machine, is a fault."""
     page = window.page
     page.on("pageerror", lambda error: window.faults.append(f"{page.url}: {error}"))
-    page.on("console", lambda said: window.faults.append(f"{page.url}: {said.text}") if said.type == "error" else None)
+    page.on("console", lambda said: window.faults.append(f"{page.url}: {said.text}") if _is_fault(said) else None)
     page.on(
         "request",
         lambda asked: (
@@ -282,3 +282,9 @@ def _note(window: Window) -> None:
             else window.faults.append(f"{page.url} asked for {asked.url}")
         ),
     )
+
+
+def _is_fault(said: chromium_.ConsoleMessage) -> bool:
+    """An error; but that a page itself says no to a form (4xx) Chromium writes down too, and it is none."""
+    refused = re.search(r"responded with a status of 4\d\d", said.text) is not None
+    return said.type == "error" and not (refused and said.location["url"] == said.page.url if said.page else refused)

@@ -35,8 +35,9 @@ def remittance(**cells: str) -> bytes:
 
 def others(desk: Desk) -> tuple[str, list[str]]:
     """The clerk's agency, and the codes and names of every other."""
+    people = bulk.table_of(Person)
     with desk.database.read() as connection:
-        own = connection.execute(select(bulk.table_of(Person).c.agency).where(Person.actor == CLERK)).scalar_one()
+        own = connection.execute(select(people.c.agency).where(people.c.actor == CLERK)).scalar_one()
         rows = connection.execute(select(AGENCIES.c.agency, AGENCIES.c.name)).all()
     return str(own), [word for row in rows if row.agency != own for word in (row.agency, row.name)]
 
