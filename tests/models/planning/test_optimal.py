@@ -167,7 +167,8 @@ def test_more_room_never_lowers_the_optimum(question: Question, agency: str, mor
     assert question.aims is not None
     # every account must find a place, else more room brings in accounts that cost more than they bring
     tight, loose = (_best(replace(question, agencies=one)) for one in (rooms, looser))
-    assert loose <= tight + 1e-6
+    # with whole variables either may be a gap of 1e-6 away from its best
+    assert loose <= tight + 2e-6 * max(abs(tight), 1.0)
 
 
 def _best(question: Question) -> float:
