@@ -77,6 +77,13 @@ def check(desk: Desk, lender: str, period: str) -> list[Finding]:
         return _checked(connection, desk, lender, period)
 
 
+def refuse_stopped(desk: Desk, lender: str, period: str) -> None:
+    """Nothing where the month may be closed. Raises MonthStopped, naming what stands in the way."""
+    stops = [one for one in check(desk, lender, period) if one.stops]
+    if stops:
+        raise MonthStopped(f"{period} of {lender}: {', '.join(one.finding for one in stops)}", fix=stops[0].fix)
+
+
 def accept(desk: Desk, lender: str, period: str, finding: str, why: str) -> Finding:
     """The finding is accepted as it stands: the month may be closed in spite of it, by whoever closes it.
 

@@ -209,9 +209,15 @@ def propose(desk: Desk, file: Path, *, dry_run: bool = False) -> Policy:
     Raises PolicyInvalid for one that cannot be enforced, UsageError for a file that cannot be read, a name that comes
     with Consign, and another text under a version that was used: a version is one text for ever.
     """
-    text, policy = from_file(file)
+    text, _ = from_file(file)
+    return propose_text(desk, text, str(file), dry_run=dry_run)
+
+
+def propose_text(desk: Desk, text: str, source: str, *, dry_run: bool = False) -> Policy:
+    """As `propose`, of a text; `source` is what errors call it."""
+    policy = Policy.parse(text)
     if policy.name in release.shipped():
-        raise UsageError(f"{file} has the name of a policy that comes with Consign", fix="give it another name")
+        raise UsageError(f"{source} has the name of a policy that comes with Consign", fix="give it another name")
     with desk.database.write() as connection:
         trail.hold(connection)
         if policy.over:

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from datetime import date
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from console.web.api.door import PROBLEMS, Calling, Refused, needs, there
 from console.web.api.shapes import Given, Listed, Number, Text, Word, of_table
 from flows import plan as plan_verbs
 from flows.jobs import VERBS
-from infra import jobs
+from flows.recall import decide, take_back
+from infra import jobs, planspecs
 from infra.store import browsing, exchange, scores, traffic
 from infra.store import jobs as job_rows
 from infra.store import plans as plan_rows
 from infra.wiring import seated_here
-from models.tables import Agency, InboundFile, InboundReject, Job, Placement, Plan, PlanLine, Portfolio, ScoreRun
+from models.planning.spec import PlanSpec
+from models.tables import (
+    Agency,
+    InboundFile,
+    InboundReject,
+    Job,
+    Placement,
+    Plan,
+    PlanLine,
+    Portfolio,
+    Recall,
+    RecallObjection,
+    ScoreRun,
+)
 from models.tables import Transmission as TransmissionRow
 
 router = APIRouter(responses=PROBLEMS)
@@ -40,6 +55,12 @@ SentShape = of_table("SentFile", TransmissionRow, only=set(traffic.SENT_COLUMNS)
 CameShape = of_table("ReceivedFile", InboundFile, only=set(traffic.CAME_COLUMNS))
 RejectShape = of_table("RefusedLine", InboundReject, only={"reject_id", "table_name", "line", "column", "code", "fix"})
 JobShape = of_table("Job", Job)
+RecallShape = of_table(
+    "Recall", Recall, but={"transmission_id", "confirmed_by_file_id"}, lender=(str, ...), account_id=(int, ...)
+)
+ObjectionShape = of_table("Objection", RecallObjection, but={"transmission_id"})
+DRAFTED_AT_ONCE: Final = 50_000
+"""Open accounts of a lender up to which a draft is made while the caller waits: a second or two."""
 RunShape = of_table("ScoreRun", ScoreRun, only={"run_id", "lender", "as_of", "made_at"})
 
 PlanState = Literal["draft", "submitted", "approved", "placed", "rejected", "expired"]
@@ -50,6 +71,32 @@ class WholePlan(PlanShape):  # type: ignore[misc, valid-type]  # made from the t
 
     spec: dict[str, Any]
     summary: dict[str, Any]
+
+
+class PlanAsked(Given):
+    """What a plan is asked to be: the fields of a spec file (docs/how-to/plan-a-placement.md)."""
+
+    spec: dict[Word, Any] = Field(max_length=100)
+
+
+class Taken(Given):
+    """Placements that are taken back, and why."""
+
+    placement_ids: list[Number] = Field(min_length=1, max_length=1_000)
+    reason: Literal["request", "performance", "complaint", "dispute", "other"]
+
+
+class TakenBack(BaseModel):
+    """What was taken back: so many placements, in so many files."""
+
+    placements: int
+    files: int
+
+
+class Verdict(Given):
+    """Until when an agency may keep an account that it objected about; null: the objection is dismissed."""
+
+    keep_until: date | None
 
 
 class Approval(Given):
@@ -140,6 +187,20 @@ def list_plan_lines(call: Calling, plan_id: Id, agency: Word = "", after: Word =
     return Listed(items=page.rows, next=page.after)
 
 
+@router.post("/plans", dependencies=[needs("plans.change")], status_code=201)
+def draft_plan(call: Calling, given: PlanAsked) -> WholePlan | JobShape:  # type: ignore[valid-type]
+    """A draft of what the spec asks for; of very many accounts a job makes it (the answer is then the job)."""
+    spec = PlanSpec.of(given.spec)
+    with call.desk.database.read() as connection:
+        accounts = sum(int(one["accounts"]) for one in browsing.facets(connection, spec.lender))
+    if accounts > DRAFTED_AT_ONCE:
+        number = jobs.ask(call.desk, "draft", {"spec": planspecs.keep(call.desk, spec)})
+        return JobShape.model_validate(_job(call, number))
+    with seated_here(call.desk):
+        drafted = plan_verbs.draft(spec)
+    return _plan(call, there(drafted.plan_id))
+
+
 @router.post("/plans/{plan_id}/submit", dependencies=[needs("plans.change")])
 def submit_plan(call: Calling, plan_id: Id) -> WholePlan:
     """The draft waits for a second person."""
@@ -170,6 +231,48 @@ def send_plan(call: Calling, plan_id: Id) -> JobShape:  # type: ignore[valid-typ
     with seated_here(call.desk):
         plan_verbs.ready(plan_id)
     return _job(call, jobs.ask(call.desk, "place", {"plan_id": plan_id}))
+
+
+@router.get("/recalls", dependencies=[needs("recalls.see")])
+def list_recalls(
+    call: Calling,
+    tab: Literal["open", "overdue", "uncertified", "confirmed"] = "open",
+    lender: Word = "",
+    agency: Word = "",
+    reason: Word = "",
+    after: Word = "",
+) -> Listed[RecallShape]:  # type: ignore[valid-type]
+    """Recalls by how they stand."""
+    wanted = browsing.RecallFilter(tab, lender, agency, reason)
+    with call.desk.database.read() as connection:
+        page = browsing.recalls(connection, wanted, call.desk.today(), after or None)
+    return Listed(items=page.rows, next=page.after)
+
+
+@router.post("/recalls", dependencies=[needs("recalls.change")], status_code=201)
+def take_placements_back(call: Calling, given: Taken) -> TakenBack:
+    """The placements are recalled, and a job delivers the recalls; those that were recalled before stay as they are."""
+    with seated_here(call.desk):
+        placements, files = take_back(sorted(set(given.placement_ids)), given.reason)
+    if files:
+        jobs.ask(call.desk, "deliver", {})
+    return TakenBack(placements=placements, files=files)
+
+
+@router.get("/recalls/objections", dependencies=[needs("recalls.see")])
+def list_objections(call: Calling, decided: bool = False, after: Word = "") -> Listed[ObjectionShape]:  # type: ignore[valid-type]
+    """What agencies object to, the oldest first."""
+    with call.desk.database.read() as connection:
+        page = browsing.objections(connection, decided=decided, after=after or None)
+    return Listed(items=page.rows, next=page.after)
+
+
+@router.post("/recalls/objections/{objection_id}", dependencies=[needs("recalls.change")], status_code=204)
+def decide_objection(call: Calling, objection_id: Id, given: Verdict) -> None:
+    """The objection is upheld until that day, or dismissed; a job sends the answer."""
+    with seated_here(call.desk):
+        decide(objection_id, given.keep_until)
+    jobs.ask(call.desk, "deliver", {})
 
 
 @router.get("/agencies", dependencies=[needs("agencies.see")])

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from console.web.api.door import PROBLEMS, Calling, needs
 from console.web.api.shapes import Given, Listed, Number, Text, Word, of_table
-from infra import resolving
+from infra import closing, jobs, resolving
 from infra.payments import runs
 from infra.store import money, worklist
 from infra.store import resolutions as resolution_rows
 from models.tables import BreakNote, PaymentRun, Resolution, Statement
+
+Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
 router = APIRouter(responses=PROBLEMS)
 
@@ -65,6 +67,32 @@ class Proposed(Given):
     about: dict[Word, int | Word | list[Number] | dict[Word, int] | None] = Field(
         default={}, max_length=10, description="what the kind takes, as lines, receipts, amounts, match_id"
     )
+
+
+class Finding(BaseModel):
+    """One line of a month's checklist."""
+
+    model_config = ConfigDict(from_attributes=True)
+    finding: str
+    weight: str
+    found: int
+    stops: bool
+    detail: str
+    fix: str
+    accepted_by: str | None
+
+
+class Accepted(Given):
+    """A finding that may pass, and why."""
+
+    finding: Word
+    why: Text = Field(min_length=1)
+
+
+class JobNumber(BaseModel):
+    """The job that does it."""
+
+    job_id: int
 
 
 class Why(Given):
@@ -155,6 +183,38 @@ def list_statements(
     with call.desk.database.read() as connection:
         page = money.statements(connection, lender=lender, agency=agency, period=period, after=after or None)
     return Listed(items=page.rows, next=page.after)
+
+
+@router.get("/months/{lender}/{period}", dependencies=[needs("closing.see")])
+def check_month(call: Calling, lender: Word, period: Month) -> Listed[Finding]:
+    """What stands in the way of closing the month, or is worth a look."""
+    items = [Finding.model_validate(one) for one in closing.check(call.desk, lender, period)]
+    return Listed(items=items)
+
+
+@router.post("/months/{lender}/{period}/accept", dependencies=[needs("closing.change")], status_code=204)
+def accept_finding(call: Calling, lender: Word, period: Month, given: Accepted) -> None:
+    """A finding may pass, as it stands now."""
+    closing.accept(call.desk, lender, period, given.finding, given.why)
+
+
+@router.post("/months/{lender}/{period}/close", dependencies=[needs("closing.change")], status_code=202)
+def close_month(call: Calling, lender: Word, period: Month) -> JobNumber:
+    """A job closes the month; refused while a finding stops it."""
+    closing.refuse_stopped(call.desk, lender, period)
+    return JobNumber(job_id=jobs.ask(call.desk, "close", {"lender": lender, "period": period}))
+
+
+@router.post("/months/{lender}/{period}/reopen", dependencies=[needs("closing.change")], status_code=204)
+def ask_to_reopen_month(call: Calling, lender: Word, period: Month, given: Why) -> None:
+    """The last closed month is asked to be opened again; somebody else must agree."""
+    closing.ask_reopening(call.desk, lender, period, given.why)
+
+
+@router.post("/reopenings/{reopening_id}/approve", dependencies=[needs("closing.approve")], status_code=204)
+def approve_reopening(call: Calling, reopening_id: Number) -> None:
+    """The second person opens the month again."""
+    closing.approve_reopening(call.desk, reopening_id)
 
 
 @router.get("/payment-runs", dependencies=[needs("payments.see")])

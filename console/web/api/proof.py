@@ -66,6 +66,20 @@ class Simulated(BaseModel):
     fields: list[Leaving]
 
 
+class NewPolicy(Given):
+    """A policy's text (docs/reference/policies.md)."""
+
+    toml: str = Field(max_length=1 << 20)
+
+
+class PolicyName(BaseModel):
+    """A version of a policy."""
+
+    name: str
+    version: str
+    sha256: str
+
+
 class Question(Given):
     """Who is asked about, and why; the question is on record before the answer."""
 
@@ -167,6 +181,13 @@ def simulate_policy(
         policy=found.policy, version=found.version, entry=found.entry, speaks=found.speaks, basis=found.basis,
         fields=fields,
     )  # fmt: skip
+
+
+@router.post("/policies", dependencies=[needs("policies.change")], status_code=201)
+def propose_policy(call: Calling, given: NewPolicy) -> PolicyName:
+    """A version of a policy waits for a second person; its text never changes."""
+    made = policies.propose_text(call.desk, given.toml, "the text that was sent")
+    return PolicyName(name=made.name, version=made.version, sha256=made.sha256)
 
 
 @router.post("/policies/{name}/{version}/approve", dependencies=[needs("policies.approve")], status_code=204)

@@ -70,11 +70,10 @@ def accept(visit: Visiting, lender: Text = "", period: Text = "", finding: Text 
 @router.post("/closing/close", dependencies=[needs("closing.change")])
 def close(visit: Visiting, lender: Text = "", period: Text = "") -> Response:
     """The month is closed, as a job: hashing a large one takes its time."""
-    stops = [one for one in closing.check(visit.desk, lender, period) if one.stops]
-    if stops:
-        return _shown(visit, lender, period, closing.MonthStopped(
-            f"{period} of {lender}: {', '.join(one.finding for one in stops)}", fix=stops[0].fix
-        ))  # fmt: skip
+    try:
+        closing.refuse_stopped(visit.desk, lender, period)
+    except closing.MonthStopped as problem:
+        return _shown(visit, lender, period, problem)
     return visit.go(f"/jobs/{jobs.ask(visit.desk, 'close', {'lender': lender, 'period': period})}")
 
 

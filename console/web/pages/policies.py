@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, File, Form, Response, UploadFile
@@ -101,15 +99,19 @@ def propose(visit: Visiting, file: Annotated[UploadFile, File()]) -> Response:
         text = file.file.read(LARGEST_BYTES + 1)
         if len(text) > LARGEST_BYTES:
             raise UsageError("the file is too large for a policy", fix="name a TOML file of up to 1 MiB")
-        with TemporaryDirectory(dir=visit.desk.folder("scratch")) as folder:
-            path = Path(folder) / "policy.toml"
-            path.write_bytes(text)
-            made = policies.propose(visit.desk, path)
+        made = policies.propose_text(visit.desk, _read(text), visit.say("the file"))
     except ConsignError as problem:
         return _list(visit, problem)
     return visit.go(
         f"/policies/{made.name}?version={made.version}", visit.say("Proposed: a second person must approve it.")
     )
+
+
+def _read(content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError("the file is no text in UTF-8", fix="save it as UTF-8") from None
 
 
 @router.get("/policies/simulate", dependencies=[needs("policies.see")])
