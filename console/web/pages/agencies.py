@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import APIRouter, Form, Response
 
 from console.web import standings
+from console.web.frames import records
 from console.web.language import later
 from console.web.pages import asked
 from console.web.problems import status_of
@@ -126,8 +127,8 @@ def _one(visit: Visit, code: str, tab: str, *, error: ConsignError | None = None
 
 def _contracts(visit: Visit, code: str) -> dict[str, Any]:
     with visit.desk.database.read() as connection:
-        rows = agreed.listed(connection, None, code).to_dict("records")
-        waiting = [row for row in agreed.proposals(connection).to_dict("records") if row["agency"] == code]
+        rows = records(agreed.listed(connection, None, code))
+        waiting = [row for row in records(agreed.proposals(connection)) if row["agency"] == code]
     today = visit.desk.today()
     for row in rows:
         row["from"], row["until"] = row["effective_from"].date(), _day(row["until"])
@@ -138,7 +139,7 @@ def _contracts(visit: Visit, code: str) -> dict[str, Any]:
 
 
 def _day(value: Any) -> Any:
-    return None if value is None or value != value else value.date()  # noqa: PLR0124 - a missing day is not itself
+    return None if value is None else value.date()
 
 
 def _reach(visit: Visit, code: str) -> dict[str, Any]:
@@ -160,12 +161,12 @@ def _keys(visit: Visit, code: str) -> dict[str, Any]:
 
 def _certification(visit: Visit, code: str) -> dict[str, Any]:
     with visit.desk.database.read() as connection:
-        evidence = diligence.listed(connection, code).to_dict("records")
+        evidence = records(diligence.listed(connection, code))
     try:
         run, steps = certification.status(visit.desk, code)
     except UsageError:
         return {"run": None, "steps": [], "evidence": evidence}
-    return {"run": run, "steps": steps.to_dict("records"), "evidence": evidence}
+    return {"run": run, "steps": records(steps), "evidence": evidence}
 
 
 def _files(visit: Visit, code: str) -> dict[str, Any]:
