@@ -24,7 +24,8 @@ from infra.indexes import INDEX_KEY
 from infra.packages import account_pseudonyms, joint_ids
 from infra.store import bulk, exchange, trail
 from infra.store import consolidation as store
-from keys.pseudonyms import account_ids, blind_index
+from keys.pseudonyms import blind_index
+from keys.reidentify import Reidentifier
 from models.consolidation import split
 from models.errors import Findings, UsageError
 from models.money import exponent
@@ -75,7 +76,7 @@ def take_in(desk: Desk, agency: str, path: Path, *, dry_run: bool = False) -> tu
         known = store.recorded(connection, agency, given["payment_ref"])
         _same_as_before(given, known)
         fresh = given[~given["payment_ref"].isin(known["payment_ref"])].reset_index(drop=True)
-        persons = _persons(connection, desk, keys, agency, fresh)
+        persons = _persons(connection, desk, agency, fresh)
         payments, shares = _divided(connection, desk, agency, fresh, persons)
         told = Split(
             len(payments), len(known), len(shares), int(shares["lender"].nunique()),
@@ -150,15 +151,13 @@ def _same_as_before(given: pd.DataFrame, known: pd.DataFrame) -> None:
     _none_of("the list", [f"line {line}: another payment has this payment_ref" for line in both.loc[other, "line"]])
 
 
-def _persons(
-    connection: Connection, desk: Desk, keys: Mapping[str, PseudonymKey], agency: str, given: pd.DataFrame
-) -> pd.DataFrame:
+def _persons(connection: Connection, desk: Desk, agency: str, given: pd.DataFrame) -> pd.DataFrame:
     """`payment_id` (the line), `debtor_id`, `lender`, `rank`, `circle`, `split_order` of everybody whom a line is of.
 
     A debtor who is linked is paid for in the circle that links them, the external one before the internal; who is
     linked with nobody, by the order that their lender has stated.
     """
-    ids, ok = account_ids(keys, given["account"])
+    ids, ok = Reidentifier(desk.keyring).accounts_of(agency, given["account"])
     named = pd.DataFrame({"payment_id": given["line"], "id": ids})[ok]
     found = pd.concat([_of_accounts(connection, agency, named), _of_joint(connection, desk, named)])
     _none_of("the list", [

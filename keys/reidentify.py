@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from keys.keyring import Keyring
 
-CALLERS: Final = ("flows.collect", "infra.inbound", "infra.reidentification", "infra.sandbox", "console.cli.agency")
+CALLERS: Final = (
+    "flows.collect", "infra.inbound", "infra.jointpayments", "infra.reidentification", "infra.sandbox",
+    "console.cli.agency",
+)  # fmt: skip
 """The modules (and what lies under them) that may import this one."""
 
 OPENERS: Final = {

@@ -277,7 +277,9 @@ def files(draw: st.DrawFn) -> tuple[str, str, list[dict[str, str]], int]:
     for _ in range(draw(st.integers(1, 4))):
         row = {}
         for one in kind.fields:
-            column = layout.kinds[kind.name].columns[one.name]
+            column = layout.kinds[kind.name].columns.get(one.name)
+            if column is None:
+                continue  # a field that came later, and need not be there
             words = [*CELLS[one.type], *one.one_of, *(column.map or {})]
             row[column.column] = draw(st.sampled_from(words))
         rows.append(row)
@@ -299,6 +301,8 @@ def test_the_check_and_the_gateway_say_the_same_of_plain_files(
     gateway.seal(sealed, plain)
     gateway.collect()
     came = gateway.files().iloc[-1]
+    if came["refusal_code"] == "replayed":
+        return  # the same lines were drawn before, which only the store knows
     told = gateway.rows(InboundReject, "file_id", "line", "column", "code", "fix").query(
         f"file_id == {came['file_id']}"
     )
