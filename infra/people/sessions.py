@@ -21,7 +21,7 @@ from models.roles import ROLES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Row
+    from sqlalchemy import Connection, Row
 
     from infra.wiring import Desk
 
@@ -78,15 +78,22 @@ def whose(desk: Desk, cookie: str) -> SignedIn | None:
         row = store.session(connection, hashed(cookie), now, now - _idle(desk))
         if row is None:
             return None
-        held = frozenset({AGENCY}) if row.agency else store.roles_of(connection, row.actor)
-        if not row.agency and (desk.settings.roles == "off" or not roles.begun(connection)):
-            held = frozenset(ROLES)  # as infra.roles: nothing is refused where roles are not in force
+        held = roles_of(connection, desk, row.actor, row.agency)
     if row.seen_at < now - NOTE_EVERY:
         with desk.database.write() as connection:
             store.seen(connection, row.session_id, now)
     return SignedIn(
         row.actor, row.agency, held, row.session_id, row.factors, row.language, row.must_change, row.totp_confirmed
     )
+
+
+def roles_of(connection: Connection, desk: Desk, actor: str, agency: str | None) -> frozenset[str]:
+    """What the person's name stands for now: an agency's own has that role alone; all, where roles are not in force."""
+    if agency is not None:
+        return frozenset({AGENCY})
+    if desk.settings.roles == "off" or not roles.begun(connection):
+        return frozenset(ROLES)  # as infra.roles: nothing is refused
+    return store.roles_of(connection, actor)
 
 
 def listed(desk: Desk, actor: str) -> Sequence[Row[Any]]:

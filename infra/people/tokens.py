@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from infra import audit, roles
+from infra.people import sessions
 from infra.store import people as store
 from infra.store import tokens as rows
 from infra.store import trail
 from models.errors import UsageError
-from models.permissions import ACTIONS, AGENCY, allowed
-from models.roles import ROLES
+from models.permissions import ACTIONS, allowed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,9 +102,7 @@ def whose(desk: Desk, token: str) -> Bearer | None:
         row = rows.counting(connection, hashed(token), now)
         if row is None:
             return None
-        held = frozenset({AGENCY}) if row.agency else store.roles_of(connection, row.actor)
-        if not row.agency and (desk.settings.roles == "off" or not roles.begun(connection)):
-            held = frozenset(ROLES)
+        held = sessions.roles_of(connection, desk, row.actor, row.agency)
     if row.used_at is None or row.used_at < now - NOTE_EVERY:
         with desk.database.write() as connection:
             rows.note(connection, row.token_id, used_at=now)
