@@ -9,9 +9,8 @@ from sqlalchemy import Connection, case, func, select
 
 from infra.store.conduct import BREACHES
 from infra.store.exchange import ERASURES, PLACEMENTS, TRANSMISSIONS
-from infra.store.gate import CHECKS
 from infra.store.gates import COMPLAINTS
-from infra.store.keyset import Order, page
+from infra.store.keyset import Order, counted, page
 from infra.store.subjects import REQUESTS
 from infra.store.trail import EVENTS
 from models.subject import OPEN
@@ -19,7 +18,7 @@ from models.subject import OPEN
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement
 
     from infra.store.keyset import Page
 
@@ -51,7 +50,7 @@ def _erasure_states(today: date) -> Mapping[str, tuple[ColumnElement[bool], ...]
 def erasure_counts(connection: Connection, today: date, agency: str = "") -> dict[str, int]:
     """How many erasures are in each state; MOST where there may be more."""
     return {
-        state: _bounded(connection, select(ERASURES.c.erasure_id).where(*where, *_are(ERASURES, agency=agency)))
+        state: min(MOST, counted(connection, [select(ERASURES).where(*where, *_are(ERASURES, agency=agency))], MOST))
         for state, where in _erasure_states(today).items()
     }
 
@@ -132,20 +131,6 @@ def requests(
     return page(connection, statement, Order((REQUESTS.c.due_on, REQUESTS.c.request_id)), after)
 
 
-# -- the gate ----------------------------------------------------------------------------------------------------------
-
-
-def checks(connection: Connection, *, agency: str = "", stopped: bool = False, after: str | None = None) -> Page:
-    """What the gate looked at, the newest first. Columns: transmission_id, name, agency, kind, verdict and its risk."""
-    statement = select(
-        CHECKS.c.transmission_id, TRANSMISSIONS.c.name, TRANSMISSIONS.c.agency, TRANSMISSIONS.c.kind,
-        CHECKS.c.verdict, CHECKS.c.rows, CHECKS.c.stopping, CHECKS.c.k_before, CHECKS.c.k_after, CHECKS.c.suppressed,
-        CHECKS.c.checked_at,
-    ).join(TRANSMISSIONS, TRANSMISSIONS.c.transmission_id == CHECKS.c.transmission_id)  # fmt: skip
-    statement = statement.where(*_are(TRANSMISSIONS, agency=agency), *_are(CHECKS, verdict="stopped" * stopped))
-    return page(connection, statement, Order((CHECKS.c.transmission_id,), falling=True), after)
-
-
 # -- events ------------------------------------------------------------------------------------------------------------
 
 
@@ -172,8 +157,3 @@ def events(
 def _are(table: Any, **wanted: str) -> list[ColumnElement[bool]]:
     """Columns that are as wanted; an empty word wants nothing."""
     return [table.c[name] == value for name, value in wanted.items() if value]
-
-
-def _bounded(connection: Connection, statement: Select[Any]) -> int:
-    some = statement.limit(MOST).subquery()
-    return int(connection.execute(select(func.count()).select_from(some)).scalar_one())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, func, select
 
 from infra.store import bulk, keyset
-from infra.store.exchange import AGENCIES, AT_AGENCY, CONTRACTS, ERASURES, FILES, PLACEMENTS, TRANSMISSIONS
+from infra.store.exchange import AGENCIES, AT_AGENCY, CONTRACTS, ERASURES, FILES, PLACEMENTS
 from infra.store.traffic import REJECTS
 from models.tables import Lender, Statement
 
@@ -55,17 +55,6 @@ def refusals(connection: Connection, agency: str, file_id: int) -> Sequence[Any]
         .where(REJECTS.c.file_id == file_id, FILES.c.agency == agency)
         .order_by(REJECTS.c.reject_id)
     ).all()
-
-
-def sent(connection: Connection, agency: str, transmission_id: int) -> dict[str, Any] | None:
-    """One file for the agency; None where there is none of that number for it."""
-    found = connection.execute(
-        select(TRANSMISSIONS).where(
-            TRANSMISSIONS.c.transmission_id == transmission_id, TRANSMISSIONS.c.agency == agency
-        )
-    )
-    told = found.mappings().one_or_none()
-    return None if told is None else keyset.aware(dict(told))
 
 
 def statements(connection: Connection, agency: str) -> Sequence[Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, literal, select
 
-from infra.store import bulk
+from infra.store import bulk, keyset
 from models.tables import Break, ExchangeException, PaymentRun, Plan, Resolution
 
 if TYPE_CHECKING:
@@ -50,7 +50,10 @@ def waiting(connection: Connection, actor: str, roles: Collection[str]) -> list[
         ("my_exceptions", "exceptions.see", (EXCEPTIONS.c.state.in_(("open", "taken")), mine)),
         ("my_breaks", "breaks.work", (BREAKS.c.owner == actor, BREAKS.c.state == "open")),
     )  # fmt: skip
-    return [Task(code, _bounded(connection, where), action) for code, action, where in asked]
+    return [
+        Task(code, min(MOST, keyset.counted(connection, [select(literal(1)).where(*where)], MOST)), action)
+        for code, action, where in asked
+    ]
 
 
 def exceptions_of(connection: Connection, actor: str, roles: Collection[str], most: int) -> list[Any]:
@@ -68,8 +71,3 @@ def exceptions_of(connection: Connection, actor: str, roles: Collection[str], mo
 def _owners(actor: str, roles: Collection[str]) -> list[str]:
     """Who a person is as an exception's owner: roles are written with a space there."""
     return [actor, *sorted(role.replace("_", " ") for role in roles)]
-
-
-def _bounded(connection: Connection, where: tuple[ColumnElement[bool], ...]) -> int:
-    some = select(1).where(*where).limit(MOST).subquery()
-    return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
