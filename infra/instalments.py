@@ -41,13 +41,11 @@ class BeyondLimits(RefusedByPolicy):
 
 def _fits(connection: Connection, found: Limits) -> None:
     """Nothing. Raises TwoLimits where other limits in force name one of the same lenders."""
-    for other in BOOK.all_in_force(connection):
-        shared = sorted(set(other.lenders) & set(found.lenders))
-        if other.name != found.name and shared:
-            raise TwoLimits(
-                f"limits {other.name} are in force for {shared[0]} already",
-                fix=f"take {shared[0]} out of one of them",
-            )
+    if (shared := BOOK.naming_a_lender_of(connection, found)) is not None:
+        other, lender = shared
+        raise TwoLimits(
+            f"limits {other.name} are in force for {lender} already", fix=f"take {lender} out of one of them"
+        )
 
 
 BOOK: Final[Book[Limits]] = Book("instalments", "consign instalments limits", "portfolio_manager", SHELF, _fits)

@@ -32,7 +32,11 @@ AT: Final = "@"
 
 
 class Versioned(Protocol):
-    """What a file of rules becomes: it knows its name, its version and the hash of its text."""
+    """What a file of rules becomes: it knows its name, its version, the hash of its text, and whose it is."""
+
+    @property
+    def lenders(self) -> tuple[str, ...]:
+        """The lenders that it names."""
 
     @property
     def name(self) -> str:
@@ -76,6 +80,14 @@ class Book(Generic[Rules]):
         """Those that come with Consign, and every own one that is in force, by name."""
         own = [self.read(connection, row) for row in store.in_force(connection, self.sort)]
         return sorted([*map(self.shelf.load, self.shelf.shipped()), *own], key=lambda one: one.name)
+
+    def naming_a_lender_of(self, connection: Connection, found: Rules) -> tuple[Rules, str] | None:
+        """Other rules in force that name one of the same lenders, and which; None where none do."""
+        for other in self.all_in_force(connection):
+            shared = sorted(set(other.lenders) & set(found.lenders))
+            if other.name != found.name and shared:
+                return other, shared[0]
+        return None
 
     def find(self, connection: Connection, name: str) -> Rules:
         """The rules of that name as they are in force. Raises UsageError, NotInForce, RulesAltered."""

@@ -33,13 +33,12 @@ class TwoStrategies(ConfigurationError):
 
 def _fits(connection: Connection, found: Strategy) -> None:
     """Nothing. Raises TwoStrategies where another one in force names one of the same lenders."""
-    for other in BOOK.all_in_force(connection):
-        shared = sorted(set(other.lenders) & set(found.lenders))
-        if other.name != found.name and shared:
-            raise TwoStrategies(
-                f"strategy {other.name} is in force for {shared[0]} already",
-                fix=f"take {shared[0]} out of one of them, or `consign strategy withdraw {other.name}@{other.version}`",
-            )
+    if (shared := BOOK.naming_a_lender_of(connection, found)) is not None:
+        other, lender = shared
+        raise TwoStrategies(
+            f"strategy {other.name} is in force for {lender} already",
+            fix=f"take {lender} out of one of them, or `consign strategy withdraw {other.name}@{other.version}`",
+        )
 
 
 BOOK: Final[Book[Strategy]] = Book("strategy", "consign strategy", "portfolio_manager", SHELF, _fits)
