@@ -34,12 +34,6 @@ SENT: Final = table_of(Transmission)
 STATEMENT: Final = table_of(Statement)
 
 
-def lenders(connection: Connection) -> dict[str, str]:
-    """The names of all lenders by code."""
-    rows = connection.execute(select(LENDER.c.lender, LENDER.c.name).order_by(LENDER.c.lender))
-    return {row.lender: row.name for row in rows}
-
-
 def periods(connection: Connection) -> list[str]:
     """The months that anything was stated for, the newest first."""
     return list(connection.execute(select(STATEMENT.c.period).distinct().order_by(STATEMENT.c.period.desc())).scalars())

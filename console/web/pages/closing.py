@@ -13,7 +13,7 @@ from console.web.remembered import FIGURES
 from console.web.rendering import query
 from console.web.visits import Visit, Visiting, needs
 from infra import closing, jobs
-from infra.store import balances, money
+from infra.store import balances, browsing, money
 from models.errors import ConsignError
 
 router = APIRouter()
@@ -30,7 +30,7 @@ def checklist(visit: Visiting, lender: str = "", period: str = "") -> Response:
 
 def _shown(visit: Visit, lender: str, period: str, problem: ConsignError | None = None) -> Response:
     with visit.desk.database.read() as connection:
-        lenders = money.lenders(connection)
+        lenders = browsing.lenders(connection)
         lender = lender or next(iter(lenders), "")
         months = balances.months(connection, lender)
     period = period or (last_month(visit) if last_month(visit) in months or not months else months[0])

@@ -17,7 +17,7 @@ from console.web.rendering import query
 from console.web.sheets import download
 from console.web.visits import Visit, Visiting, needs
 from infra.payments import runs
-from infra.store import money, worklist
+from infra.store import browsing, money, worklist
 from infra.store import payments as store
 from models.errors import ConsignError
 
@@ -45,7 +45,7 @@ def payments(visit: Visiting, state: str = "", lender: str = "", after: str = ""
 
 def _listed(visit: Visit, state: str, lender: str, after: str, problem: ConsignError | None = None) -> Response:
     with visit.desk.database.read() as connection:
-        lenders = money.lenders(connection)
+        lenders = browsing.lenders(connection)
         lender = lender or next(iter(lenders), "")
         page = money.runs(connection, state=state, lender=lender, after=after or None)
         counts = money.run_states(connection)

@@ -6,7 +6,6 @@ bounded by it. What is another's does not exist.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -20,8 +19,8 @@ from console.web.frames import records
 from console.web.language import later
 from console.web.pages import asked
 from console.web.pages.conduct import ERASURE_TABS
-from console.web.pages.scorecards import CLASS, COLOURS
-from console.web.pages.statements import FORMS, FileDiffers
+from console.web.pages.scorecards import CLASS, COLOURS, run_of
+from console.web.pages.statements import FORMS, stated_file
 from console.web.problems import status_of
 from console.web.rendering import query
 from console.web.visits import NotAllowed, Visiting, needs
@@ -301,25 +300,20 @@ def statement(visit: Visiting, agency: Own, statement_id: int, form: str = "pdf"
     asked.one_of(form, FORMS)
     with visit.desk.database.read() as connection:
         row = _there(portal.statement(connection, agency, statement_id))._mapping  # noqa: SLF001 - its public name
-    path = visit.desk.settings.home / row[f"{form}_path"]
-    content = path.read_bytes() if row[f"{form}_path"] and path.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != row["sha256" if form == "csv" else f"{form}_sha256"]:
-        raise FileDiffers("the statement's file is not what was stated", fix="ask the lender to state the month again")
-    return sheets.download(content, path.name, FORMS[form])
+    return stated_file(visit.desk, row, form)
 
 
 @router.get("/scorecard", dependencies=[needs("portal.see")])
 def scorecard(visit: Visiting, agency: Own) -> Response:
     """How the agency was scored the last time; no other agency is named in it."""
-    part, made = None, None
     with visit.desk.database.read() as connection:
-        for run in scores.listed(connection, None):
-            found = scores.load(connection, run["run_id"])
-            if found is not None and agency in found.names:
-                part = Markup(scorecards.part(found, visit.say.code, lambda _code: "#", agency))  # noqa: S704 - ours
-                made = run
-                break
-    return visit.page("portal/scorecard.html", part=part, run=made)
+        runs = scores.listed(connection, None)
+    found = (kept for run in runs if (kept := run_of(visit, run["run_id"])) is not None)
+    newest = next((kept for kept in found if agency in kept.names), None)
+    part = None
+    if newest is not None:
+        part = Markup(scorecards.part(newest, visit.say.code, lambda _code: "#", agency))  # noqa: S704 - ours
+    return visit.page("portal/scorecard.html", part=part)
 
 
 @router.get("/scorecard/style.css", dependencies=[needs("portal.see")])

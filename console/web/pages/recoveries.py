@@ -15,7 +15,7 @@ from console.web.remembered import FIGURES
 from console.web.rendering import query
 from console.web.visits import Visit, Visiting, needs
 from infra import bankaccounts, jobs, reidentification
-from infra.store import balances, bankfiles, considered, money, worklist
+from infra.store import balances, bankfiles, browsing, considered, money, worklist
 from infra.store.statements import last_day
 from models.errors import ConsignError, UsageError
 
@@ -71,7 +71,7 @@ def _bank(visit: Visit, lender: str, after: str, problem: ConsignError | None = 
         page = money.bank_statements(connection, lender=lender, after=after or None)
         gaps = [gap for gap in bankfiles.gaps(connection) if lender in {"", gap.lender}]
         accounts = bankaccounts.listed(connection, lender or None)
-        lenders = money.lenders(connection)
+        lenders = browsing.lenders(connection)
     return visit.page(
         "finance/bank.html", status=status_of(problem) if problem else 200, problem=problem, page=page, gaps=gaps,
         accounts=[row | {"account": f"…{row['account'][-4:]}"} for row in accounts], lenders=lenders, lender=lender,
@@ -115,7 +115,7 @@ def ledger(visit: Visiting, lender: str = "", period: str = "") -> Response:
     if period:
         last_day(period)
     with visit.desk.database.read() as connection:
-        lenders = money.lenders(connection)
+        lenders = browsing.lenders(connection)
         agencies = worklist.agencies(connection)
     lender = lender or next(iter(lenders), "")
 

@@ -60,7 +60,7 @@ def _shown(visit: Visit, run: str, lender: str, agency: str | None) -> Response:
         agencies = browsing.agencies(connection)
         runs = scores.listed(connection, lender or None)
         number = asked.number(run) or (runs[0]["run_id"] if runs else None)
-        found = None if number is None else _run(visit, number)
+        found = None if number is None else run_of(visit, number)
         if found is None and number is not None:
             raise UsageError(visit.say("There is no such scoring."), fix=visit.say("Choose one of the list."))
     part = None
@@ -76,7 +76,7 @@ def _link(agency: str) -> str:
     return f"/scorecards/{agency}"
 
 
-def _run(visit: Visit, number: int) -> Run | None:
+def run_of(visit: Visit, number: int) -> Run | None:
     """The run; it never changes, so that it is read once."""
 
     def read() -> Run | None:

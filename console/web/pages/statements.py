@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Path, Response
 
@@ -13,9 +13,14 @@ from console.web.rendering import query
 from console.web.sheets import download
 from console.web.visits import Visit, Visiting, needs
 from infra import jobs
-from infra.store import money, worklist
+from infra.store import browsing, money, worklist
 from infra.store import statements as store
 from models.errors import Findings, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.wiring import Desk
 
 router = APIRouter()
 
@@ -38,7 +43,7 @@ def statements(visit: Visiting, lender: str = "", agency: str = "", period: str 
     with visit.desk.database.read() as connection:
         page = money.statements(connection, lender=lender, agency=agency, period=period, after=after or None)
         told: dict[str, Any] = {
-            "agencies": worklist.agencies(connection), "lenders": money.lenders(connection),
+            "agencies": worklist.agencies(connection), "lenders": browsing.lenders(connection),
             "periods": money.periods(connection),
         }  # fmt: skip
     here: dict[str, Any] = {"lender": lender, "agency": agency, "period": period}
@@ -81,10 +86,16 @@ def file(visit: Visiting, statement_id: Id, form: str = "pdf") -> Response:
         raise UsageError(f"no statement has a file {form!r}", fix=f"there are {', '.join(FORMS)}")
     with visit.desk.database.read() as connection:
         row = store.one(connection, statement_id)
-    path = visit.desk.settings.home / row[f"{form}_path"]
+    return stated_file(visit.desk, row, form)
+
+
+def stated_file(desk: Desk, row: Mapping[str, Any], form: str) -> Response:
+    """A statement's file in that form, with the very bytes that were stated. Raises FileDiffers."""
+    path = desk.settings.home / row[f"{form}_path"]
     content = path.read_bytes() if row[f"{form}_path"] and path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != row["sha256" if form == "csv" else f"{form}_sha256"]:
         raise FileDiffers(
-            f"the file of statement {statement_id} is not what was stated", fix="state the month again: it is made anew"
+            f"the file of statement {row['statement_id']} is not what was stated",
+            fix="state the month again: it is made anew",
         )
     return download(content, path.name, FORMS[form])
