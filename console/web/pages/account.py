@@ -191,9 +191,7 @@ def make_token(visit: Visiting, name: Text = "", scopes: Text = "", days: Annota
         made = tokens.make(visit.desk, visit.who.actor, name, scopes=scopes.split(), days=days)
     except ConsignError as problem:
         return _tokens(visit, problem)
-    answer = _tokens(visit, made=made)
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return _tokens(visit, made=made)
 
 
 @router.post("/account/tokens/{token_id}/revoke", dependencies=[needs("account.own")])

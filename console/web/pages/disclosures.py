@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Depends, Form, Response
 
 from console.web.frames import records
 from console.web.language import later
@@ -46,7 +47,6 @@ OUTCOMES: Final = {
 }  # fmt: skip
 
 Text = Annotated[str, Form()]
-NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
 @router.get("/disclosures", dependencies=[needs("disclosures.ask")])
@@ -55,47 +55,60 @@ def ask(visit: Visiting) -> Response:
     return _page(visit)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The form as it was filled in; who is asked about stands in no answer."""
+
+    who: str = field(repr=False)
+    lender: str
+    why: str
+    agency: str
+    as_of: str
+
+    def question(self) -> Question:
+        """What it asks. Raises UsageError for what is no day."""
+        return Question(self.lender, self.who.strip(), self.why, self.agency or None, asked.day(self.as_of))
+
+    def again(self) -> dict[str, str]:
+        """What the form shows again."""
+        return {"lender": self.lender, "why": self.why, "agency": self.agency, "as_of": self.as_of}
+
+
+def _asked(who: Text = "", lender: Text = "", why: Text = "", agency: Text = "", as_of: Text = "") -> Asked:
+    return Asked(who, lender, why, agency, as_of)
+
+
+Asking = Annotated[Asked, Depends(_asked)]
+
+
 @router.post("/disclosures", dependencies=[needs("disclosures.ask")])
-def answer(
-    visit: Visiting, who: Text = "", lender: Text = "", why: Text = "", agency: Text = "", as_of: Text = ""
-) -> Response:
+def answer(visit: Visiting, given: Asking) -> Response:
     """Everything that agencies were told about the debtor."""
-    given = {"lender": lender, "why": why, "agency": agency, "as_of": as_of}
     try:
-        told = register.disclosures(visit.desk, _question(who, **given))
+        told = register.disclosures(visit.desk, given.question())
     except ConsignError as problem:
-        return _page(visit, given, problem=problem)
-    return _page(visit, given, told=told)
+        return _page(visit, given.again(), problem=problem)
+    return _page(visit, given.again(), told=told)
 
 
 @router.post("/disclosures/table", dependencies=[needs("disclosures.ask")])
-def table(
-    visit: Visiting, who: Text = "", lender: Text = "", why: Text = "", agency: Text = "", as_of: Text = ""
-) -> Response:
+def table(visit: Visiting, given: Asking) -> Response:
     """The same as a CSV; asking for it is a question of its own."""
-    given = {"lender": lender, "why": why, "agency": agency, "as_of": as_of}
     try:
-        told = register.disclosures(visit.desk, _question(who, **given))
+        told = register.disclosures(visit.desk, given.question())
     except ConsignError as problem:
-        return _page(visit, given, problem=problem)
+        return _page(visit, given.again(), problem=problem)
     return download(pages.csv(told.told), "disclosures.csv", "text/csv; charset=utf-8")
 
 
 @router.post("/disclosures/evidence", dependencies=[needs("disclosures.ask")])
-def evidence(
-    visit: Visiting, who: Text = "", lender: Text = "", why: Text = "", agency: Text = "", as_of: Text = ""
-) -> Response:
+def evidence(visit: Visiting, given: Asking) -> Response:
     """The same as evidence that anybody can check without the store."""
-    given = {"lender": lender, "why": why, "agency": agency, "as_of": as_of}
     try:
-        made, _ = files.export(visit.desk, _question(who, **given))
+        made, _ = files.export(visit.desk, given.question())
     except ConsignError as problem:
-        return _page(visit, given, problem=problem)
+        return _page(visit, given.again(), problem=problem)
     return download(json.dumps(made, ensure_ascii=False, indent=1) + "\n", "evidence.json", "application/json")
-
-
-def _question(who: str, *, lender: str, why: str, agency: str, as_of: str) -> Question:
-    return Question(lender, who.strip(), why, agency or None, asked.day(as_of))
 
 
 def _page(
@@ -106,13 +119,11 @@ def _page(
         lenders, agencies = browsing.lenders(connection), browsing.agencies(connection)
         questions = records(store.questions(connection, None, QUESTIONS_SHOWN))
     by_agency = {} if told is None else {code: records(part) for code, part in told.told.groupby("agency", sort=True)}
-    made = visit.page(
+    return visit.page(
         "compliance/disclosures.html", told=told, by_agency=by_agency, given=defaultdict(str, given or {}),
         lenders=lenders, agencies=agencies, questions=questions, erasures=ERASURES, problem=problem,
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
-    made.headers.update(NO_STORE)
-    return made
 
 
 # -- whom an account belongs to ----------------------------------------------------------------------------------------
@@ -152,7 +163,7 @@ def _identity(
 ) -> Response:  # fmt: skip
     with visit.desk.database.read() as connection:
         lenders, agencies = browsing.lenders(connection), browsing.agencies(connection)
-    made = visit.page(
+    return visit.page(
         "compliance/identities.html", told=told, given=defaultdict(str, given or {}), problem=problem,
         outcomes=OUTCOMES, names=reidentification.FIELDS,
         questions=reidentification.asked(visit.desk)[:QUESTIONS_SHOWN],
@@ -160,5 +171,3 @@ def _identity(
                  *((f"agency:{code}", name) for code, name in agencies.items())],
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
-    made.headers.update(NO_STORE)
-    return made

@@ -22,6 +22,8 @@ from models.release import PSEUDONYMS, STAGES, VALUE_CLASSES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Connection
+
     from console.web.language import Say
     from console.web.visits import Visit
     from models.release import Entry, Policy
@@ -85,9 +87,9 @@ def _list(visit: Visit, problem: ConsignError | None = None) -> Response:
     )  # fmt: skip
 
 
-def _in_force(connection: object, name: str) -> tuple[str, Policy | None]:
+def _in_force(connection: Connection, name: str) -> tuple[str, Policy | None]:
     try:
-        return name, policies.find(connection, name)  # type: ignore[arg-type]  # the caller's connection
+        return name, policies.find(connection, name)
     except policies.NotInForce:
         return name, None
 

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Form, Response
 
 from console.web.language import later
 from console.web.pages import asked
-from console.web.pages.disclosures import NO_STORE
 from console.web.problems import status_of
 from console.web.sheets import download
 from console.web.visits import Visiting, needs
@@ -54,14 +53,12 @@ def _list(
         key = after or None
         page = assurance.requests(connection, ended=tab == "ended", lender=lender, kind=kind, after=key)
         lenders = browsing.lenders(connection)
-    made = visit.page(
+    return visit.page(
         "compliance/requests.html", page=page, next=page.after or "", tab=tab, lender=lender, kind=kind,
         after=after, lenders=lenders, kinds=KIND_WORDS, states=STATES, today=visit.desk.today(), grounds=GROUNDS,
         correctable=CORRECTABLE, problem=problem, given=defaultdict(str, given or {}),
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
-    made.headers.update(NO_STORE)
-    return made
 
 
 @router.post("/requests", dependencies=[needs("subjects.work")])
@@ -90,14 +87,12 @@ def one(visit: Visiting, request_id: int) -> Response:
 
 def _one(visit: Visit, request_id: int, problem: ConsignError | None = None) -> Response:
     row = subjects.standing(visit.desk, request_id)
-    made = visit.page(
+    return visit.page(
         "compliance/request.html", row=row, kinds=KIND_WORDS, states=STATES, about=KINDS[row["kind"]],
         today=visit.desk.today(), is_open=row["state"] in OPEN, problem=problem,
         bases={code: basis.about for code, basis in BASES.items() if row["kind"] in basis.kinds},
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
-    made.headers.update(NO_STORE)
-    return made
 
 
 @router.post("/requests/{request_id}/verify", dependencies=[needs("subjects.work")])
