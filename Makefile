@@ -18,7 +18,7 @@ $(READY): requirements.lock pyproject.toml
 	@PYTHON="$(PYTHON)" infra/setup/environment.sh
 	@touch $@
 
-demo: $(READY) ## Six months of two lenders and six agencies, on this machine, in under three minutes
+demo: $(READY) ## Six months of two lenders and six agencies, on this machine, in about three minutes
 	@CI= infra/setup/debian_packages.sh
 	@$(BIN)/consign demo
 
