@@ -13,7 +13,7 @@ PERSONS = [*((role, None) for role in ROLES), (AGENCY, "north"), (None, None)]
 """By role, with the agency; the last has none."""
 
 
-@pytest.mark.parametrize(("action", "person"), product(ACTIONS, PERSONS))
+@pytest.mark.parametrize(("action", "person"), list(product(ACTIONS, PERSONS)))
 def test_a_person_may_what_the_table_gives_the_role_and_an_agency_with_its_own_alone(
     action: str, person: tuple[str | None, str | None]
 ) -> None:
