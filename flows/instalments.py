@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flows.engine import Schedule, verb
-from flows.exchange import Exchanged, days, reported, send_pending, suffix_for
+from flows.exchange import days, reported, send_pending, suffix_for
 from flows.recall import recall_due
 from flows.strategy import reason_given
 from infra import instalments
@@ -69,6 +69,18 @@ def follow_instalments(lender: str | None = None) -> InstalmentReport:
 @verb()
 def approve_instalments(instalment_plan_id: int) -> PlanDecided:
     """Approve a proposed plan: one person within the limits, two beyond them; the agency is told."""
+    approve(instalment_plan_id)
+    return reported(send_pending, lambda sent: _decided(instalment_plan_id, sent.delivered))
+
+
+def refuse_instalments(instalment_plan_id: int, because: str) -> PlanDecided:
+    """A person refuses the plan; the agency is told that it was declined, and the reason is kept with us."""
+    refuse(instalment_plan_id, because)
+    return reported(send_pending, lambda sent: _decided(instalment_plan_id, sent.delivered))
+
+
+def approve(instalment_plan_id: int) -> PlanDecided:
+    """As `approve_instalments`; the answer waits for the next delivery."""
     at = desk()
     with at.database.write() as connection:
         exchange.take_turn(connection)
@@ -76,11 +88,11 @@ def approve_instalments(instalment_plan_id: int) -> PlanDecided:
         today = plans.lender_today(connection, lender, at.now())
         instalments.approve(connection, at, instalment_plan_id, today)
         _tell(connection)
-    return reported(send_pending, lambda sent: _decided(instalment_plan_id, sent))
+    return _decided(instalment_plan_id)
 
 
-def refuse_instalments(instalment_plan_id: int, because: str) -> PlanDecided:
-    """A person refuses the plan; the agency is told that it was declined, and the reason is kept with us."""
+def refuse(instalment_plan_id: int, because: str) -> PlanDecided:
+    """As `refuse_instalments`; the answer waits for the next delivery."""
     at = desk()
     with at.database.write() as connection:
         exchange.take_turn(connection)
@@ -88,7 +100,7 @@ def refuse_instalments(instalment_plan_id: int, because: str) -> PlanDecided:
         today = plans.lender_today(connection, lender, at.now())
         instalments.refuse(connection, at, instalment_plan_id, today, reason_given(because))
         _tell(connection)
-    return reported(send_pending, lambda sent: _decided(instalment_plan_id, sent))
+    return _decided(instalment_plan_id)
 
 
 def _taken_back(connection: Connection, today: date, due: pd.DataFrame) -> int:
@@ -96,10 +108,10 @@ def _taken_back(connection: Connection, today: date, due: pd.DataFrame) -> int:
     return recall_due(connection, due, today)
 
 
-def _decided(plan_id: int, sent: Exchanged) -> PlanDecided:
+def _decided(plan_id: int, delivered: int = 0) -> PlanDecided:
     with desk().database.read() as connection:
         row = store.one(connection, plan_id)
-    return PlanDecided(plan_id, row.state, row.verdict, row.codes, sent.delivered)
+    return PlanDecided(plan_id, row.state, row.verdict, row.codes, delivered)
 
 
 def _tell(connection: Connection) -> tuple[int, int]:

@@ -6,6 +6,7 @@ with its holder, however that ends.
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -43,6 +44,28 @@ def _draft(given: Identifiers) -> object:
     drafted = draft(planspecs.find(desk(), name))
     planspecs.forget(desk(), name)
     return {"plan_id": drafted.plan_id, "accounts": drafted.summary["accounts"]}
+
+
+def _what_if(given: Identifiers) -> object:
+    from flows.plan import would_be
+    from infra import planspecs, workedout
+
+    plan_id, name = int(given["plan_id"]), str(given["spec"])
+    spec = planspecs.find(desk(), name)
+    found = would_be(plan_id, spec)
+    kept = {"spec": json.loads(spec.json()), "differs": found.differs, "summary": found.summary}
+    workedout.keep(desk(), f"what-if-{plan_id}-{name}", kept)
+    return {"plan": plan_id, "what_if": name, "moved": found.differs["moved"], "same": found.differs["same"]}
+
+
+def _compare(given: Identifiers) -> object:
+    from flows.plan import difference
+    from infra import workedout
+
+    first, second = int(given["first"]), int(given["second"])
+    found = difference(first, second)
+    workedout.keep(desk(), f"compare-{first}-{second}", {"differs": found})
+    return {"plan": second, "compared_with": first, "moved": found["moved"], "same": found["same"]}
 
 
 def _place(given: Identifiers) -> object:
@@ -130,6 +153,33 @@ def _attend(given: Identifiers) -> object:
     return run(attend, lender=given.get("lender"))
 
 
+def _strategise(given: Identifiers) -> object:
+    from flows.strategy import strategise
+
+    report = run(strategise, lender=given.get("lender"))
+    one = report.runs[0] if len(report.runs) == 1 else None
+    return vars(report) | {"strategy_run_id": one}
+
+
+def _move(given: Identifiers) -> object:
+    from flows.strategy import approve
+
+    done = approve(given["run_id"], str(given.get("content") or ""), certified_too=bool(given.get("certified_too")))
+    return {"strategy_run_id": done.run_id, "moves": done.moves, "plans": len(done.plans)}
+
+
+def _cascade(given: Identifiers) -> object:
+    from flows.strategy import approve_recalls
+
+    return run(approve_recalls, proposal_id=given["proposal_id"])
+
+
+def _follow_instalments(given: Identifiers) -> object:
+    from flows.instalments import follow_instalments
+
+    return run(follow_instalments, lender=given.get("lender"))
+
+
 def _verify_audit(_given: Identifiers) -> object:
     from infra import witnesses
 
@@ -143,6 +193,8 @@ def _verify_audit(_given: Identifiers) -> object:
 VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
     {
         "draft": Asked(("Draft a plan", "生成方案草稿"), "plans.change", _draft),
+        "what_if": Asked(("Try a plan with other rules", "试算其他规则的方案"), "plans.change", _what_if),
+        "compare": Asked(("Compare two plans", "比较两个方案"), "plans.see", _compare),
         "place": Asked(("Send a plan", "发送分案计划"), "plans.send", _place),
         "deliver": Asked(("Send what waits", "发送待发文件"), "agencies.change", _deliver),
         "collect": Asked(("Fetch the agencies' files", "收取机构文件"), "agencies.change", _collect),
@@ -155,6 +207,12 @@ VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
         "conduct": Asked(("Audit conduct", "审查催收行为"), "conduct.decide", _conduct),
         "erase": Asked(("Ask for erasures", "要求删除"), "erasures.ask", _erase),
         "attend": Asked(("See to debtors' requests", "处理债务人请求"), "subjects.work", _attend),
+        "strategise": Asked(("Propose moves between stages", "提出阶段调整"), "strategies.run", _strategise),
+        "move": Asked(("Move accounts between stages", "调整账户阶段"), "strategies.approve", _move),
+        "cascade": Asked(("Take back what a strategy proposed", "收回策略提出的委案"), "strategies.approve", _cascade),
+        "follow_instalments": Asked(
+            ("Follow instalment plans", "跟进分期计划"), "instalments.decide", _follow_instalments
+        ),
         "verify_audit": Asked(("Verify the audit trail", "验证审计记录"), "audit.see", _verify_audit),
         "score": Asked(("Score the agencies", "为机构评分"), "scorecards.see", _score),
     }

@@ -19,6 +19,7 @@ from infra.store import exchange, plans, trail
 from infra.store import strategy as store
 from infra.wiring import desk
 from models.errors import RefusedByPolicy, UsageError
+from models.lives import PROPOSAL, moved
 from models.planning.proposal import NobodyToPlace
 from models.planning.spec import PlanSpec
 from models.strategy import cascade, difference
@@ -96,6 +97,14 @@ def strategise(lender: str | None = None) -> StrategyReport:
             placements += 0 if proposal_id is None else len(back)
             unchanged += proposal_id is None
     return StrategyReport(runs, moves, proposals, placements, unchanged)
+
+
+def may_recall(proposal_id: int) -> None:
+    """Nothing. Raises what keeps whoever sits at the desk from approving the proposal as it stands."""
+    with desk().database.read() as connection:
+        row = store.proposal(connection, proposal_id)
+        _second(connection, row, f"proposal {proposal_id}")
+        moved(f"proposal {proposal_id}", row.state, "approved", PROPOSAL)
 
 
 @verb()
@@ -201,6 +210,20 @@ def keep_recalls(strategy: Strategy, lender: str, today: date, found: pd.DataFra
     return proposal_id
 
 
+def may_approve(run_id: int, content: str = "") -> None:
+    """Nothing. Raises what keeps whoever sits at the desk from approving the run as it stands."""
+    with desk().database.read() as connection:
+        row = store.run(connection, run_id)
+        _approvable(connection, row, content)
+        moved(f"strategy run {run_id}", row.state, "approved", PROPOSAL)
+
+
+def _approvable(connection: Connection, row: Row[Any], content: str) -> None:
+    _second(connection, row, f"strategy run {row.run_id}")
+    if not row.content_sha256.startswith(content):
+        raise UsageError(f"strategy run {row.run_id} is not the one of that hash", fix="`consign strategy runs`")
+
+
 def approve(run_id: int, content: str = "", *, certified_too: bool = False) -> RunApproved:
     """The accounts of the run are in their new stages, and plans are drafted for the stages that agencies work.
 
@@ -217,9 +240,7 @@ def approve(run_id: int, content: str = "", *, certified_too: bool = False) -> R
     with at.database.write() as connection:
         trail.hold(connection)
         row = store.run(connection, run_id)
-        _second(connection, row, f"strategy run {run_id}")
-        if not row.content_sha256.startswith(content):
-            raise UsageError(f"strategy run {run_id} is not the one of that hash", fix="`consign strategy runs`")
+        _approvable(connection, row, content)
         same = (strategy.sha256, found.moves.sha256) == (row.strategy_sha256, row.content_sha256)
         if same:
             store.decide_run(connection, row, "approved", at.actor, at.now())

@@ -48,7 +48,9 @@ def _fits(connection: Connection, found: Limits) -> None:
         )
 
 
-BOOK: Final[Book[Limits]] = Book("instalments", "consign instalments limits", "portfolio_manager", SHELF, _fits)
+BOOK: Final[Book[Limits]] = Book(
+    "instalments", "consign instalments limits", "portfolio_manager", SHELF, _fits, limits.text_of
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,8 @@ class Book(Generic[Rules]):
     shelf: Shelf[Rules]
     fits: Callable[[Connection, Rules], None]
     """raises where the version may not be in force beside the others"""
+    shipped_text: Callable[[str], str]
+    """the file of one that comes with Consign"""
 
     # -- which counts --------------------------------------------------------------------------------------------------
 
@@ -110,18 +112,29 @@ class Book(Generic[Rules]):
             return self.shelf.parse(_text_of(Path(name)))
         base, at, number = name.partition(AT)
         if at:
-            row = store.version(connection, self.sort, base, number)
-            if row is not None:
-                return self.read(connection, row)
-            if base in self.shelf.shipped() and (shipped := self.shelf.load(base)).version == number:
-                return shipped
-            raise self._no_version(base, number)
+            return self.version(connection, base, number)
         try:
             return self.find(connection, name)
         except NotInForce:
             if name in self.shelf.names():
                 return self.shelf.find(name)
             raise
+
+    def version(self, connection: Connection, name: str, number: str) -> Rules:
+        """The rules of that version, whatever became of it. Raises UsageError, RulesAltered."""
+        row = store.version(connection, self.sort, name, number)
+        if row is not None:
+            return self.read(connection, row)
+        if name in self.shelf.shipped() and (shipped := self.shelf.load(name)).version == number:
+            return shipped
+        raise self._no_version(name, number)
+
+    def text(self, connection: Connection, name: str, number: str) -> str:
+        """The file of that version, as it was proposed or comes. Raises UsageError."""
+        row = store.version(connection, self.sort, name, number)
+        if row is None and name not in self.shelf.shipped():
+            raise self._no_version(name, number)
+        return self.shipped_text(name) if row is None else str(row.toml)
 
     def read(self, connection: Connection, row: Row[Any]) -> Rules:
         """The version's rules, once its text is the one that the audit trail knows. Raises RulesAltered."""
@@ -164,7 +177,11 @@ class Book(Generic[Rules]):
         Raises what reading them raises, and UsageError for a shipped name, or a version that was used: a version is one
         text for ever.
         """
-        text, found = self._draft(desk, name)
+        return self.propose_text(desk, self._draft(desk, name), dry_run=dry_run)
+
+    def propose_text(self, desk: Desk, text: str, *, dry_run: bool = False) -> Rules:
+        """As `propose`, of a text."""
+        found = self.shelf.parse(text)
         if found.name in self.shelf.shipped():
             raise UsageError(f"{self._called} {found.name} comes with Consign", fix="give yours another name")
         with desk.database.write() as connection:
@@ -250,14 +267,14 @@ class Book(Generic[Rules]):
             return []
         return [{"name": one.name, "version": one.version, "state": "draft", "origin": "own", "sha256": one.sha256}]
 
-    def _draft(self, desk: Desk, name: str) -> tuple[str, Rules]:
+    def _draft(self, desk: Desk, name: str) -> str:
+        """The text of the file, or of the draft of that name at home, which must call itself so."""
         if name.endswith(".toml"):
-            text = _text_of(Path(name))
-            return text, self.shelf.parse(text)
+            return _text_of(Path(name))
         if name in self.shelf.shipped():
             raise UsageError(f"{self._called} {name} comes with Consign", fix="give yours another name")
-        found = self.shelf.find(name)
-        return _text_of(desk.settings.home / self.shelf.folder / f"{name}.toml"), found
+        self.shelf.find(name)
+        return _text_of(desk.settings.home / self.shelf.folder / f"{name}.toml")
 
     def _row(self, connection: Connection, reference: str) -> Row[Any]:
         name, at, number = reference.partition(AT)

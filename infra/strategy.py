@@ -41,7 +41,9 @@ def _fits(connection: Connection, found: Strategy) -> None:
         )
 
 
-BOOK: Final[Book[Strategy]] = Book("strategy", "consign strategy", "portfolio_manager", SHELF, _fits)
+BOOK: Final[Book[Strategy]] = Book(
+    "strategy", "consign strategy", "portfolio_manager", SHELF, _fits, rules.text_of
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

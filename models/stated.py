@@ -16,6 +16,56 @@ LENDER: Final = re.compile(r"[a-z0-9-]{2,20}")
 CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9()./_-]{1,39}")
 
 
+AT_LINE: Final = re.compile(r"\(at line (\d+),")
+IN_TABLE: Final = re.compile(r"([a-z_]+) (\d+)\b")
+QUOTED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+")
+
+
+def line_of(text: str, message: str) -> int | None:
+    """The line of the file that a fault's message means, from 1 on; None where it names none.
+
+    A message names a place (`at line 3`), a table by its number (`rule 2 (visit): ...`), or a table by its own words
+    (`stage phone`, `rule visit`). Within the table it is the line whose key the message names, else its first one.
+    """
+    if found := AT_LINE.search(message):
+        return int(found[1])
+    lines = text.splitlines()
+    begin, end = _table_of(lines, message)
+    words = set(QUOTED.findall(message))
+    named = (
+        number for number in range(begin, end)
+        if "=" in lines[number] and lines[number].partition("=")[0].strip() in words
+    )  # fmt: skip
+    found_at = next(named, begin or None)
+    return None if found_at is None else found_at + 1
+
+
+def _table_of(lines: list[str], message: str) -> tuple[int, int]:
+    """From which line to before which the table lies that the message names; what is before all tables otherwise."""
+    heads = [number for number, line in enumerate(lines) if line.lstrip().startswith("[")]
+    ends = [*heads[1:], len(lines)]
+    count: dict[str, int] = {}
+    for begin, end in zip(heads, ends, strict=True):
+        kind = lines[begin].split("]", maxsplit=1)[0].strip("[ ")
+        count[kind] = count.get(kind, 0) + 1
+        by_number = IN_TABLE.match(message)
+        if by_number is not None:
+            if by_number[1] == kind and int(by_number[2]) == count[kind]:
+                return begin, end
+        elif message.startswith(f"{kind}:") or any(_says(line, kind, message) for line in lines[begin:end]):
+            return begin, end
+    return 0, heads[0] if heads else len(lines)
+
+
+def _says(line: str, kind: str, message: str) -> bool:
+    """Whether the line gives the table the name that the message has: `id = "visit"` for `rule visit is never ...`."""
+    key, _, value = line.partition("=")
+    told = value.split("#", maxsplit=1)[0].strip().strip("\"'")
+    if not told or key.strip() not in {"id", "stage", "to"}:
+        return False
+    return f"{kind} {told}" in message or (kind == "rule" and f"leads to {told}" in message)
+
+
 class Table:
     """A table of the file. `fault`: what is raised of it, made from a message and, where there is one, a `fix`."""
 

@@ -43,6 +43,10 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Why a plan is beyond the limits, or refused, and what to do."""
+LIMITED: Final = ("too_long", "instalment_too_small", "starts_too_late", "gap_too_long", "discount_too_large")
+"""What the limits bound, by the code of what is beyond."""
+AT_LEAST: Final = frozenset({"instalment_too_small", "discount_too_large"})
+"""Bounds from below; the others are from above."""
 NEVER: Final = ("above_balance", "in_the_past", "plan_running", "on_hold", "not_placed", "other_currency")
 """What nobody can approve, whatever the limits."""
 
@@ -145,33 +149,48 @@ def judged(plans: pd.DataFrame, limits: Limits) -> pd.DataFrame:
     return pd.DataFrame({"verdict": verdict, "codes": _joined(told)})
 
 
-def _beyond(plans: pd.DataFrame, limits: Limits, which: str) -> pd.DataFrame:
-    """Which of the limits each plan is beyond: one column per code."""
-    bounds: dict[tuple[str, str, str], Bounds] = {}
-    keys = list(zip(plans["ability"], plans["willingness"], plans["currency"], strict=True))
-    for ability_, willingness_, currency in set(keys):
-        tier = limits.tier(ability_, willingness_)
-        bounds[ability_, willingness_, currency] = tier.within if which == WITHIN else tier.beyond
-    mine = [bounds[key] for key in keys]
-    smallest = np.array([one.minor(key[2]) for one, key in zip(mine, keys, strict=True)], dtype=np.int64)
-    # a discount is held against the balance as whole numbers: no float comes near it
-    least = np.array(
-        [int(balance - balance * one.max_discount) for one, balance in zip(mine, plans["balance_minor"], strict=True)],
-        dtype=np.int64,
-    )
-    months = np.array([one.max_months for one in mine], dtype=np.int64)
-    first = np.array([one.first_within_days for one in mine], dtype=np.int64)
-    gap = np.array([one.gap_days for one in mine], dtype=np.int64)
-    span = (plans["last_due_on"] - plans["proposed_on"]).dt.days.to_numpy()
-    begins = (plans["first_due_on"] - plans["proposed_on"]).dt.days.to_numpy()
+def measured(plans: pd.DataFrame) -> pd.DataFrame:
+    """What each plan comes to, per limit: LIMITED columns, days and minor units, in the index of `plans`."""
     return pd.DataFrame(
         {
-            "too_long": span > months * DAYS_OF_A_MONTH,
-            "instalment_too_small": plans["smallest_minor"].to_numpy() < smallest,
-            "starts_too_late": begins > first,
-            "gap_too_long": plans["longest_gap_days"].to_numpy() > gap,
-            "discount_too_large": plans["total_minor"].to_numpy() < least,
+            "too_long": (plans["last_due_on"] - plans["proposed_on"]).dt.days,
+            "instalment_too_small": plans["smallest_minor"],
+            "starts_too_late": (plans["first_due_on"] - plans["proposed_on"]).dt.days,
+            "gap_too_long": plans["longest_gap_days"],
+            "discount_too_large": plans["total_minor"],
         },
+        index=plans.index,
+    ).astype("int64")
+
+
+def bounds(plans: pd.DataFrame, limits: Limits, which: str) -> pd.DataFrame:
+    """How far each plan may go, WITHIN or BEYOND, as `measured`: not below what is in AT_LEAST, not above the rest.
+
+    plans: `ability`, `willingness`, `currency`, `balance_minor`.
+    """
+    keys = list(zip(plans["ability"], plans["willingness"], plans["currency"], strict=True))
+    tiers = {key: limits.tier(key[0], key[1]) for key in set(keys)}
+    mine: list[Bounds] = [tiers[key].within if which == WITHIN else tiers[key].beyond for key in keys]
+    # a discount is held against the balance as whole numbers: no float comes near it
+    least = [int(owed - owed * one.max_discount) for one, owed in zip(mine, plans["balance_minor"], strict=True)]
+    return pd.DataFrame(
+        {
+            "too_long": [one.max_months * DAYS_OF_A_MONTH for one in mine],
+            "instalment_too_small": [one.minor(key[2]) for one, key in zip(mine, keys, strict=True)],
+            "starts_too_late": [one.first_within_days for one in mine],
+            "gap_too_long": [one.gap_days for one in mine],
+            "discount_too_large": least,
+        },
+        index=plans.index,
+        dtype="int64",
+    )
+
+
+def _beyond(plans: pd.DataFrame, limits: Limits, which: str) -> pd.DataFrame:
+    """Which of the limits each plan is beyond: one column per code."""
+    told, bound = measured(plans), bounds(plans, limits, which)
+    return pd.DataFrame(
+        {code: told[code] < bound[code] if code in AT_LEAST else told[code] > bound[code] for code in LIMITED},
         index=plans.index,
     )
 

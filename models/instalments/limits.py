@@ -145,7 +145,12 @@ def shipped() -> tuple[str, ...]:
 
 def load(name: str) -> Limits:
     """Shipped limits."""
-    return Limits.parse(packaged.text("models.instalments", "shipped", name))
+    return Limits.parse(text_of(name))
+
+
+def text_of(name: str) -> str:
+    """The file of shipped limits."""
+    return packaged.text("models.instalments", "shipped", name)
 
 
 def _ability(table: Table) -> Ability:

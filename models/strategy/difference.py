@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from models.strategy.rules import RecallRule, Rule, Stage, Strategy
 
 
@@ -19,12 +21,21 @@ class Difference:
     after: str
 
 
-def differences(before: Strategy, after: Strategy) -> list[Difference]:
+@dataclass(frozen=True)
+class Words:
+    """How the parts are told, in some language; two that are told alike are alike."""
+
+    lenders: Callable[[Strategy], str]
+    order: Callable[[Strategy], str]
+    stage: Callable[[Stage], str]
+    rule: Callable[[Rule], str]
+    recall: Callable[[RecallRule], str]
+
+
+def differences(before: Strategy, after: Strategy, words: Words | None = None) -> list[Difference]:
     """Every stage, rule and recall that is not the same in both, in the order of the newer one; the gone ones last."""
-    pairs = [
-        (part, told(before), told(after))
-        for part, told in (("strategy", _head), ("stage", _stages), ("rule", _rules), ("recall", _recalls))
-    ]
+    words = words or ENGLISH
+    pairs = [(part, told(before), told(after)) for part, told in _parts(words)]
     return [
         Difference(part, key, old.get(key, ""), new.get(key, ""))
         for part, old, new in pairs
@@ -53,25 +64,24 @@ def recall_words(one: RecallRule) -> str:
     return f"{one.words} → {one.reason}"
 
 
-def _head(one: Strategy) -> dict[str, str]:
-    return {
-        "lenders": " ".join(one.lenders) or "every lender without its own",
-        "soft_first": "softest first" if one.soft_first else "any stage first",
-    }
-
-
-def _stages(one: Strategy) -> dict[str, str]:
-    return {part.stage: stage_words(part) for part in one.stages}
-
-
-def _rules(one: Strategy) -> dict[str, str]:
-    return _numbered({rule.id: rule_words(rule) for rule in one.rules})
-
-
-def _recalls(one: Strategy) -> dict[str, str]:
-    return _numbered({rule.id: recall_words(rule) for rule in one.recalls})
+def _parts(words: Words) -> list[tuple[str, Callable[[Strategy], dict[str, str]]]]:
+    """By part: each piece of it by its name, in words. The place of a rule counts: the first that fits is taken."""
+    return [
+        ("strategy", lambda one: {"lenders": words.lenders(one), "soft_first": words.order(one)}),
+        ("stage", lambda one: {part.stage: words.stage(part) for part in one.stages}),
+        ("rule", lambda one: _numbered({rule.id: words.rule(rule) for rule in one.rules})),
+        ("recall", lambda one: _numbered({rule.id: words.recall(rule) for rule in one.recalls})),
+    ]
 
 
 def _numbered(rules: dict[str, str]) -> dict[str, str]:
-    """Their place counts: the first that fits is taken."""
     return {key: f"{place}. {words}" for place, (key, words) in enumerate(rules.items(), 1)}
+
+
+ENGLISH = Words(
+    lenders=lambda one: " ".join(one.lenders) or "every lender without its own",
+    order=lambda one: "softest first" if one.soft_first else "any stage first",
+    stage=stage_words,
+    rule=rule_words,
+    recall=recall_words,
+)
