@@ -141,7 +141,11 @@ class InstalmentPlan(SQLModel, table=True):
     """What a debtor offers to pay by instalments, as the agency proposed it."""
 
     __tablename__ = "instalment_plan"
-    __table_args__ = (UniqueConstraint("agency", "lender", "plan_ref"),)
+    __table_args__ = (
+        UniqueConstraint("agency", "lender", "plan_ref"),
+        Index("instalment_plan_state", "state", "instalment_plan_id"),
+        Index("instalment_plan_agency", "agency", "instalment_plan_id"),
+    )
     instalment_plan_id: int = big(primary_key=True)
     agency: str
     lender: str

@@ -60,6 +60,7 @@ class StageMove(SQLModel, table=True):
     __tablename__ = "stage_move"
     __table_args__ = (
         Index("stage_move_account", "account_id"),
+        Index("stage_move_group", "run_id", "to_stage", "rule", "why", "from_stage", "account_id"),
         {"sqlite_with_rowid": False},
     )
     run_id: int = big(primary_key=True)
@@ -79,8 +80,9 @@ class AccountStage(SQLModel, table=True):
     """The stage that an account is in, as an approved run last said; a placement since then says it anew."""
 
     __tablename__ = "account_stage"
+    __table_args__ = (Index("account_stage_at", "lender", "stage", "account_id"),)
     account_id: int = big(primary_key=True)
-    lender: str = Field(index=True)
+    lender: str
     stage: str
     since: date
     run_id: int = big(description="the run that moved it there")

@@ -51,7 +51,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("account_id"),
     )
-    op.create_index(op.f("ix_account_stage_lender"), "account_stage", ["lender"], unique=False)
+    op.create_index("account_stage_at", "account_stage", ["lender", "stage", "account_id"], unique=False)
     op.create_table(
         "accounting_period",
         sa.Column("lender", sa.String(), nullable=False),
@@ -921,6 +921,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("instalment_plan_id"),
         sa.UniqueConstraint("agency", "lender", "plan_ref"),
     )
+    op.create_index("instalment_plan_agency", "instalment_plan", ["agency", "instalment_plan_id"], unique=False)
+    op.create_index("instalment_plan_state", "instalment_plan", ["state", "instalment_plan_id"], unique=False)
     op.create_index(op.f("ix_instalment_plan_answered_id"), "instalment_plan", ["answered_id"], unique=False)
     op.create_index(op.f("ix_instalment_plan_placement_id"), "instalment_plan", ["placement_id"], unique=False)
     op.create_table(
@@ -1718,6 +1720,12 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("stage_move_account", "stage_move", ["account_id"], unique=False)
+    op.create_index(
+        "stage_move_group",
+        "stage_move",
+        ["run_id", "to_stage", "rule", "why", "from_stage", "account_id"],
+        unique=False,
+    )
     op.create_table(
         "statement",
         sa.Column("statement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1917,6 +1925,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_strategy_run_lender"), table_name="strategy_run")
     op.drop_table("strategy_run")
     op.drop_table("statement")
+    op.drop_index("stage_move_group", table_name="stage_move")
     op.drop_index("stage_move_account", table_name="stage_move")
     op.drop_table("stage_move")
     op.drop_table("sign_in_failure")
@@ -2024,6 +2033,8 @@ def downgrade() -> None:
     op.drop_table("intake_reject")
     op.drop_index(op.f("ix_instalment_plan_placement_id"), table_name="instalment_plan")
     op.drop_index(op.f("ix_instalment_plan_answered_id"), table_name="instalment_plan")
+    op.drop_index("instalment_plan_state", table_name="instalment_plan")
+    op.drop_index("instalment_plan_agency", table_name="instalment_plan")
     op.drop_table("instalment_plan")
     op.drop_table("instalment")
     op.drop_index(op.f("ix_inbound_reject_file_id"), table_name="inbound_reject")
@@ -2127,7 +2138,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_activity_placement_id"), table_name="activity")
     op.drop_table("activity")
     op.drop_table("accounting_period")
-    op.drop_index(op.f("ix_account_stage_lender"), table_name="account_stage")
+    op.drop_index("account_stage_at", table_name="account_stage")
     op.drop_table("account_stage")
     op.drop_index(op.f("ix_account_portfolio_id"), table_name="account")
     op.drop_index(op.f("ix_account_debtor_id"), table_name="account")
