@@ -21,7 +21,7 @@ from infra.store import portfolios, trail
 from infra.store import retention as store
 from infra.store import shredding as shreds
 from models import retention
-from models.errors import UsageError
+from models.errors import RefusedByPolicy, UsageError
 from models.retention import CLASSES
 
 if TYPE_CHECKING:
@@ -342,10 +342,18 @@ def hold(
 
 
 def lift(desk: Desk, legal_hold_id: int) -> bool:
-    """The hold counts no more: the next run deletes what is due. False if it was lifted before. Raises RoleMissing."""
+    """The hold counts no more: the next run deletes what is due. False if it was lifted before.
+
+    A second person lifts it. Raises RoleMissing, and RefusedByPolicy for whoever placed it.
+    """
     with desk.database.write() as connection:
         trail.hold(connection)
         roles.require(connection, desk, "compliance")
+        if store.hold(connection, legal_hold_id).placed_by == desk.actor:
+            raise RefusedByPolicy(
+                f"{desk.actor} placed legal hold {legal_hold_id}, and cannot lift it",
+                fix="let a second person lift it: what is due is deleted then",
+            )
         lifted = store.lift_hold(connection, legal_hold_id, desk.actor, desk.now())
         if lifted:
             audit.record(

@@ -62,6 +62,8 @@ _TABLE: Final = (
     _action("exceptions.work", LENDER, "take, comment on and resolve exceptions", "处理、备注和解决交换异常"),
     # portfolio
     _action("portfolios.see", LENDER, "see portfolios and placements", "查看资产组合与委案"),
+    _action("portfolios.import", (*PORTFOLIO, *OPERATIONS), "take portfolios in", "导入资产组合"),
+    _action("lenders.change", (*PORTFOLIO, *ADMINISTRATOR), "add lenders", "新增出借人"),
     _action("holds.change", (*PORTFOLIO, *COMPLIANCE), "put debtors on hold and lift holds", "设置和解除暂停催收"),
     _action("plans.see", LENDER, "see plans and their previews", "查看分案计划与预览"),
     _action("plans.change", PORTFOLIO, "make, submit and discard plans", "制定、提交和作废分案计划"),
@@ -86,10 +88,17 @@ _TABLE: Final = (
     _action(
         "agencies.keys_approve", OPERATIONS, "approve keys that somebody else handed in", "复核他人登记的机构密钥", second=True
     ),
+    _action("agencies.reach", OPERATIONS, "say how agencies are reached, and try their servers out", "设置机构连接方式并试连其服务器"),
+    _action("agencies.certify", (*PORTFOLIO, *OPERATIONS), "certify agencies, and ask to waive a certificate", "办理机构准入测试、申请豁免证书"),
+    _action("waivers.grant", COMPLIANCE, "grant a waiver that somebody else asked for", "复核他人的豁免申请", second=True),
+    _action("diligence.change", COMPLIANCE, "put evidence about agencies on record", "登记机构尽职调查材料"),
+    _action("layouts.change", OPERATIONS, "keep layouts, and agree on one with an agency", "保存文件布局并与机构约定布局"),
+    _action("keys.change", OPERATIONS, "renew, announce and revoke our own keys", "更换、公告和吊销我方密钥"),
     _action("contracts.change", (*PORTFOLIO, *FINANCE), "propose and withdraw terms of contracts", "提出和撤回合同条款"),
     _action(
         "contracts.approve", FINANCE, "approve terms that somebody else proposed", "复核他人提出的合同条款", second=True
     ),
+    _action("contracts.compare", (*PORTFOLIO, *FINANCE), "reckon what a month would cost under other terms", "按其他条款试算月度费用"),
     _action("scorecards.see", LENDER, "see scorecards", "查看评分卡"),
     _action("scorecards.change", PORTFOLIO, "score the agencies anew", "重新为机构评分"),
     # finance
@@ -105,6 +114,9 @@ _TABLE: Final = (
     _action("payments.see", LENDER, "see payment runs", "查看付款批次"),
     _action("payments.change", FINANCE, "propose payment runs and give them to the bank", "提出付款批次并交给银行"),
     _action("payments.approve", FINANCE, "approve a payment run that somebody else proposed", "复核他人提出的付款批次", second=True),
+    _action("forecast.see", LENDER, "see what cash to expect", "查看回款预测"),
+    _action("forecast.change", (*PORTFOLIO, *FINANCE), "forecast cash anew", "重新预测回款"),
+    _action("ledger.export", FINANCE, "take the books away for another program", "导出账簿"),
     _action("bank.import", FINANCE, "take bank statements in", "导入银行对账单"),
     # compliance
     _action("policies.see", LENDER, "see release policies and what they let out", "查看字段策略及其外发内容"),
@@ -120,8 +132,15 @@ _TABLE: Final = (
     _action("complaints.work", (*COMPLIANCE, *OPERATIONS), "register, take and close complaints", "登记、认领和办结投诉"),
     _action("conduct.see", LENDER, "see breaches of conduct rules, and gates", "查看违规与闸门"),
     _action("conduct.decide", COMPLIANCE, "uphold and dismiss breaches", "认定或驳回违规"),
+    _action("rules.change", COMPLIANCE, "choose the rule packs that a lender's agencies are audited by", "选择审查机构所用的规则包"),
     _action("gates.ask", (*COMPLIANCE, *PORTFOLIO), "ask to lift a gate", "申请解除闸门"),
     _action("gates.grant", COMPLIANCE, "lift a gate that somebody else asked to lift", "复核他人的解除闸门申请", second=True),
+    _action("retention.see", (*COMPLIANCE, *OPERATIONS), "see what is kept how long, what is due and what was deleted", "查看保存期限、到期记录和已删除记录"),
+    _action("retention.run", (*COMPLIANCE, *OPERATIONS), "delete what is due", "删除到期记录"),
+    _action("retention.hold", COMPLIANCE, "place a legal hold", "设置法律保留"),
+    _action("retention.lift", COMPLIANCE, "lift a legal hold that somebody else placed", "解除他人设置的法律保留", second=True),
+    _action("shreddings.ask", COMPLIANCE, "ask that a portfolio be forgotten for good, and withdraw it", "申请彻底删除资产组合及撤回申请"),
+    _action("shreddings.approve", COMPLIANCE, "forget a portfolio for good that somebody else asked to", "复核他人的彻底删除申请", second=True),
     _action("reports.see", COMPLIANCE, "draft impact assessments and records of processing", "起草影响评估与处理活动记录"),
     _action("audit.see", COMPLIANCE, "read and verify the audit trail", "查看并验证审计记录"),
     # agencies' own people
@@ -133,6 +152,9 @@ _TABLE: Final = (
     _action("people.change", ADMINISTRATOR, "add and disable people, end their sessions", "新增和停用人员、结束会话"),
     _action("roles.change", ADMINISTRATOR, "give and take roles, never one's own", "授予和收回角色，不含本人"),
     _action("operations.see", (*OPERATIONS, *ADMINISTRATOR), "see how the installation is", "查看系统运行状况"),
+    _action("backups.make", (*OPERATIONS, *ADMINISTRATOR), "make and check backups", "制作和检查备份"),
+    _action("escrows.withdraw", ADMINISTRATOR, "withdraw a request about the whole keyring", "撤回关于整个密钥环的申请"),
+    _action("escrows.approve", ADMINISTRATOR, "approve what somebody else asked about the whole keyring", "复核他人关于整个密钥环的申请", second=True),
     _action("metrics.see", (*OPERATIONS, *ADMINISTRATOR), "read the metrics", "读取监控指标"),
 )  # fmt: skip
 

@@ -11,7 +11,21 @@ from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
-from sqlalchemy import Connection, Date, and_, case, delete, exists, func, insert, or_, select, type_coerce, update
+from sqlalchemy import (
+    Connection,
+    Date,
+    Row,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from infra.store import bulk
 from infra.store.exchange import CORRECTIONS, DISCLOSURES, ERASURES, FILES, MEMBERS, PLACEMENTS, RECALLS, TRANSMISSIONS
@@ -371,15 +385,19 @@ def add_hold(connection: Connection, **columns: Any) -> int:
     return int(connection.execute(made).scalar_one())
 
 
+def hold(connection: Connection, legal_hold_id: int) -> Row[Any]:
+    """The legal hold. Raises UsageError where there is none."""
+    found = connection.execute(select(LEGAL_HOLDS).where(LEGAL_HOLDS.c.legal_hold_id == legal_hold_id)).one_or_none()
+    if found is None:
+        raise UsageError(f"there is no legal hold {legal_hold_id}", fix="`consign retention hold list` shows them")
+    return found
+
+
 def lift_hold(connection: Connection, legal_hold_id: int, by: str, at: datetime) -> bool:
-    """True if the hold was in force; false if it had been lifted before. Raises UsageError where there is none."""
+    """True if the hold was in force; false if it had been lifted before."""
     mine = LEGAL_HOLDS.c.legal_hold_id == legal_hold_id
     lifted = update(LEGAL_HOLDS).where(mine, LEGAL_HOLDS.c.lifted_at.is_(None)).values(lifted_at=at, lifted_by=by)
-    if connection.execute(lifted).rowcount:
-        return True
-    if connection.execute(select(LEGAL_HOLDS.c.legal_hold_id).where(mine)).first() is None:
-        raise UsageError(f"there is no legal hold {legal_hold_id}", fix="`consign retention hold list` shows them")
-    return False
+    return bool(connection.execute(lifted).rowcount)
 
 
 def holds(connection: Connection, today: date, *, all_of_them: bool = False) -> pd.DataFrame:

@@ -195,8 +195,11 @@ def test_a_legal_hold_keeps_what_it_covers_and_lifting_lets_it_go(
         with pytest.raises(shredding.Blocked) as refused:
             shredding.erase_debtor(lived.desk, 1, "a request of the debtor")
         assert refused.value.because == ("legal_hold",)
-    assert retention.lift(lived.desk, number)
-    assert not retention.lift(lived.desk, number)
+    with pytest.raises(RefusedByPolicy, match="placed legal hold"):
+        retention.lift(lived.desk, number)
+    second = lived.desk.acting("second.person")
+    assert retention.lift(second, number)
+    assert not retention.lift(second, number)
     assert set(retention.run(lived.desk).classes) == kept
 
 
