@@ -1,7 +1,9 @@
-"""Every page as a picture, in both languages: `python -m tests.console.web.screenshots [PATH …]`.
+"""Every page as a picture, in both languages: `make pictures`, or `python -m tests.console.web.screenshots [PATH …]`.
 
-A sandbox is built, the console listens on it, and Chromium looks: desk-wide in English and 中文, one in the dark, and
-phone-wide. The pictures go to docs/pictures/console, with few colours so that they stay small.
+A sandbox of half a year is built and stopped in the middle of its work (tests/console/web/posed.py), the console
+listens on it, and Chromium looks at every page that there is (tests/console/web/walks.py) as whose work it is: at a
+desk and on a telephone, in English and 中文, the main ones in the dark too. The pictures go to docs/pictures/console,
+with few colours so that they stay small, and a page that shows them all is written beside them.
 """
 
 from __future__ import annotations
@@ -10,87 +12,126 @@ import argparse
 import contextlib
 import io
 import os
-import re
 import tempfile
+from collections import defaultdict
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fastapi.routing import APIRoute
-
 from console import scenario
 from console.web import visits
-from console.web.app import ROUTES
 from console.web.serving import served
 from infra.people import sessions
 from infra.sandbox import staff
 from infra.sandbox.world import open_world, settings_of
 from infra.wiring import Desk
+from models.permissions import AGENCY
+from tests.console.web import posed, walks
+from tests.console.web.walks import NOBODY, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 OUT: Final = Path(__file__).resolve().parents[3] / "docs" / "pictures" / "console"
-NOW: Final = datetime(2026, 3, 2, 1, tzinfo=UTC)
+START: Final = date(2026, 5, 1)
+NOW: Final = datetime(2026, 11, 2, 1, tzinfo=UTC)
+MONTHS: Final = 6
+ACCOUNTS: Final = 2_000
+SEED: Final = 7
+COLOURS: Final = 40
+PEOPLE: Final = {**{str(role): actor for role, actor in staff.STAFF.items()}, AGENCY: staff.CLERK}
+DARK: Final = frozenset({"home", "breaks-open", "plans-one", "audit", "portal", "scorecards-one"})
+"""The pages that are shown in the dark too."""
+TITLES: Final = {
+    NOBODY: "Before signing in", "portfolio_manager": "Portfolio manager", AGENCY: "Agency", "finance": "Finance",
+    "compliance": "Compliance", "administrator": "Administrator", "operations": "Operations",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class View:
+    """How a page is looked at."""
+
+    name: str
+    language: str
+    size: tuple[int, int]
+    dark: bool = False
+
+
 VIEWS: Final = (
-    ("en", (1440, 900), False), ("zh", (1440, 900), False),
-    ("zh-dark", (1440, 900), True), ("en-phone", (390, 844), False),
+    View("en", "en", (1440, 900)), View("zh", "zh", (1440, 900)), View("en-phone", "en", (390, 844)),
+    View("zh-phone", "zh", (390, 844)), View("zh-dark", "zh", (1440, 900), dark=True),
 )  # fmt: skip
-COLOURS: Final = 128
-LEFT_OUT: Final = frozenset({"/metrics", "/healthz", "/healthz/live", "/sign-in/vouched", "/sign-in/vouched/back"})
-
-
-def paths() -> list[str]:
-    """Every page that has no blank in its path."""
-    found = {
-        route.path
-        for router in ROUTES
-        for route in router.routes
-        if isinstance(route, APIRoute) and "GET" in (route.methods or ()) and "{" not in route.path
-    }
-    return sorted(path for path in found - LEFT_OUT if not re.search(r"\.(csv|xlsx|pdf)$|/export|/download", path))
 
 
 @contextlib.contextmanager
 def sandbox(kept: str | None) -> Iterator[Desk]:
-    """The console's desk on a sandbox: the one that is kept there, or one that is built now."""
+    """The console's desk on a sandbox that is in the middle of its work: the one that is kept there, or a new one."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(kept) if kept else Path(folder) / "home"
+        desk = Desk(settings_of(home, engine="direct"), clock=lambda: NOW, actor="console")
         if not kept:
             home.mkdir()
             with (
                 contextlib.redirect_stderr(io.StringIO()),
-                open_world(home, seed=7, start=date(2026, 1, 1), engine="direct", sftp=False) as world,
+                open_world(home, seed=SEED, start=START, engine="direct", sftp=False) as world,
             ):
-                scenario.Story(world, 240, lambda _what, _done: None, 2).run()
-                staff.hire(world.desk, "quayside")
-        desk = Desk(settings_of(home, engine="direct"), clock=lambda: NOW, actor="console")
+                scenario.Story(world, ACCOUNTS, lambda what, done: print(f"{done:4.0%} {what}"), MONTHS).run()
+                staff.hire(world.desk, posed.CLERKS_AGENCY)
+            posed.pose(desk)
         yield desk
         desk.database.close()
 
 
-def take(browser: Browser, desk: Desk, url: str, wanted: list[str], out: Path) -> int:
-    """The pictures of the pages; how many."""
-    count = 0
-    for view, (width, height), dark in VIEWS:
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
+class Camera:
+    """Takes the pictures of one console."""
+
+    def __init__(self, browser: Browser, desk: Desk, url: str, out: Path) -> None:
+        self.browser, self.desk, self.url, self.out = browser, desk, url, out
+        self.taken: dict[Stop, list[str]] = defaultdict(list)
+        """by page, the views that there are pictures of"""
+
+    def take(self, stops: list[Stop], view: View, *, look_further: bool) -> list[Stop]:
+        """A picture of each; the pages that were looked at: with `look_further` also those that were found on them."""
+        looked: dict[str, Stop] = {}
+        with contextlib.ExitStack() as stack:
+            pages: dict[str, Page] = {}
+            waiting = list(stops)
+            while waiting:
+                stop = waiting.pop(0)
+                if stop.name in looked or (view.dark and stop.name not in DARK):
+                    continue
+                looked[stop.name] = stop
+                if stop.who not in pages:
+                    pages[stop.who] = stack.enter_context(self._window(view, stop)).new_page()
+                page = pages[stop.who]
+                page.goto(self.url + stop.path)
+                _small(page.screenshot(), self.out / f"{stop.name}.{view.name}.png")
+                self.taken[stop].append(view.name)
+                if look_further:
+                    waiting[:0] = walks.further(page, stop)
+        return list(looked.values())
+
+    @contextlib.contextmanager
+    def _window(self, view: View, stop: Stop) -> Iterator[BrowserContext]:
+        """A window of whose page it is."""
+        context = self.browser.new_context(
+            viewport={"width": view.size[0], "height": view.size[1]},
+            color_scheme="dark" if view.dark else "light",
+            reduced_motion="reduce",
         )
-        cookie = sessions.begin(desk, staff.SECOND, factors=2, address="127.0.0.1", browser="Chromium")
-        cookies = {visits.LANGUAGE: view[:2], visits.SESSION: cookie}
-        context.add_cookies([{"name": name, "value": value, "url": url} for name, value in cookies.items()])
-        page = context.new_page()
-        for path in wanted:
-            if path.startswith("/sign-in"):
-                page.context.clear_cookies(name=visits.SESSION)
-            page.goto(url + path)
-            name = re.sub(r"[^a-z0-9]+", "-", path.lower()).strip("-") or "home"
-            _small(page.screenshot(), out / f"{name}.{view}.png")
-            count += 1
-        context.close()
-    return count
+        actor = PEOPLE.get(stop.who, staff.SECOND)
+        factors = 0 if stop.who == NOBODY else 2  # the code is asked for where the password was right
+        cookie = sessions.begin(self.desk, actor, factors=factors, address="127.0.0.1", browser="Chromium on Debian")
+        cookies = {visits.LANGUAGE: view.language, visits.SESSION: cookie}
+        context.add_cookies([{"name": name, "value": value, "url": self.url} for name, value in cookies.items()])
+        try:
+            yield context
+        finally:
+            context.close()
 
 
 def _small(png: bytes, path: Path) -> None:
@@ -98,28 +139,62 @@ def _small(png: bytes, path: Path) -> None:
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as picture:
-        picture.convert("RGB").quantize(COLOURS).save(path, optimize=True)
+        few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+        few.save(path, optimize=True)
+
+
+def gallery(taken: dict[Stop, list[str]], out: Path) -> None:
+    """A page that shows every picture, by whose work it is."""
+    lines = [
+        "# Every page of the console", "",
+        "Made by `make pictures`: a sandbox of half a year, in the middle of its work. Its debtors are synthetic.", "",
+        "The main pages, with a word about each: [the tour](../../console-tour.md).", "",
+    ]  # fmt: skip
+    for who, title in TITLES.items():
+        mine = [stop for stop in taken if stop.who == who]
+        if not mine:
+            continue
+        lines += [f"## {title}", "", "| page | English | 中文 | telephone |", "|---|---|---|---|"]
+        for stop in mine:
+            shown = {view: f'<img src="{stop.name}.{view}.png" alt="{stop.name}, {view}">' for view in taken[stop]}
+            desk = " | ".join(shown.get(view, "").replace("<img", '<img width="300"') for view in ("en", "zh"))
+            phone = " ".join(
+                shown[view].replace("<img", '<img width="120"') for view in ("en-phone", "zh-phone") if view in shown
+            )
+            dark = shown.get("zh-dark", "").replace("<img", '<img width="300"')
+            lines.append(f"| `{stop.route or stop.path}` | {desk}{' ' + dark if dark else ''} | {phone} |")
+        lines.append("")
+    (out / "README.md").write_text("\n".join(lines), encoding="utf-8")
 
 
 def main() -> None:
     """Take the pictures."""
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("paths", nargs="*", help="these alone; default every page without a blank in its path")
+    asked.add_argument("paths", nargs="*", help="pages whose path begins so; default all of them")
     asked.add_argument("--out", type=Path, default=OUT)
+    asked.add_argument("--views", nargs="*", default=[view.name for view in VIEWS])
     asked.add_argument("--chromium", default=os.environ.get("TESTS_CHROMIUM", "/usr/bin/chromium"))
     given = asked.parse_args()
     from playwright.sync_api import sync_playwright
 
     given.out.mkdir(parents=True, exist_ok=True)
-    wanted = given.paths or sorted(paths(), key=lambda path: path.startswith("/sign-in"))  # signed out at the end
     with (
         sandbox(os.environ.get("TESTS_SANDBOX")) as desk,
         served(desk, 0) as running,
         sync_playwright() as playwright,
     ):
+        with desk.database.read() as connection:
+            stops = list(walks.stops(connection))
+        if given.paths:
+            stops = [stop for stop in stops if any(stop.path.startswith(path) for path in given.paths)]
         browser = playwright.chromium.launch(executable_path=given.chromium, args=["--no-sandbox", "--disable-gpu"])
-        print(f"{take(browser, desk, running.url, wanted, given.out)} pictures in {given.out}")
+        camera = Camera(browser, desk, running.url, given.out)
+        for place, view in enumerate(view for view in VIEWS if view.name in given.views):
+            stops = camera.take(stops, view, look_further=place == 0)
+            print(f"{view.name}: {len(stops)} pages")
         browser.close()
+    if not given.paths:
+        gallery(camera.taken, given.out)
 
 
 if __name__ == "__main__":

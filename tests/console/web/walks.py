@@ -1,0 +1,157 @@
+"""Every page there is to look at, found by the routes themselves: what a walk visits and what a picture is taken of.
+
+A route with a blank is visited at the newest row that the store has for it; a page's tabs and the first row that opens
+beside its list are pages too, and are found on the page. So a new page is walked and pictured without a word here,
+unless its blank is no row's number.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from fastapi.routing import APIRoute
+from sqlalchemy import func, select
+from sqlmodel import SQLModel
+
+from console.web.app import ROUTES
+from console.web.navigation import SECTIONS
+from infra.sandbox import staff
+from infra.store.bulk import table_of
+from models.permissions import ACTIONS, AGENCY
+from models.roles import ROLES
+from models.tables import InboundFile, PaymentRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import playwright.sync_api as chromium
+    from sqlalchemy import Connection, Table
+
+FILES: Final = table_of(InboundFile)
+NOBODY: Final = ""
+"""Whom the pages belong to that are seen before signing in."""
+NO_PAGES: Final = re.compile(
+    r"^/(metrics|healthz|healthz/live|sign-in/vouched.*)$|\.(csv|xlsx|pdf|json|css|\{form\})$|/(file|export|attachments|download)(/|$)"
+)
+"""Files, and what machines ask for."""
+PARTS: Final = frozenset({"/portfolios/{portfolio_id}/counted", "/plans/{plan_id}/holds", "/plans/{plan_id}/sending"})
+"""Parts of a page, which HTMX fetches into it."""
+BLANKS: Final = {
+    "actor": staff.STAFF["finance"], "agency": "quayside", "code": "quayside", "/policies/{name}": "cn-default",
+}  # fmt: skip
+"""What stands in a blank that is no row's number: by the blank, or by the route where the blank says too little."""
+NEWEST: Final = {
+    "/portal/files/{file_id}": select(func.max(FILES.c.file_id)).where(FILES.c.agency == BLANKS["agency"]),
+    "/exchanges/came/{file_id}": select(func.max(FILES.c.file_id)),
+    "/payments/{run_id}": select(func.max(table_of(PaymentRun).c.run_id)),
+}
+"""Which row's number stands in a blank whose name does not say of which table; else it is the newest of its table."""
+AFTER_A_CHOICE: Final = {
+    "/plans/new": ("lender=harbour",),
+    "/plans/new/segments": ("lender=harbour&name=x&stage=phone",),
+    "/policies/simulate": ("account=1",),
+    "/help": ("at=/breaks",),
+}
+"""Pages that say more once something is chosen: with what."""
+AREAS: Final = {
+    "Agency portal": AGENCY, "Portfolio": "portfolio_manager", "Agencies": "portfolio_manager", "Finance": "finance",
+    "Compliance": "compliance", "The house": "administrator",
+}  # fmt: skip
+"""Whose work the pages of a section of the side are."""
+FOUND: Final = """() => {
+    const all = (what) => [...document.querySelectorAll(what)].map(link => link.getAttribute('href'));
+    return [...all('main .tabs a'), ...all('main a[data-open]').slice(0, 1)];
+}"""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One page to look at."""
+
+    path: str
+    """with its query"""
+    who: str
+    """the role whose work it is; NOBODY before signing in"""
+    route: str = ""
+
+    @property
+    def name(self) -> str:
+        """What its picture is called: the path without numbers, and what was chosen."""
+        at = urlsplit(self.path)
+        chosen = [
+            value if name in {"tab", "kind", "form"} else name
+            for name, value in parse_qsl(at.query)
+            if name in {"tab", "kind", "open"}
+        ]
+        plain = "-".join([re.sub(r"\{[^}]*\}", "one", self.route or at.path), *chosen])
+        return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "home"
+
+
+def stops(connection: Connection) -> Iterator[Stop]:
+    """Every page with an address, by whose work it is. Raises LookupError where nothing is there to be shown."""
+    for route in routes():
+        who = owner(route)
+        path = re.sub(r"\{(\w+)\}", lambda blank, at=route.path: _filled(connection, at, blank[1]), route.path)
+        yield Stop(path, who, route.path)
+        for query in AFTER_A_CHOICE.get(route.path, ()):
+            yield Stop(f"{path}?{query}", who, route.path)
+
+
+def routes() -> list[APIRoute]:
+    """The routes that answer a whole page."""
+    return [
+        route
+        for router in ROUTES
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        and "GET" in (route.methods or ())
+        and not NO_PAGES.search(route.path)
+        and route.path not in PARTS
+    ]
+
+
+def further(page: chromium.Page, stop: Stop) -> list[Stop]:
+    """The tabs of the page that is open, and what opens beside its list."""
+    here = urlsplit(stop.path)
+    found = [urlsplit(href) for href in page.evaluate(FOUND) if href]
+    paths = [f"{here.path}?{one.query}" for one in found if one.path in {"", here.path} and one.query]
+    return [replace(stop, path=path) for path in dict.fromkeys(paths) if path != stop.path]
+
+
+def owner(route: APIRoute) -> str:
+    """The role whose work the page is."""
+    action = next((call.action for call in _asked(route) if hasattr(call, "action")), None)
+    if action is None:
+        return NOBODY
+    first = "/" + route.path.split("/")[1]
+    titles = (one.title for one in SECTIONS if first in {entry.path for entry in one.entries})
+    of_area, roles = AREAS.get(next(titles, "")), ACTIONS[action].roles
+    return of_area if of_area in roles else next(role for role in (*ROLES, AGENCY) if role in roles)
+
+
+def _asked(route: APIRoute) -> list[object]:
+    return [one.call for one in route.dependant.dependencies if one.call is not None]
+
+
+def _filled(connection: Connection, route: str, blank: str) -> str:
+    """What is asked for in that blank: a word of BLANKS, or the number of the newest row."""
+    if (word := BLANKS.get(route) or BLANKS.get(blank)) is not None:
+        return word
+    wanted = NEWEST[route] if route in NEWEST else select(func.max(_numbered(blank).c[blank]))
+    newest = connection.execute(wanted).scalar_one()
+    if newest is None:
+        message = f"{route}: nothing is there to be shown"
+        raise LookupError(message)
+    return str(newest)
+
+
+def _numbered(key: str) -> Table:
+    """The table whose rows have that number."""
+    for table in SQLModel.metadata.tables.values():
+        if [column.name for column in table.primary_key] == [key]:
+            return table
+    message = f"no table is numbered by {key}: say in BLANKS what stands there"
+    raise LookupError(message)
