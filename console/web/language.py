@@ -16,6 +16,7 @@ from babel.dates import format_date, format_datetime
 from babel.messages.pofile import read_po
 from babel.numbers import get_decimal_symbol, get_group_symbol
 
+from console.web.wording import Wording
 from infra.scorecards.language import MISSING
 from infra.scorecards.language import language as figures_of
 from models.money import exponent
@@ -44,7 +45,7 @@ class Say:
         self.code = code
         self.tag = {"en": "en", "zh": "zh-Hans"}[code]
         self._figures = figures_of(code)
-        self._told = _catalogue() if code == "zh" else {}
+        self._told = _catalogue(catalogues()) if code == "zh" else {}
         locale = self._figures.locale
         self._is_plain = (get_group_symbol(locale), get_decimal_symbol(locale)) == (",", ".")
 
@@ -56,6 +57,10 @@ class Say:
     def plural(self, one: str, many: str, count: int) -> str:
         """The sentence for one, or for many, with its blanks; 中文 has one form."""
         return self._told.get(one, one if count == 1 else many)
+
+    def explained(self, error: object) -> str:
+        """What an error says, or its `fix`, by console.web.wording; English where nothing is known of it."""
+        return _wording().told(str(error)) if self.code == "zh" else str(error)
 
     def pair(self, words: Sequence[str]) -> str:
         """One of (English, 中文), as the tables of `models` have their words."""
@@ -111,24 +116,43 @@ def chosen(cookie: str | None, accepted: str) -> str:
     return "zh" if first.startswith("zh") else "en"
 
 
+ERRORS: Final = "errors-"
+"""How the names of catalogues begin that hold templates of errors."""
+
+
 @cache
 def catalogues() -> Mapping[str, Any]:
     """Every area's catalogue, by the area's name (babel's Catalog)."""
+    return _read(of_errors=False)
+
+
+@cache
+def errors() -> Mapping[str, Any]:
+    """The catalogues of what errors say, by the package's name."""
+    return _read(of_errors=True)
+
+
+@cache
+def _wording() -> Wording:
+    return Wording(_catalogue(errors()))
+
+
+def _read(*, of_errors: bool) -> dict[str, Any]:
     found = {}
     for file in (files("console.web") / "locale" / "zh").iterdir():
-        if file.name.endswith(".po"):
+        if file.name.endswith(".po") and file.name.startswith(ERRORS) == of_errors:
             with file.open("rb") as opened:
-                found[file.name.removesuffix(".po")] = read_po(opened, locale="zh_Hans")
+                found[file.name.removeprefix(ERRORS).removesuffix(".po")] = read_po(opened, locale="zh_Hans")
     return found
 
 
-def _catalogue() -> dict[str, str]:
-    """All areas in one: the sentence in English, and in 中文; what nobody translated or looked at is left out."""
+def _catalogue(read: Mapping[str, Any]) -> dict[str, str]:
+    """All of them in one: the sentence in English, and in 中文; what nobody translated or looked at is left out."""
     return {
         message.id if isinstance(message.id, str) else message.id[0]: (
             message.string if isinstance(message.string, str) else message.string[0]
         )
-        for one in catalogues().values()
+        for one in read.values()
         for message in one
         if message.id and message.string and not message.fuzzy
     }

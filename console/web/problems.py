@@ -87,7 +87,8 @@ def _unexpected(request: Request, error: Exception) -> Response:
 
 def _answer(request: Request, status: int, heading: str, message: str, fix: str) -> Response:
     visit = visits.visit_of(request)
-    told = {"heading": visit.say(heading), "message": message, "fix": visit.say(fix)}
+    told = {"heading": visit.say(heading), "message": visit.say.explained(message)}
+    told["fix"] = visit.say.explained(visit.say(fix))  # the console's own sentence, or an error's
     if visit.is_partial:
         answer = visit.page("parts/problem.html", status=status, **told)
         answer.headers.update({"HX-Retarget": "#problems", "HX-Reswap": "innerHTML"})

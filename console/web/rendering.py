@@ -32,7 +32,7 @@ ROLE_NAMES: Final[dict[str, tuple[str, str]]] = {
 def environment(language: str) -> Environment:
     """The templates in one language.
 
-    `_` and `{% trans %}` translate; filters: money(currency), number, percent, day, instant, pair, asset.
+    `_` and `{% trans %}` translate; filters: money(currency), number, percent, day, instant, pair, asset, explained.
     """
     told = say(language)
     made = templates.fresh("console.web", "jinja2.ext.i18n")
@@ -41,7 +41,7 @@ def environment(language: str) -> Environment:
     )
     made.filters |= {
         "money": told.money, "number": told.number, "percent": told.percent, "day": told.day,
-        "instant": told.instant, "pair": told.pair, "asset": asset,
+        "instant": told.instant, "pair": told.pair, "asset": asset, "explained": told.explained,
     }  # fmt: skip
     made.globals |= {"query": query, "word": word, "role_names": ROLE_NAMES}
     return made

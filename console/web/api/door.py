@@ -12,6 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
 from console.web.api.shapes import Problem
+from console.web.language import chosen, later, say
 from console.web.problems import heading_of, status_of
 from infra.journaling import journal
 from infra.people import tokens
@@ -101,29 +102,35 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def _explained(_request: Request, error: Exception) -> JSONResponse:
+def _explained(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ConsignError)  # noqa: S101 - the handler is installed for it
-    return _problem(status_of(error), heading_of(error), str(error), error.fix)
+    return _problem(request, status_of(error), heading_of(error), str(error), error.fix)
 
 
-def _unreadable(_request: Request, error: Exception) -> JSONResponse:
+def _unreadable(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-    told = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:10]]
-    return _problem(422, "The request is not as it must be", "; ".join(told), "see /api/v1/openapi.json")
+    told = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:10])
+    return _problem(request, 422, later("The request is not as it must be"), told, later("see /api/v1/openapi.json"))
 
 
-def _plain(_request: Request, error: Exception) -> JSONResponse:
+def _plain(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
-    made = _problem(error.status_code, str(error.detail), "", getattr(error, "fix", ""))
+    made = _problem(request, error.status_code, str(error.detail), "", getattr(error, "fix", ""))
     made.headers.update(error.headers or {})
     return made
 
 
-def _unexpected(_request: Request, error: Exception) -> JSONResponse:
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
     journal("api").error("a call failed", exc_info=error)
-    return _problem(500, "Something is wrong with the API", "", "the journal says where: logs/consign.log")
+    fix = later("The journal says where: logs/consign.log")
+    return _problem(request, 500, later("Something is wrong with the API"), "", fix)
 
 
-def _problem(status: int, title: str, detail: str, fix: str) -> JSONResponse:
-    body = Problem(title=title, status=status, detail=detail, fix=fix).model_dump()
-    return JSONResponse(body, status_code=status, media_type=JSON_PROBLEM)
+def _problem(request: Request, status: int, title: str, detail: str, fix: str) -> JSONResponse:
+    """In the language that the caller asks for."""
+    told = say(chosen(None, request.headers.get("accept-language", "")))
+    body = Problem(
+        title=told.explained(told(title)), status=status, detail=told.explained(detail), fix=told.explained(told(fix))
+    )
+    headers = {"Content-Language": told.tag, "Vary": "Accept-Language"}
+    return JSONResponse(body.model_dump(), status_code=status, media_type=JSON_PROBLEM, headers=headers)

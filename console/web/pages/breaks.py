@@ -489,7 +489,7 @@ def chosen(
         return _shown(visit, view, problem=nothing)
     told = visit.say("%(count)s done.", count=done)
     if last is not None:
-        told += " " + visit.say("%(count)s could not be; the last: %(problem)s", count=left, problem=str(last))
+        told += " " + visit.say("%(count)s could not be; the last: %(problem)s", count=left, problem=visit.say.explained(last))
     return visit.go(view.url(open=""), told)
 
 
