@@ -9,21 +9,25 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
 from flows.engine import run, told, watched
-from infra import jobs
+from infra import jobs, uploads
 from infra.wiring import Desk, desk, seated
 from models.errors import ConsignError, Findings
 
 Identifiers = Mapping[str, Any]
 LOOK_EVERY: Final = 1.0
 """Seconds between two looks for a job."""
+SWEEP_EVERY: Final = 60.0
+"""Seconds between two looks for files that nobody came back to."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +116,64 @@ def _close(given: Identifiers) -> object:
 
 def _bank(given: Identifiers) -> object:
     from flows.reconcile import import_statement
+    from infra.outbox import scratch
 
-    path = desk().folder("uploads") / str(given["upload"])
+    at = desk()
+    upload = uploads.found(at, str(given["upload"]))
+    words = upload.words
     try:
-        return run(
-            import_statement, path=path, lender=given["lender"], layout=given.get("layout"),
-            new_account=bool(given.get("new_account")),
-        )  # fmt: skip
+        with scratch(at) as folder:
+            path = uploads.taken_out(upload, folder)
+            call: dict[str, Any] = {
+                "path": path, "lender": words["lender"], "layout": words.get("layout") or None,
+                "new_account": bool(words.get("new_account")),
+            }  # fmt: skip
+            if account := words.get("account"):  # its number is no identifier: Prefect is not told it
+                return import_statement(**call, account=account)
+            return run(import_statement, **call)
     finally:
-        path.unlink(missing_ok=True)
+        uploads.drop(at, upload.upload)
+
+
+def _check_portfolio(given: Identifiers) -> object:
+    return _intake(str(given["upload"]), dry_run=True)
+
+
+def _import_portfolio(given: Identifiers) -> object:
+    return _intake(str(given["upload"]), dry_run=False)
+
+
+def _intake(name: str, *, dry_run: bool) -> dict[str, Any]:
+    """What was checked or came in, in counts; `found` and `header` are mappings. The upload goes once it is in."""
+    from flows.intake import intake, progress_told
+
+    at = desk()
+    words = uploads.found(at, name).words
+    call: dict[str, Any] = {
+        "source": uploads.PREFIX + name, "profile": words["profile"], "lender": words["lender"],
+        "as_of": date.fromisoformat(words["as_of"]), "threshold": words["threshold"], "dry_run": dry_run,
+    }  # fmt: skip
+    with progress_told(partial(uploads.note, at, name)):
+        report = intake(**call) if dry_run else run(intake, **call)
+    if not dry_run:
+        uploads.drop(at, name)
+    apart = {"refusals", "warnings", "columns", "rejects_path"}
+    said = {key: value for key, value in vars(report).items() if key not in apart}
+    found = {"refused": dict(report.refusals), "warning": dict(report.warnings)}
+    return said | {"found": found, "header": {"columns": list(report.columns)}}
+
+
+def _probe(given: Identifiers) -> object:
+    from infra import probes
+
+    found = probes.probe(desk(), str(given["agency"]))
+    return {"agency": found.agency, "changed": sorted(found.changed), "notes": len(found.notes)}
+
+
+def _certify(given: Identifiers) -> object:
+    from flows.certify import start
+
+    return {"agency": given["agency"], "certification": start(str(given["agency"]), given["level"])}
 
 
 def _recall(given: Identifiers) -> object:
@@ -190,6 +243,53 @@ def _verify_audit(_given: Identifiers) -> object:
     return {"events": found.events, "heads": found.heads, "heads_sent": found.heads_sent, "root": found.root}
 
 
+def _forecast(given: Identifiers) -> object:
+    from infra.forecasts import keeping
+
+    return keeping.keep(desk(), given.get("lender"), int(given["months"]))
+
+
+def _cost(given: Identifiers) -> object:
+    from infra import comparisons
+
+    return comparisons.answer(desk(), str(given["question"]))
+
+
+def _books(given: Identifiers) -> object:
+    from infra.books import taken
+
+    return taken.take(desk(), taken.Wanted(**given))
+
+
+def _retain(_given: Identifiers) -> object:
+    from flows.retain import retain
+
+    report = run(retain)
+    return vars(report) | {"classes": sum(report.classes.values())} | report.classes
+
+
+def _shred(given: Identifiers) -> object:
+    from infra import shredding
+
+    return shredding.shred_portfolio(desk(), int(given["shredding_id"]))
+
+
+def _back_up(_given: Identifiers) -> object:
+    from infra import backups
+
+    made = backups.make(desk())
+    return {"backup": made.name, "size": made.size, "sha256": made.sha256}
+
+
+def _check_backup(given: Identifiers) -> object:
+    from infra import backups
+
+    found = backups.check(desk(), str(given["name"]))
+    if not found.ok:
+        raise Findings(f"backup {found.name} is not sound: {found.why}", fix="make another one, and check older ones")
+    return {"backup": found.name, "events": found.events, "identities": found.identities}
+
+
 VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
     {
         "draft": Asked(("Draft a plan", "生成方案草稿"), "plans.change", _draft),
@@ -201,6 +301,10 @@ VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
         "reconcile": Asked(("Match", "匹配"), "breaks.work", _reconcile),
         "state": Asked(("State a month", "生成结算单"), "statements.change", _state),
         "close": Asked(("Close a month", "结账"), "closing.change", _close),
+        "check_portfolio": Asked(("Check a portfolio", "检查资产文件"), "portfolios.import", _check_portfolio),
+        "import_portfolio": Asked(("Take a portfolio in", "导入资产组合"), "portfolios.import", _import_portfolio),
+        "probe": Asked(("Try an agency's server out", "试连机构服务器"), "agencies.reach", _probe),
+        "certify": Asked(("Begin a certification", "开始准入测试"), "agencies.certify", _certify),
         "bank": Asked(("Take a bank statement in", "导入银行对账单"), "bank.import", _bank),
         "rehearse": Asked(("Match (dry run)", "试跑匹配"), "breaks.work", _rehearse),
         "recall": Asked(("Take back what is due", "收回到期账户"), "recalls.change", _recall),
@@ -213,6 +317,13 @@ VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
         "follow_instalments": Asked(
             ("Follow instalment plans", "跟进分期计划"), "instalments.decide", _follow_instalments
         ),
+        "forecast": Asked(("Forecast cash", "预测回款"), "forecast.change", _forecast),
+        "cost": Asked(("Price a month under other terms", "按其他条款试算月度费用"), "contracts.compare", _cost),
+        "books": Asked(("Write the books for another program", "导出账簿"), "ledger.export", _books),
+        "retain": Asked(("Delete what is due", "删除到期记录"), "retention.run", _retain),
+        "shred": Asked(("Forget a portfolio for good", "彻底删除资产组合"), "shreddings.approve", _shred),
+        "back_up": Asked(("Back the store up", "备份数据库"), "backups.make", _back_up),
+        "check_backup": Asked(("Check a backup", "检查备份"), "backups.make", _check_backup),
         "verify_audit": Asked(("Verify the audit trail", "验证审计记录"), "audit.see", _verify_audit),
         "score": Asked(("Score the agencies", "为机构评分"), "scorecards.see", _score),
     }
@@ -284,8 +395,12 @@ def main() -> int:
 
     threading.Thread(target=listen, daemon=True).start()
     at = desk()
+    swept = time.monotonic()
     while not over.wait(LOOK_EVERY):
         work_off(at)
+        if time.monotonic() - swept > SWEEP_EVERY:
+            uploads.sweep(at)
+            swept = time.monotonic()
     return 0
 
 

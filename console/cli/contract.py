@@ -243,20 +243,13 @@ def _in_force(lender: str, agency: str, day: date) -> str:
 
 def _other(terms: Path | None, change: list[str] | None) -> Callable[[str, str], str]:
     """The other terms, by the agency and its present ones."""
-    from models.contract.writing import changed
+    from models.contract.writing import instead, pairs
 
     if terms is None and not change:
         raise UsageError("no other terms", fix="give --terms FILE, or --set term=value")
-    text = None if terms is None else _read(terms)
-    pairs = dict(_pair(one) for one in change or [])
-    return lambda _agency, present: changed(text or present, pairs) if pairs else str(text)
-
-
-def _pair(change: str) -> tuple[str, str]:
-    name, equals, value = change.partition("=")
-    if not equals:
-        raise UsageError(f"{change!r} changes nothing", fix="write --set term=value")
-    return name.strip(), value.strip()
+    text = "" if terms is None else _read(terms)
+    changes = pairs(change or [])
+    return lambda _agency, present: instead(present, text, changes)
 
 
 def _read(terms: Path) -> str:

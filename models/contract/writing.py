@@ -38,6 +38,22 @@ def changed(text: str, changes: Mapping[str, str]) -> str:
     return told
 
 
+def instead(present: str, text: str, changes: Mapping[str, str]) -> str:
+    """Other terms: those of the text, else the present ones, with the changes in them. Raises ContractFault."""
+    return changed(text or present, changes) if changes else text
+
+
+def pairs(changes: Iterable[str]) -> dict[str, str]:
+    """What `term=value` says, each; the last one counts. Raises ContractFault."""
+    told = {}
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if not equals or not name.strip():
+            raise ContractFault(f"{change!r} changes nothing", fix="write term=value, such as vat_rate=0.09")
+        told[name.strip()] = value.strip()
+    return told
+
+
 def differences(before: Contract, after: Contract) -> list[dict[str, str | None]]:
     """Each term that is not the same, `term`, `before` and `after`, in the order of the reference; tiers by number."""
     told: list[dict[str, str | None]] = []
