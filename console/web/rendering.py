@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from markupsafe import Markup
 
+from console.web.codes import term
 from console.web.language import say
 from infra import templates
 from models.permissions import AGENCY
@@ -42,6 +43,7 @@ def environment(language: str) -> Environment:
     made.filters |= {
         "money": told.money, "number": told.number, "percent": told.percent, "day": told.day,
         "instant": told.instant, "pair": told.pair, "asset": asset, "explained": told.explained,
+        "term": partial(term, language),
     }  # fmt: skip
     made.globals |= {"query": query, "word": word, "role_names": ROLE_NAMES}
     return made
