@@ -25,9 +25,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from connectors.portfolio import load_profile, mapped, open_source
+from connectors.portfolio import HeldFile, load_profile, mapped, open_source
 from flows.engine import verb
-from infra import audit
+from infra import audit, uploads
 from infra.consolidation import refresh
 from infra.indexes import erased_marks, identity_index, linkage_pseudonyms, ref_index, telephone_indexes
 from infra.store import bulk, portfolios, shredding
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from keys.vault import DataKey, RowKeys
 
 _PRIVATE: Final = 0o600
+_UPLOAD_UNPACKED: Final = 1 << 30
+"""Bytes that a packed file from the console may come to."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class IntakeReport:
 
     accepted and refused add up to rows_read less left_out. new, updated and unchanged add up to accepted, where the
     portfolio came in at all (`state`). balance_minor: owed on the accepted lines; None over several currencies.
+    Of a dry run `new` says how many accounts would be new; what would change in the others it does not ask.
     refusals, warnings: lines by code. rejects_path: CSV with line, field, code, fix; empty where nothing was found.
+    columns: the names in a file's header, once it proved to be one.
     """
 
     portfolio_id: int | None
@@ -75,6 +79,7 @@ class IntakeReport:
     rejects_path: str
     refusals: Mapping[str, int] = field(default_factory=dict)
     warnings: Mapping[str, int] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
 
 class _Undo(Exception):
@@ -106,26 +111,34 @@ def intake(
 ) -> IntakeReport:
     """Take a portfolio in; safe to run again.
 
-    source: a file, or `env:NAME` for the database whose URL that environment variable holds. profile: the name of
-    one that comes with Consign, or a .toml file. threshold: the share of refused lines that is still let pass, 0 to 1.
-    query: a file with the SQL to run instead of the profile's. dry_run: check everything and keep nothing.
+    source: a file, `env:NAME` for the database whose URL that environment variable holds, or `upload:NAME` for a file
+    that somebody handed in at the console. profile: the name of one that comes with Consign, or a .toml file.
+    threshold: the share of refused lines that is still let pass, 0 to 1. query: a file with the SQL to run instead of
+    the profile's. dry_run: check everything and keep nothing.
     """
     at = desk()
     chosen = load_profile(str(profile))
-    opened = open_source(str(source), chosen, query.read_text(encoding="utf-8") if query else "")
-    return _Import(at, chosen, opened, lender, as_of, _share(threshold), dry_run).run()
+    where, findings = str(source), at.folder("rejects") / "dry-run.csv"
+    if where.startswith(uploads.PREFIX):
+        upload = uploads.found(at, where.removeprefix(uploads.PREFIX))
+        findings = uploads.findings_path(at, upload.upload)
+        opened = open_source(HeldFile(upload.name, upload.size, upload.opened, _UPLOAD_UNPACKED), chosen)
+    else:
+        opened = open_source(where, chosen, query.read_text(encoding="utf-8") if query else "")
+    return _Import(at, chosen, opened, lender, as_of, share(threshold), dry_run, findings).run()
 
 
-def _share(threshold: str) -> Decimal:
+def share(threshold: str) -> Decimal:
+    """A share of lines, 0 to 1, from its text. Raises UsageError."""
     try:
-        share = Decimal(str(threshold))
+        read = Decimal(str(threshold))
     except InvalidOperation:
-        share = Decimal(-1)
-    if not 0 <= share <= 1:
+        read = Decimal(-1)
+    if not 0 <= read <= 1:
         raise UsageError(
             "the threshold is a share from 0 to 1", fix="write 0.02 to let two lines in a hundred be refused"
         )
-    return share
+    return read
 
 
 @dataclass
@@ -180,6 +193,8 @@ class _Import:
     as_of: date
     threshold: Decimal
     dry_run: bool
+    findings: Path
+    """where a dry run's findings go"""
     counts: _Counts = field(default_factory=_Counts)
     seen: rules.Seen = field(default_factory=rules.Seen)
     people: rules.Seen = field(default_factory=rules.Seen)
@@ -209,7 +224,7 @@ class _Import:
     def _refuse_or_forget(self) -> IntakeReport:
         """What is said of an import of which nothing was kept."""
         if self.dry_run:
-            path = self._write_findings("dry-run")
+            path = self._write_findings(self.findings)
             return self._report(None, "checked" if not self._too_many_refused() else "refused", path)
         with self.at.database.write() as connection:
             portfolios.held_lender(connection, self.lender)
@@ -276,7 +291,9 @@ class _Import:
         counts.warned.append(rules.findings(lines[there.moved], "id_number", "identity_changed"))
         counts.accepted += len(shard)
         counts.owed(shard)
-        if not self.dry_run and len(shard):
+        if self.dry_run:
+            counts.new += int((there.accounts["account_id"].isna()).sum())
+        elif len(shard):
             self._store(connection, shard, there, portfolio_id)
         if (tell := _progress.get()) is not None:
             tell(counts.read, self.source.fraction())
@@ -321,7 +338,7 @@ class _Import:
 
     def _finish(self, connection: Connection, portfolio_id: int, state: str) -> IntakeReport:
         counts, at = self.counts, self.at.now()
-        path = self._write_findings(str(portfolio_id))
+        path = self._write_findings(self.at.folder("rejects") / f"{portfolio_id}.csv")
         report = self._report(portfolio_id, state, path)
         digest = self.source.sha256() or ""
         row = {
@@ -375,10 +392,11 @@ class _Import:
             rejects_path=path,
             refusals=_by_code(counts.refused),
             warnings=_by_code(counts.warned),
+            columns=getattr(self.source, "columns", ()),
         )
 
-    def _write_findings(self, name: str) -> str:
-        """The path of the CSV with every finding, readable by the owner alone; empty where there is none."""
+    def _write_findings(self, path: Path) -> str:
+        """The path, as text, of the CSV with every finding, readable by the owner alone; empty where there is none."""
         import pandas as pd
 
         refused, warned = rules.joined(self.counts.refused), rules.joined(self.counts.warned)
@@ -390,7 +408,6 @@ class _Import:
                 rules.with_fixes(warned).assign(outcome="warning"),
             ]
         )
-        path = self.at.folder("rejects") / f"{name}.csv"
         part = path.with_suffix(".part")
         descriptor = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, _PRIVATE)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:

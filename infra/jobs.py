@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from infra import audit
 from infra.store import jobs as store
 from infra.store import trail
+from infra.store.database import StoreBusy
 from models.errors import UsageError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def alive(desk: Desk, job_id: int) -> Iterator[Progress]:
 
     def beat() -> None:
         while not over.wait(HEARD_EVERY):
-            with desk.database.write() as connection:
+            with suppress(StoreBusy), desk.database.write() as connection:  # an import may have the store to itself
                 store.note(connection, job_id, seen_at=desk.now())
 
     thread = threading.Thread(target=beat, name=f"job-{job_id}", daemon=True)

@@ -3,11 +3,12 @@
 from connectors.portfolio.errors import ColumnsMissing, ProfileInvalid, SourceUnreadable
 from connectors.portfolio.mapping import mapped
 from connectors.portfolio.profiles import Profile, load_profile, shipped_profiles
-from connectors.portfolio.sources import Chunk, Source, open_source
+from connectors.portfolio.sources import Chunk, HeldFile, Source, open_source
 
 __all__ = [
     "Chunk",
     "ColumnsMissing",
+    "HeldFile",
     "Profile",
     "ProfileInvalid",
     "Source",

@@ -55,6 +55,24 @@ class Chunk:
     malformed: np.ndarray = field(default_factory=lambda: _NONE)
 
 
+@dataclass(frozen=True)
+class HeldFile:
+    """A file wherever it is held: what it is called, its bytes in number, and how a fresh reader of them is got."""
+
+    name: str
+    size: int
+    opened: Callable[[], BinaryIO]
+    unpacked_most: int = _LARGEST_SHEET_BYTES
+    """bytes that a workbook or a Parquet file may come to; less where anybody may hand one in"""
+
+    @classmethod
+    def at(cls, path: Path) -> HeldFile:
+        """One on the disk. Raises SourceMissing."""
+        if not path.is_file():
+            raise SourceMissing(f"there is no file {path}", fix="check the path")
+        return cls(path.name, path.stat().st_size, partial(path.open, "rb"))
+
+
 class Source(Protocol):
     """One portfolio as it came; `name` is a file's or a query's.
 
@@ -74,11 +92,13 @@ class Source(Protocol):
         """How much has been read, 0 to 1; None where that cannot be told."""
 
 
-def open_source(where: str, profile: Profile, query: str = "") -> Source:
-    """The source: a path, or `env:NAME` for a database whose SQLAlchemy URL is in that environment variable.
+def open_source(where: str | HeldFile, profile: Profile, query: str = "") -> Source:
+    """The source: a file, its path, or `env:NAME` for a database whose SQLAlchemy URL is in that environment variable.
 
     A URL itself is not taken: it may hold a password, and arguments end up in histories and process lists.
     """
+    if isinstance(where, HeldFile):
+        return _file(where, profile)
     if where.startswith("env:"):
         return _database(where.removeprefix("env:"), profile, query)
     if "://" in where:
@@ -86,18 +106,19 @@ def open_source(where: str, profile: Profile, query: str = "") -> Source:
             "a database is named by an environment variable, not by its URL",
             fix="export LENDER_DB=<the URL>, and give env:LENDER_DB",
         )
-    path = Path(where)
-    if not path.is_file():
-        raise SourceMissing(f"there is no file {path}", fix="check the path")
-    name = path.name.lower()
+    return _file(HeldFile.at(Path(where)), profile)
+
+
+def _file(file: HeldFile, profile: Profile) -> Source:
+    name = file.name.lower()
     if name.endswith((".csv", ".csv.gz", ".txt", ".txt.gz", ".tsv", ".tsv.gz")):
-        return CsvSource(path, profile)
+        return CsvSource(file, profile)
     if name.endswith((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")):
-        return SheetSource(path, profile)
+        return SheetSource(file, profile)
     if name.endswith((".parquet", ".pq")):
-        return ParquetSource(path, profile)
+        return ParquetSource(file, profile)
     raise SourceUnreadable(
-        f"{path.name} is of no kind that is read here",
+        f"{file.name} is of no kind that is read here",
         fix="bring .csv, .csv.gz, .xlsx or .parquet, or query a database",
     )
 
@@ -113,26 +134,33 @@ def _database(variable: str, profile: Profile, query: str) -> Source:
 
 
 class _File:
-    """What all sources on disk share: a name, and a digest of the bytes."""
+    """What all files share: a name, the columns they turned out to have, and a digest of the bytes."""
 
-    def __init__(self, path: Path, profile: Profile) -> None:
-        self.path = path
+    def __init__(self, file: HeldFile, profile: Profile) -> None:
+        self.file = file
         self.profile = profile
         self.options: SourceOptions = profile.source
-        self.name = path.name
+        self.name = file.name
+        self.columns: tuple[str, ...] = ()
         self._digest: str | None = None
         self._progress: Callable[[], float | None] = lambda: None
 
     def sha256(self) -> str:
-        """Hex digest of the file's bytes, as they lie on disk."""
+        """Hex digest of the file's bytes."""
         if self._digest is None:
-            with self.path.open("rb") as file:
+            with self.file.opened() as file:
                 self._digest = hashlib.file_digest(file, "sha256").hexdigest()
         return self._digest
 
     def fraction(self) -> float | None:
         """How much of the file has been read."""
         return self._progress()
+
+    def _found(self, header: list[str]) -> dict[str, int]:
+        """Where each column that the profile needs stands; then, and only then, the header is one, and is kept."""
+        places = _places(header, self.profile, self.name)
+        self.columns = tuple(_plain(name) for name in header)
+        return places
 
 
 def _places(header: list[str], profile: Profile, where: str) -> dict[str, int]:
@@ -141,7 +169,7 @@ def _places(header: list[str], profile: Profile, where: str) -> dict[str, int]:
     Raises ColumnsMissing. It names no other column unless one is spelled nearly alike: without a header the first line
     is a debtor's.
     """
-    stripped = [name.strip().removeprefix("\ufeff") for name in header]
+    stripped = [_plain(name) for name in header]
     wrong = []
     for name in profile.needed:
         count = stripped.count(name)
@@ -157,13 +185,18 @@ def _places(header: list[str], profile: Profile, where: str) -> dict[str, int]:
     return {name: stripped.index(name) for name in profile.needed}
 
 
+def _plain(name: str) -> str:
+    """A column's name as profiles write it."""
+    return name.strip().removeprefix("\ufeff")
+
+
 class CsvSource(_File):
     """Delimited text, plain or gzipped, in the profile's encoding, strictly."""
 
     def chunks(self, rows: int) -> Iterator[Chunk]:
         """Shards of the file; lines with another number of columns are listed as malformed."""
         header, physical = self._header()
-        places = _places(header, self.profile, self.name)
+        places = self._found(header)
         malformed: list[int] = []
 
         def note(row: pacsv.InvalidRow) -> str:
@@ -261,8 +294,8 @@ class CsvSource(_File):
         return header, physical
 
     def _opened(self) -> BinaryIO | gzip.GzipFile:
-        file = self.path.open("rb")
-        size = max(1, self.path.stat().st_size)
+        file = self.file.opened()
+        size = max(1, self.file.size)
         self._progress = lambda: 1.0 if file.closed else file.tell() / size
         return _Unzipped(file) if self.name.lower().endswith(".gz") else file
 
@@ -328,7 +361,7 @@ class SheetSource(_File):
         for _ in range(self.options.skip_rows):
             next(cells, None)
         header = [_spelt(cell, "") for cell in next(cells, [])]
-        places = list(_places([name or "" for name in header], self.profile, self.name).items())
+        places = list(self._found([name or "" for name in header]).items())
         total = max(1, sheet.total_height)
         first, block = 1, []
         done = 0
@@ -347,7 +380,8 @@ class SheetSource(_File):
 
         self._refuse_bomb()
         try:
-            book = python_calamine.CalamineWorkbook.from_path(str(self.path))
+            with self.file.opened() as file:
+                book = python_calamine.CalamineWorkbook.from_filelike(file)
             wanted = self.options.sheet
             if wanted and wanted not in book.sheet_names:
                 raise SourceUnreadable(
@@ -362,10 +396,11 @@ class SheetSource(_File):
             ) from None
 
     def _refuse_bomb(self) -> None:
-        if not zipfile.is_zipfile(self.path):
-            return
-        with zipfile.ZipFile(self.path) as packed:
-            if sum(entry.file_size for entry in packed.infolist()) > _LARGEST_SHEET_BYTES:
+        with self.file.opened() as file:
+            if not zipfile.is_zipfile(file):
+                return
+            packed = zipfile.ZipFile(file)
+            if sum(entry.file_size for entry in packed.infolist()) > self.file.unpacked_most:
                 raise SourceUnreadable(
                     f"{self.name} unpacks to more than is read here", fix="bring the rows as CSV or Parquet"
                 )
@@ -387,10 +422,12 @@ class ParquetSource(_File):
         import pyarrow.parquet as pq  # noqa: PLC0415 - only Parquet needs it
 
         try:
-            with pq.ParquetFile(self.path) as file:
-                _places(file.schema_arrow.names, self.profile, self.name)
+            with self.file.opened() as held, pq.ParquetFile(held) as file:
+                self._found(file.schema_arrow.names)
                 names = list(self.profile.needed)
                 first, total = 1, max(1, file.metadata.num_rows)
+                if total * max(1, len(names)) > self.file.unpacked_most:  # a byte a cell: runs pack without end
+                    raise SourceUnreadable(f"{self.name} has more rows than are read here", fix="bring it in parts")
                 for batch in file.iter_batches(batch_size=rows, columns=names):
                     texts = [_as_text(batch.column(name), self.profile.date_format) for name in names]
                     yield Chunk(pa.table(texts, names=names), np.arange(first, first + batch.num_rows, dtype=np.int64))

@@ -20,11 +20,14 @@ from console.web.pages import (
     audit,
     breaks,
     closing,
+    comparing,
     conduct,
     disclosures,
     exceptions,
     exchanges,
+    forecast,
     home,
+    intake,
     operations,
     payments,
     people,
@@ -66,9 +69,12 @@ ROUTES: Final = (
     recoveries.router,
     statements.router,
     closing.router,
+    forecast.router,
     payments.router,
+    intake.router,  # before portfolios: /portfolios/new is no portfolio's number
     portfolios.router,
     portal.router,
+    comparing.router,  # before plans: /plans/seeds is no plan's number
     planning.router,  # before plans: /plans/new is no plan's number
     plans.router,
     recalls.router,

@@ -46,6 +46,7 @@ SECTIONS: Final = (
         later("Portfolio"),
         (
             Entry("/portfolios", later("Portfolios"), "portfolios.see"),
+            Entry("/lenders", later("Lenders"), "portfolios.see"),
             Entry("/placements", later("Placements"), "portfolios.see"),
             Entry("/plans", later("Allocations"), "plans.see"),
             Entry("/recalls", later("Recalls"), "recalls.see"),
@@ -72,6 +73,7 @@ SECTIONS: Final = (
             Entry("/payments", later("Payments"), "payments.see"),
             Entry("/bank", later("Bank statements"), "recoveries.see"),
             Entry("/ledger", later("Trial balance"), "recoveries.see"),
+            Entry("/forecast", later("Cash forecast"), "forecast.see"),
         ),
     ),
     Section(

@@ -37,6 +37,12 @@ def newest(connection: Connection, verb: str, identifiers: str) -> Row[Any] | No
     return connection.execute(asked.order_by(JOBS.c.job_id.desc()).limit(1)).one_or_none()
 
 
+def identifiers_under_way(connection: Connection) -> list[str]:
+    """What the jobs that have not ended were asked about."""
+    asked = select(JOBS.c.identifiers).where(JOBS.c.state.in_(("waiting", "running")))
+    return list(connection.execute(asked).scalars())
+
+
 def take(connection: Connection, now: datetime, silent_since: datetime) -> Row[Any] | None:
     """The oldest job that waits, or whose worker has fallen silent, is this worker's now."""
     free = or_(JOBS.c.state == "waiting", and_(JOBS.c.state == "running", JOBS.c.seen_at < silent_since))

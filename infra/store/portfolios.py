@@ -84,6 +84,12 @@ def lenders(connection: Connection) -> pd.DataFrame:
     )
 
 
+def lender_rows(connection: Connection) -> list[dict[str, Any]]:
+    """Every lender: code, name, country, time zone; nothing is counted."""
+    columns = (LENDERS.c.lender, LENDERS.c.name, LENDERS.c.country, LENDERS.c.timezone)
+    return [dict(row) for row in connection.execute(select(*columns).order_by(LENDERS.c.lender)).mappings()]
+
+
 def held_lender(connection: Connection, lender: str) -> None:
     """The lender's row is locked until the transaction ends: its imports follow one another. Raises UsageError."""
     found = connection.execute(select(LENDERS.c.lender).where(LENDERS.c.lender == lender).with_for_update()).scalar()

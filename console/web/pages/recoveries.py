@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Response, UploadFile
 
@@ -13,16 +12,16 @@ from console.web.pages import asked
 from console.web.problems import status_of
 from console.web.remembered import FIGURES
 from console.web.rendering import query
+from console.web.uploading import SealedForms
 from console.web.visits import Visit, Visiting, needs
-from infra import bankaccounts, jobs, reidentification
+from infra import bankaccounts, jobs, reidentification, uploads
 from infra.store import balances, bankfiles, browsing, considered, money, worklist
 from infra.store.statements import last_day
 from models.errors import ConsignError, UsageError
 
-router = APIRouter()
+router = APIRouter(route_class=SealedForms)
 
 Text = Annotated[str, Form()]
-UPLOAD_BYTES: Final = 64 << 20
 
 
 @router.get("/recoveries", dependencies=[needs("recoveries.see")])
@@ -89,21 +88,16 @@ def take(
     account: Text = "",
     new_account: Text = "",
 ) -> Response:
-    """The bank's file is taken into the books, as a job."""
-    if account.strip():
-        return _bank(visit, lender, "", UsageError(
-            "an account's number is kept by no job", fix="put the account into the register with its layout first"
-        ))  # fmt: skip
-    name = secrets.token_hex(16)
-    path = visit.desk.folder("uploads") / name
-    with path.open("xb") as kept:
-        while chunk := file.file.read(1 << 20):
-            kept.write(chunk)
-    if not path.stat().st_size or path.stat().st_size > UPLOAD_BYTES:
-        path.unlink()
-        return _bank(visit, lender, "", UsageError("the file is empty, or too large", fix="choose another one"))
-    given = {"upload": name, "lender": lender, "layout": layout or None, "new_account": bool(new_account)}
-    return visit.go(f"/jobs/{jobs.ask(visit.desk, 'bank', given)}")
+    """The bank's file is taken into the books, as a job; until then it lies sealed, and an account's number with it."""
+    given = {
+        "lender": lender, "layout": layout, "account": bankaccounts.plain(account),
+        "new_account": "1" if new_account else "",
+    }  # fmt: skip
+    try:
+        upload = uploads.keep(visit.desk, file.file, file.filename or "", given)
+    except UsageError as problem:
+        return _bank(visit, lender, "", problem)
+    return visit.go(f"/jobs/{jobs.ask(visit.desk, 'bank', {'upload': upload})}")
 
 
 # -- the books ---------------------------------------------------------------------------------------------------------
