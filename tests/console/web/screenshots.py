@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 OUT: Final = Path(__file__).resolve().parents[3] / "docs" / "pictures" / "console"
 START: Final = date(2026, 5, 1)
-NOW: Final = datetime(2026, 11, 2, 1, tzinfo=UTC)
+NOW: Final = datetime(2026, 11, 4, 1, tzinfo=UTC)
 MONTHS: Final = 6
 ACCOUNTS: Final = 2_000
 SEED: Final = 7

@@ -8,6 +8,7 @@ unless its blank is no row's number.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -63,8 +64,12 @@ AREAS: Final = {
 """Whose work the pages of a section of the side are."""
 FOUND: Final = """() => {
     const all = (what) => [...document.querySelectorAll(what)].map(link => link.getAttribute('href'));
-    return [...all('main .tabs a'), ...all('main a[data-open]').slice(0, 1)];
+    return [...all('main .tabs a:not([aria-current])'), ...all('main a[data-open]').slice(0, 1)];
 }"""
+
+
+class NothingThere(LookupError):
+    """No row is there that the page could show."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +96,28 @@ class Stop:
 
 
 def stops(connection: Connection) -> Iterator[Stop]:
-    """Every page with an address, by whose work it is. Raises LookupError where nothing is there to be shown."""
+    """Every page with an address, by whose work it is; those that nothing is there for are left to `unreachable`."""
     for route in routes():
-        who = owner(route)
-        path = re.sub(r"\{(\w+)\}", lambda blank, at=route.path: _filled(connection, at, blank[1]), route.path)
-        yield Stop(path, who, route.path)
-        for query in AFTER_A_CHOICE.get(route.path, ()):
-            yield Stop(f"{path}?{query}", who, route.path)
+        with suppress(NothingThere):
+            path = address(connection, route.path)
+            for query in AFTER_A_CHOICE.get(route.path, ("",)):
+                yield Stop(f"{path}?{query}" if query else path, owner(route), route.path)
+
+
+def unreachable(connection: Connection) -> list[str]:
+    """What keeps each page that has no address from having one."""
+    found = []
+    for route in routes():
+        try:
+            address(connection, route.path)
+        except NothingThere as nothing:
+            found.append(str(nothing))
+    return found
+
+
+def address(connection: Connection, route: str) -> str:
+    """The route with its blanks filled. Raises NothingThere."""
+    return re.sub(r"\{(\w+)\}", lambda blank: _filled(connection, route, blank[1]), route)
 
 
 def routes() -> list[APIRoute]:
@@ -144,7 +164,7 @@ def _filled(connection: Connection, route: str, blank: str) -> str:
     newest = connection.execute(wanted).scalar_one()
     if newest is None:
         message = f"{route}: nothing is there to be shown"
-        raise LookupError(message)
+        raise NothingThere(message)
     return str(newest)
 
 
@@ -154,4 +174,4 @@ def _numbered(key: str) -> Table:
         if [column.name for column in table.primary_key] == [key]:
             return table
     message = f"no table is numbered by {key}: say in BLANKS what stands there"
-    raise LookupError(message)
+    raise NothingThere(message)
