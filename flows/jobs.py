@@ -170,6 +170,20 @@ def _probe(given: Identifiers) -> object:
     return {"agency": found.agency, "changed": sorted(found.changed), "notes": len(found.notes)}
 
 
+def _scan_host(given: Identifiers) -> object:
+    from infra import hostkeys
+
+    found = hostkeys.scanned(desk(), str(given["agency"]))
+    return {"agency": given["agency"], "shown": sum(one["shown"] for one in found), "keys": {"found": found}}
+
+
+def _confirm_login(given: Identifiers) -> object:
+    from infra import credentials
+
+    made = credentials.confirm(desk(), str(given["agency"]))
+    return {"agency": given["agency"], "generation": made.generation, "fingerprint": made.fingerprint}
+
+
 def _certify(given: Identifiers) -> object:
     from flows.certify import start
 
@@ -304,6 +318,10 @@ VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
         "check_portfolio": Asked(("Check a portfolio", "检查资产文件"), "portfolios.import", _check_portfolio),
         "import_portfolio": Asked(("Take a portfolio in", "导入资产组合"), "portfolios.import", _import_portfolio),
         "probe": Asked(("Try an agency's server out", "试连机构服务器"), "agencies.reach", _probe),
+        "scan_host": Asked(
+            ("See what an agency's server shows", "查看机构服务器出示的主机密钥"), "agencies.keys", _scan_host
+        ),
+        "confirm_login": Asked(("Log in with our newest key", "用我方最新密钥登录"), "agencies.keys", _confirm_login),
         "certify": Asked(("Begin a certification", "开始准入测试"), "agencies.certify", _certify),
         "bank": Asked(("Take a bank statement in", "导入银行对账单"), "bank.import", _bank),
         "rehearse": Asked(("Match (dry run)", "试跑匹配"), "breaks.work", _rehearse),

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LIVE = frozenset({"live"})
 TRIED_OUT = LIVE | {"certified"}
 """In the sandbox an agency may work from its certification on."""
+PROMISED = frozenset({"submitted", "approved", "placed"})
+"""States of a plan whose accounts no other plan may have."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,16 @@ class PlanDrafted:
     summary: dict[str, Any]
     seed: int
     """that it was drawn by"""
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """What a plan would be with another spec."""
+
+    differs: dict[str, Any]
+    """models.planning.comparing.compared: the plan, and what it would be"""
+    summary: dict[str, Any]
+    """the preview of what it would be"""
 
 
 @dataclass(frozen=True)
@@ -98,7 +110,7 @@ def changes_of(file: Path | None, lines: list[str]) -> dict[str, Any]:
     texts = [*([] if file is None else [_text_of(file)]), *lines]
     for text in texts:
         try:
-            changes = _laid_over(changes, tomllib.loads(text))
+            changes = laid_over(changes, tomllib.loads(text))
         except tomllib.TOMLDecodeError as broken:
             raise UsageError(f"a change is not TOML: {broken}", fix="for instance bounds.change_max=0.1") from None
     if not changes:
@@ -187,15 +199,27 @@ def what_if(plan_id: int, changes: Mapping[str, Any], *, certified_too: bool = F
 
     changes: laid over the plan's spec, tables into tables. The plan must not be promised: its accounts would be in it.
     """
+    return would_be(plan_id, changed_spec(plan_id, changes), certified_too=certified_too).differs
+
+
+def changed_spec(plan_id: int, changes: Mapping[str, Any]) -> PlanSpec:
+    """The plan's spec with the changes laid over it. Raises SpecInvalid, UsageError where its accounts are promised."""
     with desk().database.read() as connection:
         known = plans.plan(connection, plan_id)
-        if known.state in {"submitted", "approved", "placed"}:
-            raise UsageError(
-                f"plan {plan_id} is {known.state}: its accounts are promised", fix="ask before you submit, of a draft"
-            )
-        spec = PlanSpec.of(_laid_over(json.loads(known.spec), changes))
+    if known.state in PROMISED:
+        raise UsageError(
+            f"plan {plan_id} is {known.state}: its accounts are promised", fix="ask before you submit, of a draft"
+        )
+    return PlanSpec.of(laid_over(json.loads(known.spec), changes))
+
+
+def would_be(plan_id: int, spec: PlanSpec, *, certified_too: bool = False) -> WhatIf:
+    """What another spec would make of the plan, against what it is; nothing is kept."""
+    with desk().database.read() as connection:
+        known = plans.plan(connection, plan_id)
         policy = policies.find(connection, spec.policy)
-        return previews.against(connection, known, _proposal(connection, spec, policy, certified_too=certified_too))
+        proposal = _proposal(connection, spec, policy, certified_too=certified_too)
+        return WhatIf(previews.against(connection, known, proposal), proposal.summary)
 
 
 def difference(first: int, second: int) -> dict[str, Any]:
@@ -204,11 +228,15 @@ def difference(first: int, second: int) -> dict[str, Any]:
         return previews.difference(connection, first, second)
 
 
-def _laid_over(spec: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def laid_over(spec: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec with the changes in it, tables into tables; what a change says is None is not said any more."""
     laid = dict(spec)
     for key, value in changes.items():
         old = laid.get(key)
-        laid[key] = _laid_over(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
+        if value is None:
+            laid.pop(key, None)
+        else:
+            laid[key] = laid_over(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
     return laid
 
 

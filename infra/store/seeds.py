@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, case, insert, select, update
 
 from infra import audit
-from infra.store import bulk
+from infra.store import bulk, keyset
+from infra.store.keyset import Order
 from models.errors import RefusedByPolicy, UsageError
 from models.planning.champion import SEED_BITS, check_revealed, commitment
 from models.tables import SeedCommitment
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from typing import Any
 
     from sqlalchemy import Row
+
+    from infra.store.keyset import Page
 
 SEEDS = bulk.table_of(SeedCommitment)
 
@@ -50,6 +52,21 @@ def waiting(connection: Connection, lender: str, name: str) -> Row[Any] | None:
 def of_plan(connection: Connection, plan_id: int) -> Row[Any] | None:
     """The commitment that the plan used; None where its seed was not committed."""
     return connection.execute(select(SEEDS).where(SEEDS.c.plan_id == plan_id)).one_or_none()
+
+
+def told(connection: Connection, plan_id: int) -> dict[str, Any] | None:
+    """The commitment that the plan used, as a page shows it; None where its seed was not committed."""
+    row = of_plan(connection, plan_id)
+    return None if row is None else keyset.aware(dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def listed(connection: Connection, lender: str = "", after: str | None = None) -> Page:
+    """Commitments, the newest first; the seed of one that no plan has used yet is None here, for it is secret."""
+    revealed = case((SEEDS.c.plan_id.is_(None), None), else_=SEEDS.c.seed).label("seed")
+    statement = select(*(column for column in SEEDS.c if column.name != "seed"), revealed)
+    if lender:
+        statement = statement.where(SEEDS.c.lender == lender)
+    return keyset.page(connection, statement, Order((SEEDS.c.commitment_id,), falling=True), after)
 
 
 def reveal(connection: Connection, plan_id: int, used: Row[Any], actor: str, now: datetime) -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 NOWHERE: Final = "-"
 """Where an account is that one of the plans leaves out, or does not know."""
+OPTIMUM: Final = ("status", "value_minor", "relaxed", "costs", "prices")
+"""What is told of each plan's optimum, where it has one."""
 
 
 def compared(
@@ -20,7 +22,8 @@ def compared(
 
     first, second: lines, `account_id agency balance_minor`; before, after: the plans' summaries.
     `agencies`: accounts and balance of each in both, and expected net-back where a plan says it; `moves`: accounts per
-    pair of agencies; `rules`: what the optimum of each gave up and what its rules cost.
+    pair of agencies; `rules`: the optimum of each: what it gave up, what its rules cost, which bounds bind and at what
+    price.
     """
     both = first[["account_id", "agency"]].merge(
         second[["account_id", "agency"]], on="account_id", how="outer", suffixes=("_before", "_after")
@@ -45,7 +48,7 @@ def compared(
             )
         ],
         "rules": {
-            side: {key: optimum[key] for key in ("status", "relaxed", "costs")} if optimum else None
+            side: {key: optimum[key] for key in OPTIMUM} if optimum else None
             for side, optimum in (("before", before.get("optimum")), ("after", after.get("optimum")))
         },
     }  # fmt: skip

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Annotated, Final
+
+from fastapi import Depends, Request
+from starlette.datastructures import FormData
 
 from models.errors import UsageError
+from models.planning.spec import SpecInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from starlette.datastructures import QueryParams
+
+SHARES: Final = frozenset({"share", "min_share", "max_share"})
+"""Fields of a plan that are typed as percentages."""
 LONGEST_NUMBER = 18
 """Digits: what the store's largest numbers have."""
 
@@ -39,3 +49,47 @@ def one_of(word: str, known: Collection[str]) -> str:
     if word not in known:
         raise UsageError("that is none of the choices", fix=f"choose one of {', '.join(sorted(known))}")
     return word
+
+
+async def _form(request: Request) -> FormData:
+    return await request.form()
+
+
+Sent = Annotated[FormData, Depends(_form)]
+"""A form whose fields depend on what it is about."""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields of a form, as a spec wants them: what is empty is not said."""
+
+    given: FormData | QueryParams
+
+    def text(self, name: str) -> str | None:
+        """What was typed; None where nothing was."""
+        return str(self.given.get(name, "")).strip() or None
+
+    def whole(self, name: str) -> int | None:
+        """A whole number. Raises UsageError."""
+        return number(str(self.given.get(name, "")).strip())
+
+    def texts(self, name: str) -> list[str]:
+        """Everything that was chosen."""
+        return [str(value) for value in self.given.getlist(name) if value]
+
+    def words(self, name: str) -> list[str]:
+        """A list that was typed, with commas or spaces between."""
+        return str(self.given.get(name, "")).replace(",", " ").replace("、", " ").replace("，", " ").split()
+
+    def share(self, name: str) -> str | None:
+        """A percentage as a share. Raises SpecInvalid."""
+        told = self.text(name)
+        return None if told is None else of_hundred(told)
+
+
+def of_hundred(value: object) -> str:
+    """A percentage as a share: 30 is 0.3. Raises SpecInvalid."""
+    try:
+        return str(Decimal(str(value).rstrip("%％ ")) / 100)
+    except InvalidOperation:
+        raise SpecInvalid(f"{value!r} is no percentage", fix="write 30 for thirty in a hundred") from None

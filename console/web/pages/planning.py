@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import string
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import APIRouter, Depends, Request, Response
-from starlette.datastructures import FormData
+from fastapi import APIRouter, Request, Response
 
 from console.web import standings
 from console.web.pages import asked
@@ -20,12 +17,12 @@ from infra.store import browsing, plans
 from infra.wiring import seated_here
 from models.errors import ConsignError, UsageError
 from models.planning.allocators import ALLOCATORS
-from models.planning.spec import BALANCE_EDGES, PARTS, PlanSpec, SpecInvalid
+from models.planning.spec import BALANCE_EDGES, PARTS, PlanSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.datastructures import QueryParams
+    from starlette.datastructures import FormData, QueryParams
 
     from console.web.visits import Visit
 
@@ -118,53 +115,30 @@ def _accounts(visit: Visit, lender: str) -> int:
     return sum(int(row["accounts"]) for row in facets.value)
 
 
-async def _form(request: Request) -> FormData:
-    return await request.form()
-
-
-Sent = Annotated[FormData, Depends(_form)]
-
-
 @router.post("/plans", dependencies=[needs("plans.change")])
-def draft(visit: Visiting, given: Sent) -> Response:
+def draft(visit: Visiting, given: asked.Sent) -> Response:
     """Step 3: the draft, previewed; of very many accounts it is made by a job."""
     try:
-        spec = _spec(visit, given)
-        if _accounts(visit, spec.lender) > DRAFTED_AT_ONCE:
-            return visit.go(f"/jobs/{jobs.ask(visit.desk, 'draft', {'spec': planspecs.keep(visit.desk, spec)})}")
-        with seated_here(visit.desk):
-            drafted = flow.draft(spec)
+        return made(visit, _spec(visit, given))
     except ConsignError as error:
         return _segment(visit, given, error=error, status=422)
+
+
+def made(visit: Visit, spec: PlanSpec) -> Response:
+    """To the draft of the spec, or to the job that makes it. Raises what drafting raises."""
+    if _accounts(visit, spec.lender) > DRAFTED_AT_ONCE:
+        return visit.go(f"/jobs/{jobs.ask(visit.desk, 'draft', {'spec': planspecs.keep(visit.desk, spec)})}")
+    with seated_here(visit.desk):
+        drafted = flow.draft(spec)
     return visit.go(f"/plans/{drafted.plan_id}", visit.say("The draft is made. Nothing has been sent."))
 
 
 # -- what the forms ask for --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Form:
-    """The fields of a form, as a spec wants them: what is empty is not said."""
-
-    given: Given
-
-    def text(self, name: str) -> str | None:
-        return str(self.given.get(name, "")).strip() or None
-
-    def whole(self, name: str) -> int | None:
-        return asked.number(str(self.given.get(name, "")).strip())
-
-    def texts(self, name: str) -> list[str]:
-        return [str(value) for value in self.given.getlist(name) if value]
-
-    def words(self, name: str) -> list[str]:
-        """A list that was typed, with commas or spaces between."""
-        return str(self.given.get(name, "")).replace(",", " ").replace("、", " ").replace("，", " ").split()
-
-
 def _spec(visit: Visit, given: Given) -> PlanSpec:
     """The spec that the form says. Raises SpecInvalid, UsageError."""
-    form = _Form(given)
+    form = asked.Fields(given)
     name = form.text("name")
     if name is not None and (len(name) > LENGTH_OF_A_NAME or not name.isprintable()):
         raise UsageError("the plan's name is too long, or has signs that cannot be shown", fix="give it a shorter one")
@@ -186,7 +160,7 @@ def _spec(visit: Visit, given: Given) -> PlanSpec:
     return PlanSpec.of(raw)
 
 
-def _segments(form: _Form) -> dict[str, Any]:
+def _segments(form: asked.Fields) -> dict[str, Any]:
     told: dict[str, Any] = {"region_digits": form.whole("region_digits")}
     if by := form.texts("by"):
         told["by"] = by
@@ -197,7 +171,7 @@ def _segments(form: _Form) -> dict[str, Any]:
     return {key: value for key, value in told.items() if value is not None}
 
 
-def _terms(form: _Form) -> Mapping[str, Any]:
+def _terms(form: asked.Fields) -> Mapping[str, Any]:
     """The agencies that take part, with what the plan says of each; nothing where the form has not got so far."""
     terms: dict[str, dict[str, Any]] = {}
     for agency in form.texts("agency"):
@@ -205,15 +179,9 @@ def _terms(form: _Form) -> Mapping[str, Any]:
         for word in AGENCY_TERMS:
             field = f"{word}.{agency}"
             told[word] = form.whole(field) if word in NUMBERS else form.text(field)
-        terms[agency] = {word: _of_hundred(word, value) for word, value in told.items() if value is not None}
+        terms[agency] = {
+            word: asked.of_hundred(value) if word in asked.SHARES else value
+            for word, value in told.items()
+            if value is not None
+        }
     return terms
-
-
-def _of_hundred(word: str, value: Any) -> Any:
-    """Shares are typed as percentages."""
-    if word not in {"share", "min_share", "max_share"}:
-        return value
-    try:
-        return str(Decimal(str(value).rstrip("%％ ")) / 100)
-    except InvalidOperation:
-        raise SpecInvalid(f"{value!r} is no percentage", fix="write 30 for thirty in a hundred") from None
