@@ -57,8 +57,10 @@ SECTIONS: Final = (
         later("Agencies"),
         (
             Entry("/agencies", later("Agencies"), "agencies.see"),
+            Entry("/contracts", later("Contracts"), "agencies.see"),
             Entry("/exceptions", later("Exceptions"), "exceptions.see"),
             Entry("/exchanges", later("Exchanges"), "agencies.see"),
+            Entry("/layouts", later("Layouts"), "agencies.see"),
             Entry("/keys", later("Keys"), "agencies.see"),
             Entry("/scorecards", later("Scorecards"), "scorecards.see"),
         ),

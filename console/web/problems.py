@@ -12,6 +12,7 @@ from console.web import security, visits
 from console.web.language import later
 from infra.journaling import journal
 from infra.store.database import StoreBusy
+from models.contract import ContractFault, NoContract
 from models.errors import ConfigurationError, ConsignError, Findings, RefusedByPolicy, RemoteError, UsageError
 from models.policy_file import PolicyInvalid
 
@@ -22,6 +23,8 @@ STATUS: Final[tuple[tuple[type[ConsignError], int, str], ...]] = (
     (visits.ForeignForm, 403, later("The form was not taken")),
     (visits.NotAllowed, 403, later("Not allowed")),
     (PolicyInvalid, 422, later("That is no policy")),
+    (ContractFault, 422, later("Those are no terms")),
+    (NoContract, 422, later("Nothing was agreed")),
     (RefusedByPolicy, 403, later("A rule forbids it")),
     (StoreBusy, 503, later("The store is busy")),
     (UsageError, 422, later("That cannot be done so")),

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, UploadFile
 from starlette.datastructures import FormData
 
 from models.errors import UsageError
@@ -93,3 +93,17 @@ def of_hundred(value: object) -> str:
         return str(Decimal(str(value).rstrip("%％ ")) / 100)
     except InvalidOperation:
         raise SpecInvalid(f"{value!r} is no percentage", fix="write 30 for thirty in a hundred") from None
+
+
+def text_of(file: UploadFile | None, at_most: int, *, kind: str) -> str:
+    """What a handed-in TOML file says, its lines ended as ours; empty where none was chosen.
+
+    kind: what it is to be, for the message. Raises UsageError for one of more than so many bytes, or no text in UTF-8.
+    """
+    content = b"" if file is None else file.file.read(at_most + 1)
+    if len(content) > at_most:
+        raise UsageError(f"the file is too large for a {kind}", fix=f"name a TOML file of up to {at_most >> 10:,} KiB")
+    try:
+        return content.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise UsageError("the file is no text in UTF-8", fix="save it as UTF-8") from None

@@ -77,5 +77,6 @@ def listed(visit: Visiting, after: str = "") -> Response:
 def one(visit: Visiting, job_id: int) -> Response:
     """How far one is, and what came of it; the part alone where the page looks again."""
     row = jobs.found(visit.desk, job_id)
-    told = {"job": row, "verb": VERBS[row.verb], "result": json.loads(row.result or "{}")}
+    told = {"job": row, "verb": VERBS[row.verb], "result": json.loads(row.result or "{}"),
+            "asked_of": json.loads(row.identifiers)}
     return visit.page("parts/job.html" if visit.is_partial else "house/job.html", **told)

@@ -13,7 +13,7 @@ from console.web.problems import status_of
 from console.web.visits import Visiting, needs
 from infra import policies, simulation
 from infra.store import browsing, exchange
-from models.errors import ConsignError, UsageError
+from models.errors import ConsignError
 from models.kinds import PLACEMENT_FIELDS
 from models.planning.agencies import STAGE_CHANNELS
 from models.policy_difference import differences
@@ -98,22 +98,13 @@ def _in_force(connection: Connection, name: str) -> tuple[str, Policy | None]:
 def propose(visit: Visiting, file: Annotated[UploadFile, File()]) -> Response:
     """A version is up for approval."""
     try:
-        text = file.file.read(LARGEST_BYTES + 1)
-        if len(text) > LARGEST_BYTES:
-            raise UsageError("the file is too large for a policy", fix="name a TOML file of up to 1 MiB")
-        made = policies.propose_text(visit.desk, _read(text), visit.say("the file"))
+        text = asked.text_of(file, LARGEST_BYTES, kind="policy")
+        made = policies.propose_text(visit.desk, text, visit.say("the file"))
     except ConsignError as problem:
         return _list(visit, problem)
     return visit.go(
         f"/policies/{made.name}?version={made.version}", visit.say("Proposed: a second person must approve it.")
     )
-
-
-def _read(content: bytes) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise UsageError("the file is no text in UTF-8", fix="save it as UTF-8") from None
 
 
 @router.get("/policies/simulate", dependencies=[needs("policies.see")])
