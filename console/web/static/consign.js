@@ -62,8 +62,46 @@
     const form = event.target.closest("form[data-at-once]");
     if (form) form.requestSubmit();
   });
-  // what asks for the focus gets it: a problem, an opened drawer
-  const focus = (within) => within.querySelector?.("[data-focus]")?.focus();
-  document.addEventListener("DOMContentLoaded", () => focus(document));
-  document.addEventListener("htmx:after:swap", (event) => focus(event.detail?.ctx?.target ?? document));
+  // what asks for the focus gets it: a problem, the row that is open; on a narrow window the drawer lies above its row
+  const narrow = window.matchMedia("(max-width: 900px)");
+  const focus = (within) => {
+    const wanted = within.querySelector?.("[data-focus]");
+    const drawer = narrow.matches && wanted?.matches("[data-row]") && within.querySelector(".drawer");
+    if (!drawer) { wanted?.focus(); return; }
+    drawer.tabIndex = -1;
+    drawer.focus({ preventScroll: true });
+    drawer.scrollIntoView({ block: "start" });
+  };
+  // where one stands is seen: the page in the side, the tab among many
+  const show = (here) => {
+    const around = here?.closest(".side, .tabs");
+    if (!around) return;
+    const [inner, outer] = [here.getBoundingClientRect(), around.getBoundingClientRect()];
+    if (inner.bottom > outer.bottom) around.scrollTop += inner.bottom - outer.bottom + outer.height / 3;
+    if (inner.right > outer.right) around.scrollLeft += inner.right - outer.right + 24;
+  };
+  // on a telephone the rows of a table that is too wide are cards: each cell says what its column is called
+  const telephone = window.matchMedia("(max-width: 700px)");
+  const stack = (within) => within.querySelectorAll?.(".table:not(.matrix) > table:not(.stacks)").forEach((table) => {
+    const heads = [...(table.tHead?.rows[0]?.cells ?? [])];
+    if (!telephone.matches || !heads.length || table.scrollWidth <= table.parentElement.clientWidth) return;
+    const names = heads.flatMap((head) => Array(head.colSpan).fill(head.textContent.replace(/[↓↑]/g, "").trim()));
+    for (const row of [...table.tBodies, table.tFoot].flatMap((part) => [...(part?.rows ?? [])])) {
+      let column = 0, named = false;
+      for (const cell of row.cells) {
+        if (cell.colSpan === 1 && names[column]) cell.dataset.label = names[column];
+        if (!named && !cell.matches(".tickbox")) { cell.classList.add("names"); named = true; }
+        column += cell.colSpan;
+      }
+    }
+    table.classList.add("stacks");
+  });
+  const arrange = (within) => {
+    stack(within);
+    document.querySelectorAll(".side [aria-current], .tabs [aria-current]").forEach(show);
+    focus(within);
+  };
+  document.addEventListener("DOMContentLoaded", () => arrange(document));
+  document.addEventListener("htmx:after:swap", (event) => arrange(event.detail?.ctx?.target ?? document));
+  telephone.addEventListener("change", () => stack(document));
 })();
