@@ -16,6 +16,7 @@ from babel.dates import format_date, format_datetime
 from babel.messages.pofile import read_po
 from babel.numbers import get_decimal_symbol, get_group_symbol
 
+from console.web import bilingual
 from console.web.wording import Wording
 from infra.scorecards.language import MISSING
 from infra.scorecards.language import language as figures_of
@@ -134,7 +135,7 @@ def errors() -> Mapping[str, Any]:
 
 @cache
 def _wording() -> Wording:
-    return Wording(_catalogue(errors()))
+    return Wording({**bilingual.pairs(), **_catalogue(errors())})
 
 
 def _read(*, of_errors: bool) -> dict[str, Any]:
