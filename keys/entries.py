@@ -84,9 +84,13 @@ class Entry:
 def why_not(entry: Entry, now: datetime) -> str:
     """Return what is wrong with a key that is not valid, in words for a message."""
     state = entry.state(now)
-    since = {"revoked": entry.revoked_at, "expired": entry.valid_until, "pending": entry.valid_from}.get(state)
-    words = {"pending": "is not valid before", "expired": "expired at", "revoked": "was revoked at"}
-    return f"{entry} {words.get(state, f'is {state}')}" + (f" {since.isoformat()}" if since else "")
+    if state == "pending" and entry.valid_from:
+        return f"{entry} is not valid before {entry.valid_from.isoformat()}"
+    if state == "expired" and entry.valid_until:
+        return f"{entry} expired at {entry.valid_until.isoformat()}"
+    if state == "revoked" and entry.revoked_at:
+        return f"{entry} was revoked at {entry.revoked_at.isoformat()}"
+    return f"{entry} is {state}"
 
 
 def refuse_to_seal_unless_valid(entry: Entry, now: datetime) -> None:

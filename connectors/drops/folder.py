@@ -195,7 +195,7 @@ class FolderDrop(Drop):
                 raise ChangedWhileRead(f"{printable(path)} is a link.") from None
             if error.errno in {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN}:
                 raise DropUnreachable(f"The mount does not answer: {where}.", fix="Check the mount.") from None
-            raise RemoteFailed(f"{os.strerror(error.errno or 0)}: {where}.") from None
+            raise RemoteFailed(f"The system failed at {where}: {os.strerror(error.errno or 0)}.") from None
 
     def _no_directory(self, directory: str) -> DirectoryMissing:
         message = f"There is no directory {printable(directory)} in {self._root}."

@@ -164,33 +164,45 @@ class Source:
         default = _default(function, name)
         return found + ([Standing(default, scope)] if default is not None else [])
 
+    @cached_property
+    def _added_to(self) -> dict[str, list[Standing]]:
+        """By the name of an attribute: what is appended to it anywhere."""
+        found: dict[str, list[Standing]] = defaultdict(list)
+        for call in self.calls["append"]:
+            match call.node:
+                case ast.Call(func=ast.Attribute(value=ast.Attribute(attr=name)), args=[one]):
+                    found[name].append(Standing(one, call.scope))
+        return found
+
     def several(self, node: ast.expr, scope: Scope, deepest: int = 4) -> list[Standing]:
         """What a table, a list or an iterator holds, as far as the source says; the values of a dict."""
-        found: list[Standing] = []
         if not deepest:
-            return found
+            return []
         match node:
             case ast.Dict(values=held) | ast.Tuple(elts=held) | ast.List(elts=held) | ast.Set(elts=held):
-                found = [Standing(one, scope) for one in held]
+                return [Standing(one, scope) for one in held]
             case ast.GeneratorExp(elt=one) | ast.ListComp(elt=one) | ast.SetComp(elt=one) | ast.DictComp(value=one):
-                found = [Standing(one, scope)]
-            case ast.Name(id=name):
-                found = [one for at in self.named(name, scope) for one in self.several(at.node, at.scope, deepest - 1)]
-                if scope.function is not None:
-                    found += [Standing(one, scope) for one in _added(scope.function, name)]
-            case ast.BinOp(left=left, right=right):
-                found = self.several(left, scope, deepest) + self.several(right, scope, deepest)
-            case ast.IfExp(body=left, orelse=right):
-                found = self.several(left, scope, deepest) + self.several(right, scope, deepest)
-            case ast.Call(args=args):
-                made = self.function(node.func, scope)
-                if made is None:
-                    return [one for given in args for one in self.several(given, scope, deepest - 1)]
-                there, function = made
-                within = Scope(there, scope.owner if there is scope.module else None, function)
-                found = [one for at in returned(function) for one in self.several(at, within, deepest - 1)]
-                found += [Standing(one, within) for one in _yielded(function)]
-        return found
+                return [Standing(one, scope)]
+            case ast.Attribute(attr=name):
+                return [one for one in self._added_to[name] if _package(one.scope.module) == _package(scope.module)]
+            case ast.BinOp(left=left, right=right) | ast.IfExp(body=left, orelse=right):
+                return self.several(left, scope, deepest) + self.several(right, scope, deepest)
+        return self._held(node, scope, deepest - 1)
+
+    def _held(self, node: ast.expr, scope: Scope, deepest: int) -> list[Standing]:
+        """What a name or a call stands for holds."""
+        if isinstance(node, ast.Name):
+            found = [one for at in self.named(node.id, scope) for one in self.several(at.node, at.scope, deepest)]
+            return found + [Standing(one, scope) for one in (_added(scope.function, node.id) if scope.function else ())]
+        if not isinstance(node, ast.Call):
+            return []
+        made = self.function(node.func, scope)
+        if made is None:
+            return [one for given in node.args for one in self.several(given, scope, deepest)]
+        there, function = made
+        within = Scope(there, scope.owner if there is scope.module else None, function)
+        found = [one for at in returned(function) for one in self.several(at, within, deepest)]
+        return found + [Standing(one, within) for one in _yielded(function)]
 
 
 def last(node: ast.expr) -> str:
@@ -268,6 +280,10 @@ def _walk(function: ast.FunctionDef) -> Iterator[ast.AST]:
         yield node
         if not isinstance(node, ast.FunctionDef | ast.Lambda | ast.ClassDef):
             waiting += ast.iter_child_nodes(node)
+
+
+def _package(module: Module) -> str:
+    return module.path.split("/", maxsplit=1)[0]
 
 
 def _yielded(function: ast.FunctionDef) -> list[ast.expr]:
