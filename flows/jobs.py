@@ -202,6 +202,14 @@ def _score(given: Identifiers) -> object:
     return run(score, lender=given.get("lender"), as_of=_day(given.get("as_of")))
 
 
+def _evaluate(given: Identifiers) -> object:
+    from flows.evaluate import evaluate
+
+    return run(
+        evaluate, lender=given.get("lender"), as_of=_day(given.get("as_of")), kind=given.get("kind") or "periodic"
+    )
+
+
 def _conduct(_given: Identifiers) -> object:
     from flows.conduct import conduct
 
@@ -343,6 +351,7 @@ VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
         "back_up": Asked(("Back the store up", "备份数据库"), "backups.make", _back_up),
         "check_backup": Asked(("Check a backup", "检查备份"), "backups.make", _check_backup),
         "verify_audit": Asked(("Verify the audit trail", "验证审计记录"), "audit.see", _verify_audit),
+        "evaluate": Asked(("Evaluate the agencies", "评估机构"), "evaluations.change", _evaluate),
         "score": Asked(("Score the agencies", "为机构评分"), "scorecards.see", _score),
     }
 )

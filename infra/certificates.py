@@ -209,6 +209,12 @@ def certificate(connection: Connection, code: str) -> Row[Any]:
     return found
 
 
+def has_certificate(connection: Connection, code: str) -> bool:
+    """Whether the agency was ever given one."""
+    given = select(RUNS.c.certification_id).where(RUNS.c.agency == code, RUNS.c.certificate_id.is_not(None))
+    return connection.execute(given.limit(1)).first() is not None
+
+
 def ask_waiver(desk: Desk, code: str, level: Level, reason: str) -> int:
     """A waiver is asked for; it counts when somebody else grants it. Returns its number."""
     if not reason.strip() or not audit.TEXT.fullmatch(reason):
@@ -228,6 +234,15 @@ def ask_waiver(desk: Desk, code: str, level: Level, reason: str) -> int:
     return int(number)
 
 
+def waiver_asked(connection: Connection, code: str) -> Row[Any] | None:
+    """The newest waiver that somebody asked for and nobody granted yet."""
+    return connection.execute(
+        select(WAIVERS)
+        .where(WAIVERS.c.agency == code, WAIVERS.c.granted_by.is_(None))
+        .order_by(WAIVERS.c.waiver_id.desc())
+    ).first()
+
+
 def grant_waiver(desk: Desk, code: str) -> date:
     """The newest waiver asked for counts from now on. Returns until when.
 
@@ -235,11 +250,7 @@ def grant_waiver(desk: Desk, code: str) -> date:
     """
     with desk.database.write() as connection:
         roles.require(connection, desk, "compliance")
-        asked = connection.execute(
-            select(WAIVERS)
-            .where(WAIVERS.c.agency == code, WAIVERS.c.granted_by.is_(None))
-            .order_by(WAIVERS.c.waiver_id.desc())
-        ).first()
+        asked = waiver_asked(connection, code)
         if asked is None:
             raise UsageError(f"nobody has asked for a waiver for {code}", fix="`consign agency certify waive` asks")
         if asked.asked_by == desk.actor:

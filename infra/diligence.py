@@ -6,13 +6,13 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert, select
 
-from infra import audit, exceptions, roles
+from infra import audit, exceptions, roles, rulepacks
 from infra.exceptions import PERSONAL, Subject
-from infra.store import bulk, exchange
+from infra.store import bulk, conduct, exchange
 from infra.store.gates import DILIGENCE
 from models.conduct.diligence import WANTING, Due, Evidence, due
 from models.errors import UsageError
@@ -175,6 +175,46 @@ def standing(
     return {
         code: due(pack.needs, there.get(code, []), today, warn_days) for code in connection.execute(wanted).scalars()
     }
+
+
+def kinds() -> set[str]:
+    """Every kind of evidence that a rule pack asks for."""
+    return {need.kind for name in rulepacks.names() for need in rulepacks.find(name).needs}
+
+
+def wanted(desk: Desk, days: int, agency: str | None = None) -> list[dict[str, Any]]:
+    """How the agencies stand with each need of the packs that the lenders go by, one row each: agency, pack, and Due's.
+
+    days: what ends within so many is `expiring`.
+    """
+    with desk.database.read() as connection:
+        packs = {pack.name: pack for one in conduct.lenders(connection) for pack in rulepacks.of(one)}
+        packs = packs or {rulepacks.DEFAULT: rulepacks.find(rulepacks.DEFAULT)}
+        return [
+            {"agency": code, "pack": pack.name, **vars(one)}
+            for pack in packs.values()
+            for code, needs in standing(connection, pack, desk.today(), days, agency).items()
+            for one in needs
+        ]
+
+
+def document(desk: Desk, agency: str, diligence_id: int) -> tuple[str, bytes]:
+    """The name and the bytes of a document on record about the agency.
+
+    Raises UsageError where there is none, or where it is another now.
+    """
+    with desk.database.read() as connection:
+        row = connection.execute(
+            select(DILIGENCE).where(DILIGENCE.c.diligence_id == diligence_id, DILIGENCE.c.agency == agency)
+        ).one_or_none()
+    if row is None or row.stored_path is None:
+        raise UsageError(f"evidence {diligence_id} has no document", fix="its reference says where it is")
+    path = desk.settings.home / row.stored_path
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != row.sha256:
+        message = f"the document of evidence {diligence_id} is not there as it was put on record"
+        raise UsageError(message, fix="add it anew")
+    return path.name, content
 
 
 def missing(connection: Connection, desk: Desk, pack: Pack, today: date) -> dict[str, list[str]]:

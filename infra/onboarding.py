@@ -20,8 +20,9 @@ from models.release import CHANNELS
 from models.tables import AgencyContract
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
+    from pathlib import Path
 
     from infra.wiring import Desk
 
@@ -99,6 +100,45 @@ def set_drop(desk: Desk, code: str, drop: Mapping[str, Any]) -> None:
         hostkeys.mirror(connection, code)
         breaker.begin_anew(connection, desk, code, "circuit.reset", "the agency is reached otherwise now")
         audit.record(connection, desk.actor, "agency.drop", code, {"kind": str(drop["kind"])}, desk.now())
+
+
+def reach(  # noqa: PLR0913 - how an agency is reached is so much
+    desk: Desk,
+    code: str,
+    kind: str,
+    *,
+    host: str = "",
+    port: int = 22,
+    username: str = "",
+    host_keys: Sequence[str] = (),
+    root: Path | None = None,
+    to_agency: str = "to_agency",
+    from_agency: str = "from_agency",
+    stated: Iterable[str] = (),
+    renames: bool = True,
+) -> dict[str, Any]:
+    """The agency is reached so from now on; returns its drop. stated: limits of its own, `name=value`.
+
+    Raises UsageError where something is missing, and what `set_drop` raises.
+    """
+    settings: dict[str, Any] = {"kind": kind, "to_agency": to_agency, "from_agency": from_agency} | limits(stated)
+    if not renames:
+        settings["renames"] = False
+    if kind == "sftp":
+        pinned = any(one["state"] in {"valid", "pending"} for one in hostkeys.listed(desk, code))
+        if not (host and username and (host_keys or pinned)):
+            message = "an SFTP drop needs a host, a user name and a host key"
+            raise UsageError(message, fix="ask the agency for its host key and compare the fingerprint by telephone")
+        settings |= {"host": host, "port": port, "username": username}
+        if host_keys:
+            settings["host_keys"] = list(host_keys)
+    elif root is not None:
+        settings["root"] = str(root.resolve())
+    else:
+        message = "a folder drop needs its root"
+        raise UsageError(message, fix="name the folder that both sides reach")
+    set_drop(desk, code, settings)
+    return settings
 
 
 def limits(stated: Iterable[str]) -> dict[str, float | int]:

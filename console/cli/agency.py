@@ -149,27 +149,13 @@ def drop(
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Say how the agency is reached; an SFTP host's key is pinned here, never trusted on first use."""
-    from infra import hostkeys, onboarding
+    from infra import onboarding
     from infra.wiring import desk
 
-    settings: dict[str, object] = {"kind": kind, "to_agency": to_agency, "from_agency": from_agency}
-    settings |= onboarding.limits(limit or [])
-    if not renames:
-        settings["renames"] = False
-    if kind == "sftp":
-        pinned = any(one["state"] in {"valid", "pending"} for one in hostkeys.listed(desk(), code))
-        if not (host and username and (host_key or pinned)):
-            message = "an SFTP drop needs --host, --username and --host-key"
-            raise UsageError(message, fix="ask the agency for its host key and compare the fingerprint by telephone")
-        settings |= {"host": host, "port": port, "username": username}
-        if host_key:
-            settings["host_keys"] = list(host_key)
-    elif root is not None:
-        settings["root"] = str(root.resolve())
-    else:
-        message = "a folder drop needs --root"
-        raise UsageError(message, fix="name the folder that both sides reach")
-    onboarding.set_drop(desk(), code, settings)
+    settings = onboarding.reach(
+        desk(), code, kind, host=host, port=port, username=username, host_keys=host_key or (), root=root,
+        to_agency=to_agency, from_agency=from_agency, stated=limit or (), renames=renames,
+    )  # fmt: skip
     emit({"agency": code, **{name: value for name, value in settings.items() if name != "host_keys"}}, title="Drop")
 
 

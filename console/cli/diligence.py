@@ -38,21 +38,11 @@ def due(
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """List what is missing, has expired or ends soon. Ends with 3 while something is missing or has expired."""
-    from infra import diligence, rulepacks
-    from infra.store import conduct as store
+    from infra import diligence
     from infra.wiring import desk
     from models.conduct.diligence import WANTING
 
-    at = desk()
-    with at.database.read() as connection:
-        packs = {pack.name: pack for one in store.lenders(connection) for pack in rulepacks.of(one)}
-        packs = packs or {rulepacks.DEFAULT: rulepacks.find(rulepacks.DEFAULT)}
-        rows = [
-            {"agency": code, "pack": pack.name, **vars(one)}
-            for pack in packs.values()
-            for code, needs in diligence.standing(connection, pack, at.today(), days, agency).items()
-            for one in needs
-        ]
+    rows = diligence.wanted(desk(), days, agency)
     shown = [row for row in rows if every or row["state"] in {*WANTING, "expiring"}]
     emit(shown, title="Due", columns=["agency", "pack", "kind", "state", "until", "days_left", "text", "clause"])
     if any(row["state"] in WANTING for row in rows):
@@ -78,13 +68,12 @@ def add(
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Put evidence about an agency on record."""
-    from infra import diligence, rulepacks
+    from infra import diligence
     from infra.wiring import desk
 
     at = desk()
-    kinds = {need.kind for name in rulepacks.names() for need in rulepacks.find(name).needs}
     told = diligence.add(
-        at, agency, kind, kinds=kinds, valid_from=since.date() if since else at.today(),
+        at, agency, kind, kinds=diligence.kinds(), valid_from=since.date() if since else at.today(),
         valid_until=until.date() if until else None, document=document, reference=reference, dry_run=dry_run,
     )  # fmt: skip
     emit(told, title="Due diligence")

@@ -24,10 +24,12 @@ from console.web.pages import (
     conduct,
     contracts,
     disclosures,
+    evaluations,
     exceptions,
     exchanges,
     forecast,
     home,
+    instalments,
     intake,
     onboarding,
     operations,
@@ -41,9 +43,12 @@ from console.web.pages import (
     recalls,
     recoveries,
     requests,
+    retention,
+    runs,
     schedules,
     scorecards,
     statements,
+    strategies,
 )
 from console.web.pages import (
     help as help_,
@@ -65,6 +70,7 @@ ROUTES: Final = (
     policies.router,
     disclosures.router,
     requests.router,
+    retention.router,
     conduct.router,
     audit.router,
     breaks.router,
@@ -80,6 +86,9 @@ ROUTES: Final = (
     planning.router,  # before plans: /plans/new is no plan's number
     plans.router,
     recalls.router,
+    strategies.router,
+    runs.router,
+    instalments.router,
     agencies.router,
     onboarding.router,
     contracts.router,
@@ -87,6 +96,7 @@ ROUTES: Final = (
     exchanges.router,
     schedules.router,
     scorecards.router,
+    evaluations.router,
 )
 """Every page of the console, by area."""
 

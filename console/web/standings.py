@@ -82,10 +82,37 @@ KEY: Final = _table(
     withdrawn=(later("Withdrawn"), "plain"),
     retired=(later("Retired"), "plain"),
 )
+STEP: Final = _table(
+    done=(later("Shown"), "good"),
+    failed=(later("Failed"), "bad"),
+    open=(later("To do"), "plain"),
+    waiting=(later("To do"), "plain"),
+)
+"""Steps of a certification."""
+RUN: Final = _table(
+    open=(later("Under way"), "info"),
+    passed=(later("Passed"), "good"),
+    stopped=(later("Stopped"), "bad"),
+    given_up=(later("Given up"), "plain"),
+)
+"""Runs of certifications."""
+DUE: Final = _table(
+    ok=(later("In order"), "good"),
+    expiring=(later("Ends soon"), "warn"),
+    expired=(later("Expired"), "bad"),
+    missing=(later("Missing"), "bad"),
+)
+"""Needs of due diligence."""
 OBJECTION: Final = _table(
     open=(later("To decide"), "warn"),
     upheld=(later("Upheld"), "good"),
     dismissed=(later("Dismissed"), "plain"),
+)
+EVALUATION: Final = _table(
+    proposed=(later("Waits for approval"), "warn"),
+    approved=(later("Approved"), "good"),
+    rejected=(later("Refused by a person"), "bad"),
+    superseded=(later("Superseded"), "plain"),
 )
 STAGES: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -14,11 +14,12 @@ from fastapi import APIRouter, Depends, File, Form, Response, UploadFile
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 
-from console.web import sheets, standings
+from console.web import rulewords, sheets, standings
 from console.web.frames import records
 from console.web.language import later
 from console.web.pages import asked
 from console.web.pages.conduct import ERASURE_TABS
+from console.web.pages.instalments import STATES as INSTALMENT_STATES
 from console.web.pages.scorecards import CLASS, COLOURS, run_of
 from console.web.pages.statements import FORMS, stated_file
 from console.web.problems import status_of
@@ -28,7 +29,7 @@ from infra import audit, certificates, certification, rotation
 from infra import layouts as agreed_layouts
 from infra.filecheck import MAX_BYTES, check_file
 from infra.scorecards import pages as scorecards
-from infra.store import assurance, portal, scores, traffic, trail
+from infra.store import agreements, assurance, portal, scores, traffic, trail
 from models.checking import CODES
 from models.errors import ConsignError, UsageError
 from models.explaining import EXPLAINED, explained
@@ -155,9 +156,9 @@ def check_form(visit: Visiting, agency: Own) -> Response:
 @router.post("/check", dependencies=[needs("portal.check")])
 def check(visit: Visiting, agency: Own, file: Annotated[UploadFile, File()], kind: Text = "") -> Response:
     """What the gateway would say of the file. It is neither stored nor delivered."""
-    name = _plain_name(file.filename)
+    name = plain_name(file.filename)
     try:
-        verdict = _checked(visit, agency, file, name, kind)
+        verdict = checked(visit, agency, file, name, kind)
     except ConsignError as problem:
         return _check(visit, agency, problem=problem, kind=kind)
     return _check(visit, agency, name=name, verdict=verdict, kind=kind)
@@ -166,9 +167,9 @@ def check(visit: Visiting, agency: Own, file: Annotated[UploadFile, File()], kin
 @router.post("/check/report", dependencies=[needs("portal.check")])
 def report(visit: Visiting, agency: Own, file: Annotated[UploadFile, File()], kind: Text = "") -> Response:
     """The same as a workbook: every refused line with what to do."""
-    name = _plain_name(file.filename)
+    name = plain_name(file.filename)
     try:
-        verdict = _checked(visit, agency, file, name, kind)
+        verdict = checked(visit, agency, file, name, kind)
     except ConsignError as problem:
         return _check(visit, agency, problem=problem, kind=kind)
     rows = [
@@ -179,12 +180,13 @@ def report(visit: Visiting, agency: Own, file: Annotated[UploadFile, File()], ki
     return _workbook(visit, f"{Path(name).stem}-rejects", rows)
 
 
-def _plain_name(given: str | None) -> str:
+def plain_name(given: str | None) -> str:
     """The file's name without any folder that a browser, or somebody, put before it."""
     return Path((given or "file").replace("\\", "/")).name or "file"
 
 
-def _checked(visit: Visit, agency: str, file: UploadFile, name: str, kind: str) -> FileCheck:
+def checked(visit: Visit, agency: str, file: UploadFile, name: str, kind: str) -> FileCheck:
+    """What the gateway would say of the agency's file; it is gone after. Raises what `check_file` raises."""
     with TemporaryDirectory(dir=visit.desk.folder("scratch")) as folder:
         safe = name if Path(name).suffix.lower() in SAFE_SUFFIX and name.isprintable() else f"{name[:20]}.csv"
         path = Path(folder) / safe.lstrip(".")[-150:]
@@ -320,6 +322,20 @@ def scorecard(visit: Visiting, agency: Own) -> Response:
 def scorecard_style() -> Response:
     """How the figures look."""
     return Response(COLOURS + scorecards.style(CLASS), media_type="text/css")
+
+
+@router.get("/instalments", dependencies=[needs("portal.see")])
+def instalments(visit: Visiting, agency: Own, state: str = "", after: str = "") -> Response:
+    """What the agency's debtors offered to pay in parts, and what the lender answered."""
+    if state:
+        asked.one_of(state, INSTALMENT_STATES)
+    with visit.desk.database.read() as connection:
+        page = agreements.of_agency(connection, agency, state, after or None)
+        schedules = agreements.schedules(connection, [row["instalment_plan_id"] for row in page.rows])
+    return visit.page(
+        "portal/instalments.html", page=page, state=state, after=after, schedules=schedules, states=INSTALMENT_STATES,
+        codes=rulewords.CODES,
+    )  # fmt: skip
 
 
 @router.get("/erasures", dependencies=[needs("portal.see")])
