@@ -86,7 +86,7 @@ def schedule_of(lender: str, country: str) -> Schedule:
     return SHELF.find(rulepacks.OF_COUNTRY.get(country.upper(), rulepacks.DEFAULT))
 
 
-def _schedules(connection: Connection) -> list[tuple[str, str, Schedule]]:
+def schedules(connection: Connection) -> list[tuple[str, str, Schedule]]:
     """Every lender with its time zone and schedule."""
     rows = connection.execute(select(portfolios.LENDERS).order_by(portfolios.LENDERS.c.lender))
     return [(row.lender, row.timezone, schedule_of(row.lender, row.country)) for row in rows]
@@ -102,8 +102,8 @@ def due(connection: Connection, desk: Desk) -> list[Line]:
 
 def _looks(connection: Connection, desk: Desk) -> Iterator[tuple[store.Look, Rule, int | None]]:
     """What is to be looked at, by which rule, and which legal hold keeps it as a whole."""
-    schedules = _schedules(connection)
-    for lender, zone, schedule in schedules:
+    every = schedules(connection)
+    for lender, zone, schedule in every:
         today = desk.today(zone)
         held = store.classes_held(connection, lender, today)
         for name, rule in schedule.rules.items():
@@ -111,7 +111,7 @@ def _looks(connection: Connection, desk: Desk) -> Iterator[tuple[store.Look, Rul
                 look = store.Look(lender, rule.keep.before(today), today)
                 yield look, rule, held.get(name, held.get("*"))
     today = desk.today()
-    kept = [schedule for _, _, schedule in schedules] or [retention.load(rulepacks.DEFAULT)]
+    kept = [schedule for _, _, schedule in every] or [retention.load(rulepacks.DEFAULT)]
     held = store.classes_held(connection, "", today)
     for name, about in CLASSES.items():
         if about.of_house:

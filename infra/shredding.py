@@ -135,30 +135,39 @@ def withdraw(desk: Desk, shredding_id: int) -> None:
         )  # fmt: skip
 
 
-def shred_portfolio(desk: Desk, shredding_id: int, told: Callable[[int], None] = lambda _: None) -> Erased:
-    """The second person approves: every identity that was sealed with the portfolio is forgotten, and its keys are.
+def approve(desk: Desk, shredding_id: int) -> None:
+    """The second person agrees that the portfolio is shredded, and it is begun: whoever goes on with it, it ends.
 
-    Safe to run again. told: hears after every shard how many accounts are done. Raises RefusedByPolicy for the one who
-    asked, RoleMissing, Blocked as `erase_debtor` does, IllegalMove for a request that was withdrawn or is done.
+    Raises RefusedByPolicy for the one who asked, RoleMissing, Blocked as `erase_debtor` does, IllegalMove for a request
+    that was withdrawn or is done.
     """
     with desk.database.write() as connection:
         row = store.shredding(connection, shredding_id)
         if row.kind != "portfolio":
             raise UsageError(f"shredding {shredding_id} is of a {row.kind}", fix="`consign shred list` shows them")
-        if row.state != "begun":
-            state = moved(f"shredding {shredding_id}", row.state, "begun", SHREDDING)
-            roles.require(connection, desk, "compliance")
-            if row.asked_by == desk.actor:
-                raise RefusedByPolicy(
-                    f"{desk.actor} asked for shredding {shredding_id}, and cannot approve it",
-                    fix="let a second person approve it: nothing brings the identities back",
-                )
-            _refuse(_blockers(connection, desk, row.lender, portfolio_id=row.subject_id), f"portfolio {row.subject_id}")
-            store.note(connection, shredding_id, state=state, approved_by=desk.actor, approved_at=desk.now())
-            audit.record(
-                connection, desk.actor, "portfolio.shred_approved", f"portfolio:{row.subject_id}",
-                {"id": shredding_id, "by": audit_text(row.asked_by)}, desk.now(),
-            )  # fmt: skip
+        if row.state == "begun":
+            return
+        state = moved(f"shredding {shredding_id}", row.state, "begun", SHREDDING)
+        roles.require(connection, desk, "compliance")
+        if row.asked_by == desk.actor:
+            raise RefusedByPolicy(
+                f"{desk.actor} asked for shredding {shredding_id}, and cannot approve it",
+                fix="let a second person approve it: nothing brings the identities back",
+            )
+        _refuse(_blockers(connection, desk, row.lender, portfolio_id=row.subject_id), f"portfolio {row.subject_id}")
+        store.note(connection, shredding_id, state=state, approved_by=desk.actor, approved_at=desk.now())
+        audit.record(
+            connection, desk.actor, "portfolio.shred_approved", f"portfolio:{row.subject_id}",
+            {"id": shredding_id, "by": audit_text(row.asked_by)}, desk.now(),
+        )  # fmt: skip
+
+
+def shred_portfolio(desk: Desk, shredding_id: int, told: Callable[[int], None] = lambda _: None) -> Erased:
+    """The second person approves: every identity that was sealed with the portfolio is forgotten, and its keys are.
+
+    Safe to run again. told: hears after every shard how many accounts are done. Raises what `approve` does.
+    """
+    approve(desk, shredding_id)
     _shred_on(desk, shredding_id, told)
     return _finished(desk, shredding_id)
 

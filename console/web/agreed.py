@@ -109,20 +109,21 @@ def in_words(say: Say, contract: Contract) -> list[tuple[str, str]]:
 def _value(say: Say, name: str, value: Any, currency: str) -> str:
     match value:
         case bool():
-            return say("yes") if value else say("no")
+            words = say("yes") if value else say("no")
         case Clocks():
             spans = {one: getattr(value, one) for one in CLOCKS}
-            return say(", ").join(say(CLOCKS[one], span=span) for one, span in spans.items() if span is not None)
+            words = say(", ").join(say(CLOCKS[one], span=span) for one, span in spans.items() if span is not None)
         case Payee():
-            return f"{value.name}, {_ending(value.iban or value.account or '')}"
+            words = f"{value.name}, {_ending(value.iban or value.account or '')}"
         case tuple():
-            return say(", ").join(_ending(one) if name == "payer_accounts" else one for one in value)
+            words = say(", ").join(_ending(one) if name == "payer_accounts" else one for one in value)
         case Decimal():
-            return percent(value)
+            words = percent(value)
         case int() if name.endswith("_minor"):
-            return f"{say.money(value, currency)} {currency}"
+            words = f"{say.money(value, currency)} {currency}"
         case _:
-            return say(VALUES.get(name, {}).get(str(value), str(value)))
+            words = say(VALUES.get(name, {}).get(str(value), str(value)))
+    return words
 
 
 def _ending(account: str) -> str:
