@@ -155,12 +155,17 @@ def shares(connection: Connection, lender: str | None) -> dict[str, float]:
     return {}
 
 
+def folder_of(desk: Desk, evaluation_id: int) -> Path:
+    """Where an evaluation's pages are, once they were written."""
+    return desk.folder("evaluations") / f"evaluation-{evaluation_id:06d}"
+
+
 def write(desk: Desk, told: Told) -> Path:
     """The pages of an evaluation, in both languages, and its shares for a plan's spec; their folder."""
     with desk.database.read() as connection:
         run = scores.load(connection, told.run_id)
     assert run is not None  # noqa: S101 - a run is never deleted
-    folder = desk.folder("evaluations") / f"evaluation-{told.evaluation_id:06d}"
+    folder = folder_of(desk, told.evaluation_id)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     said = evaluated.Said(told.evaluation_id, told.content, told.content_sha256)
     evaluated.write(folder, said, run, desk.settings.statement_font)

@@ -101,6 +101,9 @@ _TABLE: Final = (
     _action("contracts.compare", (*PORTFOLIO, *FINANCE), "reckon what a month would cost under other terms", "按其他条款试算月度费用"),
     _action("scorecards.see", LENDER, "see scorecards", "查看评分卡"),
     _action("scorecards.change", PORTFOLIO, "score the agencies anew", "重新为机构评分"),
+    _action("evaluations.see", LENDER, "see what evaluations propose for the next cycle", "查看周期评估的建议"),
+    _action("evaluations.change", (*PORTFOLIO, *COMPLIANCE), "evaluate the agencies, and say no to an evaluation", "评估机构，或否决评估"),
+    _action("evaluations.approve", (*PORTFOLIO, *COMPLIANCE), "approve an evaluation that somebody else proposed", "复核他人提出的评估", second=True),
     # finance
     _action("breaks.see", LENDER, "see breaks", "查看差异"),
     _action("breaks.work", FINANCE, "match, comment on and assign breaks", "匹配、备注和分配差异"),

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import distinct, func, insert, select, true, update
 
+from infra.store import keyset
 from infra.store.bulk import reserve, table_of
+from infra.store.keyset import Order
 from models.errors import UsageError
 from models.tables import Agency, Evaluation, Placement
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from sqlalchemy import Connection, Row, RowMapping
+
+    from infra.store.keyset import Page
 
 EVALUATIONS, PLACEMENTS, AGENCIES = table_of(Evaluation), table_of(Placement), table_of(Agency)
 
@@ -80,3 +84,12 @@ def listed(connection: Connection) -> Sequence[RowMapping]:
     """All of them, the newest first, without what they say."""
     shown = [column for column in EVALUATIONS.c if column.name != "content"]
     return connection.execute(select(*shown).order_by(EVALUATIONS.c.evaluation_id.desc())).mappings().all()
+
+
+def page(connection: Connection, lender: str = "", state: str = "", after: str | None = None) -> Page:
+    """Evaluations without what they say, the newest first; of a lender: its own."""
+    statement = select(*(column for column in EVALUATIONS.c if column.name != "content"))
+    for column, wanted in ((EVALUATIONS.c.lender, lender), (EVALUATIONS.c.state, state)):
+        if wanted:
+            statement = statement.where(column == wanted)
+    return keyset.page(connection, statement, Order((EVALUATIONS.c.evaluation_id,), falling=True), after)

@@ -6,13 +6,14 @@ import string
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Request, Response
+from starlette.datastructures import QueryParams
 
 from console.web import standings
 from console.web.pages import asked
 from console.web.remembered import FIGURES
 from console.web.visits import Visiting, needs
 from flows import plan as flow
-from infra import jobs, planspecs, policies
+from infra import evaluations, jobs, planspecs, policies
 from infra.store import browsing, plans
 from infra.wiring import seated_here
 from models.errors import ConsignError, UsageError
@@ -22,7 +23,7 @@ from models.planning.spec import BALANCE_EDGES, PARTS, PlanSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.datastructures import FormData, QueryParams
+    from starlette.datastructures import FormData
 
     from console.web.visits import Visit
 
@@ -32,7 +33,7 @@ router = APIRouter()
 
 SELECTED: Final = (
     "lender", "name", "stage", "policy", "currency", "term_days", "seed", "product", "bucket", "region", "portfolio",
-    "min_balance", "max_balance", "min_dpd", "max_dpd",
+    "min_balance", "max_balance", "min_dpd", "max_dpd", "evaluation",
 )  # fmt: skip
 """The fields of the first form, which the second one carries on."""
 MANY: Final = frozenset({"product", "bucket", "portfolio"})
@@ -82,9 +83,23 @@ def segment(visit: Visiting, request: Request) -> Response:
     given = request.query_params
     try:
         _spec(visit, given)
+        return _segment(visit, _with_shares(visit, given))
     except ConsignError as error:
         return _select(visit, given, error=error, status=422)
-    return _segment(visit, given)
+
+
+def _with_shares(visit: Visit, given: QueryParams) -> QueryParams:
+    """The form with the shares of the approved evaluation that it names, until it says its own. Raises UsageError."""
+    number = asked.number(given.get("evaluation", ""))
+    if number is None or given.get("agency"):
+        return given
+    with visit.desk.database.read() as connection:
+        told = evaluations.find(connection, number)
+    if told.state != "approved":
+        raise UsageError(f"evaluation {number} is {told.state}: no plan begins with it", fix="have it approved first")
+    shares = {one["agency"]: one["proposed"] for one in told.content["shares"] if one["proposed"] > 0}
+    filled = [(f"share.{agency}", f"{100 * share:.2f}") for agency, share in shares.items()]
+    return QueryParams([*given.multi_items(), *(("agency", agency) for agency in shares), *filled])
 
 
 def _segment(visit: Visit, given: Given, *, error: ConsignError | None = None, status: int = 200) -> Response:
