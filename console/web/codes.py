@@ -67,6 +67,8 @@ CLASS: Final = _table(
 """Kinds of value."""
 LEVEL: Final = _table(exchange="交换", work="作业", money="资金")
 """Of a certification."""
+STEP: Final = _table(waiting="未开始", open="待办", done="完成", failed="未通过", passed="通过", given_up="已放弃")
+"""How a certification and its steps stand."""
 EVIDENCE: Final = _table(
     licence="营业执照",
     whitelist="公示名单",
@@ -119,7 +121,7 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "file": FILE, "channel": CHANNEL, "stage": STAGE, "remits": REMITS, "purpose": PURPOSE, "verified": VERIFIED,
         "jurisdiction": JURISDICTION, "class": CLASS, "level": LEVEL, "evidence": EVIDENCE, "event": EVENT,
-        "rule": RULE, "owner": OWNER, "drop": DROP,
+        "rule": RULE, "owner": OWNER, "drop": DROP, "step": STEP,
     }
 )  # fmt: skip
 
