@@ -226,6 +226,9 @@ class Settings(BaseSettings):
     sandbox: bool = Field(default=False, description="the debtors are synthetic: the console says so on every page")
     web_host: str = Field(default="127.0.0.1", description="the address that the console listens on")
     web_port: int = Field(default=8470, ge=0, le=65_535, description="its port; 0: any that is free")
+    web_processes: int = Field(
+        default=2, ge=1, le=64, description="processes that answer; more than one for each processor are of no use"
+    )
     web_url: str = Field(
         default="", description="how people reach it, https://consign.example; empty: http on this machine"
     )

@@ -32,10 +32,10 @@ def up(
     with upkeep.up(at, port) as ready, ExitStack() as beside:
         told: dict[str, Any] = {"url": ready.page_url, "pid": ready.pid, "deployments": ready.deployments}
         if console:
-            from console.web.serving import served, worker
+            from console.web import crew, serving
 
-            beside.enter_context(worker(at))
-            told["console"] = beside.enter_context(served(at, at.settings.web_port)).url
+            beside.enter_context(serving.worker(at))
+            told["console"] = beside.enter_context(crew.console(at, at.settings.web_port)).url
         emit(
             told if json else ready.deployments,
             title="Flows",

@@ -19,11 +19,12 @@ def web(
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
     """Run the console alone, until Ctrl-C; `consign up` runs it beside the schedules."""
-    from console.web.serving import served, worker
+    from console.web.crew import console
+    from console.web.serving import worker
     from infra.wiring import desk
 
     at = desk()
-    with worker(at), served(at, at.settings.web_port if port is None else port) as running:
+    with worker(at), console(at, at.settings.web_port if port is None else port) as running:
         emit({"url": running.url}, title="The console")
         say("Ctrl-C stops it.")
         running.wait()

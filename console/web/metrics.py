@@ -1,13 +1,19 @@
-"""What the console counts: requests by route and status, and what the store holds by state. Codes and counts alone."""
+"""What the console counts: requests by route and status, and what the store holds by state. Codes and counts alone.
+
+Where several processes answer (console.web.crew) each keeps its counts in a file in one folder, and whichever is asked
+adds them up, those of a process that has ended too.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from infra.journaling import journal
@@ -24,6 +30,8 @@ KEPT_S: Final = 15.0
 """How long counts of the store are good: a scrape does not count a million rows each time."""
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 UNKNOWN: Final = "none"
+SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable by which prometheus_client finds the folder of several processes, when it is imported."""
 
 
 class Metrics:
@@ -31,12 +39,12 @@ class Metrics:
 
     def __init__(self, desk: Desk) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "consign_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
-        )
-        self.seconds = Histogram(
-            "consign_request_seconds", "Server time", ["route"], buckets=SECONDS, registry=self.registry
-        )
+        own: CollectorRegistry | None = self.registry
+        if SHARED in os.environ:
+            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]  # the library has no types here
+            own = None  # the files are read, our own among them
+        self.requests = Counter("consign_requests", "Requests answered", ["method", "route", "status"], registry=own)
+        self.seconds = Histogram("consign_request_seconds", "Server time", ["route"], buckets=SECONDS, registry=own)
         self.registry.register(_Tallies(desk))
 
     def text(self) -> bytes:

@@ -1,4 +1,4 @@
-"""The console listening: uvicorn in a thread of this process, ended with the block."""
+"""The console listening: uvicorn in a thread of this process, ended with the block; in several: console.web.crew."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
@@ -19,12 +19,19 @@ from console.web.app import create_app
 from models.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp
+
     from infra.wiring import Desk
 
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 10
 WORKER_SECONDS: Final = 30.0
 """A job may end; one that does not is killed, and taken up again the next time."""
+SWITCH_SECONDS: Final = 0.001
+"""How long a thread keeps the interpreter while others wait. Every row that SQLite hands over lets go of it, and waits
+so long to have it again while another request's page is written: Python's own 5 ms is more than most pages take."""
 
 
 class ConsoleFailed(ConfigurationError):
@@ -53,8 +60,7 @@ def worker(desk: Desk) -> Iterator[None]:
     with desk.folder("logs").joinpath("jobs.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.jobs"],
-            stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
-            env={**os.environ, "CONSIGN_HOME": str(desk.settings.home.resolve())},
+            stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=environment_of(desk),
         )  # fmt: skip
     try:
         yield
@@ -68,17 +74,17 @@ def worker(desk: Desk) -> Iterator[None]:
             process.wait()
 
 
+def environment_of(desk: Desk) -> dict[str, str]:
+    """What a process that we start finds its home by."""
+    return {**os.environ, "CONSIGN_HOME": str(desk.settings.home.resolve())}
+
+
 @contextmanager
 def served(desk: Desk, port: int) -> Iterator[Running]:
-    """The console answers in the block. Raises ConsoleFailed where the port is taken."""
+    """The console answers in the block, in this process. Raises ConsoleFailed where the port is taken."""
     settings = desk.settings
-    app = create_app(desk)
-    listening = _listening(settings.web_host, port)
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=STOP_SECONDS,
-        timeout_keep_alive=75, proxy_headers=bool(settings.web_url), forwarded_allow_ips=None, lifespan="off",
-    )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configured(create_app(desk), desk))
+    listening = listening_at(settings.web_host, port)
     ended = threading.Event()
 
     def run() -> None:
@@ -87,18 +93,30 @@ def served(desk: Desk, port: int) -> Iterator[Running]:
         finally:
             ended.set()
 
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
     threading.Thread(target=run, name="console", daemon=True).start()
     try:
-        _await(server, ended)
-        host, taken = listening.getsockname()[:2]
-        yield Running(settings.web_url or f"http://{host}:{taken}", ended)
+        await_that(lambda: server.started, ended.is_set)
+        yield Running(url_of(desk, listening), ended)
     finally:
+        sys.setswitchinterval(before)
         server.should_exit = True
         if ended.wait(STOP_SECONDS + 5):
             listening.close()
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def configured(app: ASGIApp, desk: Desk, **more: Any) -> uvicorn.Config:
+    """The application as it is served, whatever process it is in."""
+    return uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_keep_alive=75, proxy_headers=bool(desk.settings.web_url), forwarded_allow_ips=None, lifespan="off",
+        **more,
+    )  # fmt: skip
+
+
+def listening_at(host: str, port: int) -> socket.socket:
+    """A socket that takes connections in. Raises ConsoleFailed where the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -113,9 +131,16 @@ def _listening(host: str, port: int) -> socket.socket:
     return made
 
 
-def _await(server: uvicorn.Server, ended: threading.Event) -> None:
+def url_of(desk: Desk, listening: socket.socket) -> str:
+    """How people reach what listens there."""
+    host, taken = listening.getsockname()[:2]
+    return desk.settings.web_url or f"http://{host}:{taken}"
+
+
+def await_that(has_begun: Callable[[], bool], has_ended: Callable[[], bool]) -> None:
+    """Return once it has begun. Raises ConsoleFailed where it ends before, or takes too long."""
     until = time.monotonic() + START_SECONDS
-    while not server.started:
-        if ended.is_set() or time.monotonic() > until:
+    while not has_begun():
+        if has_ended() or time.monotonic() > until:
             raise ConsoleFailed("the console did not start", fix="see home/logs/consign.log")
         time.sleep(0.02)
