@@ -103,6 +103,10 @@ DUE: Final = _table(
     missing=(later("Missing"), "bad"),
 )
 """Needs of due diligence."""
+READ: Final[Mapping[str, str]] = MappingProxyType(
+    {"text": later("read in its text"), "secondary": later("read of it"), "unverified": later("not read")}
+)
+"""How a clause of law was read by us."""
 OBJECTION: Final = _table(
     open=(later("To decide"), "warn"),
     upheld=(later("Upheld"), "good"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Response
 
+from console.web import standings
 from console.web.frames import records
 from console.web.language import later
 from console.web.pages import asked
@@ -19,6 +20,7 @@ from infra.store import assurance, browsing
 from infra.store import complaints as complaint_rows
 from infra.store import conduct as conduct_rows
 from infra.store import gates as gate_rows
+from infra.wiring import seated_here
 from models.errors import ConsignError, UsageError
 
 if TYPE_CHECKING:
@@ -254,10 +256,41 @@ def refuse(visit: Visiting, gate_id: int) -> Response:
 
 @router.get("/rules", dependencies=[needs("conduct.see")])
 def rules(visit: Visiting, pack: str = "") -> Response:
-    """The rules that agencies are held against: clause, number, from when, how it was read."""
-    names = rulepacks.names()
-    chosen = rulepacks.find(asked.one_of(pack or names[0], names))
-    return visit.page("compliance/rules.html", pack=chosen, packs=[(name, name) for name in names])
+    """By which packs each lender's agencies are audited, and the rules: clause, number, from when, how it was read."""
+    return _rules(visit, pack)
+
+
+def _rules(visit: Visit, pack: str = "", problem: ConsignError | None = None) -> Response:
+    with seated_here(visit.desk), visit.desk.database.read() as connection:
+        names = rulepacks.names()
+        chosen = rulepacks.find(asked.one_of(pack or names[0], names))
+        every = {name: rulepacks.find(name) for name in names}
+        used = {one.lender: [found.name for found in rulepacks.of(one)] for one in conduct_rows.lenders(connection)}
+        lenders = browsing.lenders(connection)
+        last = conduct_rows.last_run(connection)
+    missing = {} if last is None else {one["rule_id"]: one["why"] for one in last["summary"].get("not_judged", [])}
+    return visit.page(
+        "compliance/rules.html", pack=chosen, packs=[(name, name) for name in names], every=every, used=used,
+        lenders=lenders, verified=standings.READ, severities=SEVERITIES, missing=missing, last=last,
+        today=visit.desk.today(), problem=problem, status=200 if problem is None else status_of(problem),
+    )  # fmt: skip
+
+
+@router.post("/rules/{lender}", dependencies=[needs("rules.change")])
+def use_packs(
+    visit: Visiting,
+    lender: str,
+    packs: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI makes a new one for each form
+) -> Response:
+    """The lender's agencies are audited by these packs from the next audit on; by its country's where none is named."""
+    try:
+        with visit.desk.database.read() as connection:
+            asked.one_of(lender, browsing.lenders(connection))
+        with seated_here(visit.desk):
+            conduct.use_packs(visit.desk, lender, packs)
+    except ConsignError as problem:
+        return _rules(visit, problem=problem)
+    return visit.go("/rules", visit.say("From the next audit on these packs count."))
 
 
 # -- erasures ----------------------------------------------------------------------------------------------------------

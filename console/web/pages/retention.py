@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Response
 
+from console.web import standings
 from console.web.language import later
 from console.web.pages import asked
 from console.web.problems import status_of
@@ -18,7 +19,7 @@ from infra import jobs, retention, shredding
 from infra.store import assurance, browsing, keeping, trail
 from infra.wiring import seated_here
 from models.errors import ConsignError, UsageError
-from models.retention import CLASSES
+from models.retention import CLASSES, Period
 
 if TYPE_CHECKING:
     from console.web.remembered import Figure
@@ -60,6 +61,7 @@ def _shown(
     told = _READERS[tab](visit, schedule, ended, after)
     return visit.page(
         "compliance/retention.html", tab=tab, problem=problem, classes=CLASSES, acts=ACTS, scopes=SCOPES,
+        verified=standings.READ, period=Period.parse,
         states=STATES, kinds=KINDS, today=visit.desk.today(), after=after,
         given={"scope": "lender", "lender": "", "number": "", "record_class": "", "why": "", "until": ""}
         | (given or {}),
@@ -97,7 +99,12 @@ def due(visit: Visiting) -> Response:
     if not visit.is_partial:
         return visit.go("/retention")
     return visit.page(
-        "compliance/retention_due.html", counted=counted, classes=CLASSES, acts=ACTS, lenders=_lenders(visit)
+        "compliance/retention_due.html",
+        counted=counted,
+        classes=CLASSES,
+        acts=ACTS,
+        period=Period.parse,
+        lenders=_lenders(visit),
     )
 
 
@@ -196,7 +203,8 @@ def _told_deleted(visit: Visit, _schedule: str, _ended: str, after: str) -> dict
 def _told_shreddings(visit: Visit, _schedule: str, _ended: str, after: str) -> dict[str, Any]:
     with visit.desk.database.read() as connection:
         page = keeping.shreddings(connection, after=after or None)
-    return {"page": page, "next": page.after or "", "lenders": _lenders(visit)}
+        waiting = keeping.shreddings(connection, state="waiting").rows
+    return {"page": page, "waiting": waiting, "next": page.after or "", "lenders": _lenders(visit)}
 
 
 @router.post("/retention/shreddings", dependencies=[needs("shreddings.ask")])
