@@ -314,7 +314,7 @@ class CsvSource(_File):
                         where = f" (first at line {number} of the file)"
                         break
         return SourceUnreadable(
-            f"{self.name} is not in {self.options.encoding}{where}",
+            f"{self.name} is not text in {self.options.encoding}{where}",
             fix="set `encoding` in the profile to what the file was written in (Chinese Excel: gb18030)",
         )
 
