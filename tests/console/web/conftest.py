@@ -9,9 +9,11 @@ import re
 import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from html import unescape
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from httpx2 import Response
 
 START = date(2026, 1, 1)
+PER_KIND = 2
+"""So many pages of one kind (a path but for its numbers, with the same filters) a walk along the links looks at."""
 MONTHS, ACCOUNTS = 2, 120
 LATER = datetime(2026, 3, 2, 1, tzinfo=UTC)
 """When the pages are looked at: after the sandbox's months."""
@@ -163,6 +167,51 @@ def browse(desk: Desk) -> Iterator[As]:
 def session_of(desk: Desk, who: str) -> str:
     """The cookie of somebody who has just signed in with password and code."""
     return sessions.begin(desk, ROLES.get(who, who), factors=2, address="127.0.0.1", browser="tests")
+
+
+class Crawl(Protocol):
+    """Follows links."""
+
+    def __call__(self, browser: Browser, start: str = "/") -> Iterator[tuple[str, Response]]:
+        """Every page that links lead to from there, with its path: of each kind of page the first few."""
+
+
+@pytest.fixture
+def crawl() -> Crawl:
+    """A walk along the links: whatever somebody comes to from the first page on."""
+    return _crawled
+
+
+def _crawled(browser: Browser, start: str = "/") -> Iterator[tuple[str, Response]]:
+    """Every page that links lead to, by its path: of each kind of page the first few."""
+    waiting, seen, kinds = [start], {start}, dict[str, int]()
+    while waiting:
+        path = waiting.pop(0)
+        answer = browser.get(path)
+        yield path, answer
+        if answer.status_code == 303:
+            found = [answer.headers["location"]]
+        elif answer.headers.get("content-type", "").startswith("text/html"):
+            found = re.findall(r'(?:href|src|hx-get)="([^"]*)"', answer.text)
+        else:
+            found = []
+        for link in found:
+            there = urlsplit(urljoin(path, unescape(link)))
+            if there.netloc not in {"", "testserver"} or there.path.startswith("/static/"):
+                continue
+            whole = there.path + (f"?{there.query}" if there.query else "")
+            kind = _kind(there.path, there.query)
+            if whole in seen or kinds.get(kind, 0) >= PER_KIND:
+                continue
+            seen.add(whole)
+            kinds[kind] = kinds.get(kind, 0) + 1
+            waiting.append(whole)
+
+
+def _kind(path: str, query: str) -> str:
+    """The path without its numbers, and the names of its filters."""
+    names = ",".join(sorted({name for name, value in parse_qsl(query) if value}))
+    return re.sub(r"\d+", "#", path) + "?" + names
 
 
 # --- Chromium ---------------------------------------------------------------------------------------------------------

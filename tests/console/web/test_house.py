@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from infra.wiring import Desk
-    from tests.console.web.conftest import As, StillClock
+    from tests.console.web.conftest import As, Crawl, StillClock
 
 PASSWORD = "a sentence nobody guesses"
 
@@ -219,3 +219,10 @@ def test_operations_says_what_the_doctor_finds(browse: As) -> None:
     page = browse("operations").get("/operations").text
     assert "fastapi" in page
     assert "placements" in page
+
+
+@pytest.mark.parametrize("who", ["second", "agency"])
+def test_in_a_house_where_nothing_happened_yet_every_page_opens(browse: As, crawl: Crawl, who: str) -> None:
+    answers = {path: answer.status_code for path, answer in crawl(browse(who))}
+    assert not [path for path, status in answers.items() if status not in {200, 303}]
+    assert len(answers) > 10
