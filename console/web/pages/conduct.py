@@ -267,11 +267,9 @@ def _rules(visit: Visit, pack: str = "", problem: ConsignError | None = None) ->
         every = {name: rulepacks.find(name) for name in names}
         used = {one.lender: [found.name for found in rulepacks.of(one)] for one in conduct_rows.lenders(connection)}
         lenders = browsing.lenders(connection)
-        last = conduct_rows.last_run(connection)
-    missing = {} if last is None else {one["rule_id"]: one["why"] for one in last["summary"].get("not_judged", [])}
     return visit.page(
         "compliance/rules.html", pack=chosen, packs=[(name, name) for name in names], every=every, used=used,
-        lenders=lenders, verified=standings.READ, severities=SEVERITIES, missing=missing, last=last,
+        lenders=lenders, verified=standings.READ, severities=SEVERITIES,
         today=visit.desk.today(), problem=problem, status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 
