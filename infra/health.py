@@ -205,7 +205,7 @@ def agencies(desk: Desk) -> Iterator[Finding]:
         lines = lines or [_lasting("valid", None, desk.now()) for _ in stated]
         fix = f"get it from {code} another way, and pin it: consign agency host-key add {code}"
         if lines:
-            yield _expiry(f"host of {code}", lines, fix, _soon(desk), counted="pinned key")
+            yield _expiry(f"host of {code}", lines, fix, _soon(desk), is_pinned=True)
         else:
             yield Finding(f"host of {code}", "fail", "no host key is pinned", fix)
         clients = [
@@ -329,15 +329,17 @@ def _as(holds: bool, check: str, found: str, fix: str) -> Finding:  # noqa: FBT0
     return Finding(check, "ok", found) if holds else Finding(check, "fail", found, fix)
 
 
-def _expiry(what: str, lines: Sequence[Mapping[str, object]], fix: str, soon_days: int, counted: str = "") -> Finding:
+def _expiry(
+    what: str, lines: Sequence[Mapping[str, object]], fix: str, soon_days: int, *, is_pinned: bool = False
+) -> Finding:
     valid = [line for line in lines if line["state"] == "valid"]
     if not valid:
         return Finding(what, "fail" if lines else "warn", "none that is valid" if lines else "none", fix)
     left = [line["days_left"] for line in [*valid, *(line for line in lines if line["state"] == "pending")]]
     days = max((one for one in left if isinstance(one, int)), default=None)
-    several = f"{len(valid)} {counted}{'s' if len(valid) > 1 else ''}" if counted else "valid"
+    several = f"{len(valid)} pinned" if is_pinned else "valid"
     if days is None or None in left:
-        return Finding(what, "ok", several if counted else "valid, without an end")
+        return Finding(what, "ok", several if is_pinned else "valid, without an end")
     if days < soon_days:
         return Finding(what, "warn", f"{several} for {days} more days", fix)
     return Finding(what, "ok", f"{several} for {days} more days")
