@@ -5,11 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from models import chart
+from console.web.terms import CHECKED, ENDED, MEANS, WHY
+from models import chart, retention
 from models.certification import FAULTS, STEPS
 from models.checking import CODES
 from models.conduct import packs
 from models.explaining import EXPLAINED, NOTES
+from models.permissions import ACTIONS
+from models.roles import ABOUT, NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,13 +33,20 @@ def _pairs() -> Iterator[tuple[str, str]]:
         yield step.about, step.about_zh
         yield step.fix, step.fix_zh
     yield from FAULTS.values()
+    for table in (MEANS, CHECKED, WHY, ENDED, NAMES, ABOUT):
+        yield from table.values()
+    yield from (action.words for action in ACTIONS.values())
     for name in chart.shipped():
         for account in chart.load(name).accounts:
             yield account.name, account.zh
     for pack in map(packs.load, packs.shipped()):
         yield pack.about, pack.about_zh
-        for rule in (*pack.rules, *pack.needs):
+        for rule in (*pack.rules, *pack.gates, *pack.needs):
             yield rule.text, rule.text_zh
+    for schedule in map(retention.load, retention.shipped()):
+        yield schedule.about, schedule.about_zh
+        for kept in schedule.rules.values():
+            yield kept.text, kept.text_zh
 
 
 def _template(text: str) -> str:
