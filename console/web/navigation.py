@@ -90,6 +90,7 @@ SECTIONS: Final = (
             Entry("/requests", later("Debtors' requests"), "subjects.see"),
             Entry("/erasures", later("Erasure certificates"), "erasures.see"),
             Entry("/complaints", later("Complaints"), "complaints.see"),
+            Entry("/consolidation", later("Collecting together"), "consolidation.see"),
             Entry("/breaches", later("Breaches and gates"), "conduct.see"),
             Entry("/retention", later("Keep and forget"), "retention.see"),
             Entry("/audit", later("Audit trail"), "audit.see"),
@@ -102,6 +103,7 @@ SECTIONS: Final = (
             Entry("/people", later("People"), "people.see"),
             Entry("/jobs", later("Jobs"), "jobs.see"),
             Entry("/operations", later("Operations"), "operations.see"),
+            Entry("/backups", later("Backups"), "operations.see"),
         ),
     ),
 )

@@ -37,6 +37,18 @@ def newest(connection: Connection, verb: str, identifiers: str) -> Row[Any] | No
     return connection.execute(asked.order_by(JOBS.c.job_id.desc()).limit(1)).one_or_none()
 
 
+def under_way(connection: Connection) -> list[Row[Any]]:
+    """Jobs that wait or run, the oldest first; a page's worth of them at most."""
+    asked = select(JOBS).where(JOBS.c.state.in_(("waiting", "running"))).order_by(JOBS.c.job_id).limit(keyset.ROWS)
+    return list(connection.execute(asked))
+
+
+def last_ended(connection: Connection) -> Row[Any] | None:
+    """The newest job that has ended."""
+    asked = select(JOBS).where(JOBS.c.state.in_(("done", "failed"))).order_by(JOBS.c.job_id.desc()).limit(1)
+    return connection.execute(asked).one_or_none()
+
+
 def identifiers_under_way(connection: Connection) -> list[str]:
     """What the jobs that have not ended were asked about."""
     asked = select(JOBS.c.identifiers).where(JOBS.c.state.in_(("waiting", "running")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from hmac import compare_digest
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -11,13 +12,19 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from console.web import visits
+from console.web import standings, visits
+from console.web.remembered import FIGURES
 from console.web.visits import Visiting, is_open, needs
+from flows import schedules
 from flows.jobs import VERBS
-from infra import health, jobs
+from infra import backups, health, jobs
 from infra.store import jobs as rows
 from infra.store import schema, tallies
+from infra.wiring import seated_here
 from models.errors import ConsignError
+
+if TYPE_CHECKING:
+    from console.web.visits import Visit
 
 router = APIRouter()
 
@@ -59,10 +66,32 @@ def metrics(request: Request) -> Response:
 
 @router.get("/operations", dependencies=[needs("operations.see")])
 def operations(visit: Visiting) -> Response:
-    """How the installation is: what `consign doctor` looks at, and what waits."""
+    """How the installation is: what `consign doctor` looks at, who works, what ran last, and what waits."""
+    looked = FIGURES.count(visit.desk, "operations", lambda: _looked_at(visit))
+    now = visit.desk.now()
+    with visit.desk.database.read() as connection:
+        under_way, last = rows.under_way(connection), rows.last_ended(connection)
+    late = next((job for job in under_way if job.state == "waiting" and job.asked_at < now - jobs.SILENT), None)
+    return visit.page(
+        "house/operations.html", **looked.value, looked_at=looked.at, under_way=under_way, last_job=last,
+        late=None if any(job.state == "running" for job in under_way) else late, verbs=VERBS, names=standings.SCHEDULES,
+    )  # fmt: skip
+
+
+def _looked_at(visit: Visit) -> dict[str, Any]:
+    """What takes a while to look at: the doctor's findings, rows by state, the schedules' runs, the newest backup."""
     with visit.desk.database.read() as connection:
         counts = tallies.by_state(connection)
-    return visit.page("house/operations.html", findings=health.findings(visit.desk), counts=counts)
+    with seated_here(visit.desk):
+        try:
+            board = schedules.board()
+        except ConsignError:  # the server went away, or will not answer
+            board = schedules.without_a_server()
+    try:
+        newest = next(iter(backups.listed(visit.desk)), None)
+    except ConsignError:  # its own page says what is wrong with it
+        newest = None
+    return {"findings": health.findings(visit.desk), "counts": counts, "board": board, "newest": newest}
 
 
 @router.get("/jobs", dependencies=[needs("jobs.see")])
@@ -77,6 +106,10 @@ def listed(visit: Visiting, after: str = "") -> Response:
 def one(visit: Visiting, job_id: int) -> Response:
     """How far one is, and what came of it; the part alone where the page looks again."""
     row = jobs.found(visit.desk, job_id)
-    told = {"job": row, "verb": VERBS[row.verb], "result": json.loads(row.result or "{}"),
-            "asked_of": json.loads(row.identifiers)}
+    told = {
+        "job": row,
+        "verb": VERBS[row.verb],
+        "result": json.loads(row.result or "{}"),
+        "asked_of": json.loads(row.identifiers),
+    }
     return visit.page("parts/job.html" if visit.is_partial else "house/job.html", **told)
