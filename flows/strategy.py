@@ -155,6 +155,15 @@ def preview_recalls(lender: str, name: str | None = None) -> pd.DataFrame:
         return strategies.falling_back(connection, strategy, lender, _today(connection, lender))
 
 
+def tried_out(strategy: Strategy, lender: str) -> tuple[Proposed, pd.DataFrame]:
+    """What these rules would move today, and which placements they would take back; nothing is kept."""
+    at = desk()
+    with at.database.read() as connection:
+        today = _today(connection, lender)
+        found = strategies.proposed(connection, strategy, lender, today, LIVE)
+        return found, strategies.falling_back(connection, strategy, lender, today)
+
+
 def compare(before: str, after: str, lender: str | None) -> tuple[list[difference.Difference], pd.DataFrame | None]:
     """What the second strategy says otherwise, and with a lender how many accounts it would send elsewhere today."""
     at = desk()

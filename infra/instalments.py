@@ -83,12 +83,40 @@ def judge(connection: Connection, desk: Desk, lender: str, today: date, plan_id:
     if found.empty:
         return found.assign(verdict=pd.Series(dtype="str"), codes=pd.Series(dtype="str"))
     rule = of(connection, desk, lender)
-    found = _facts(connection, found, lender, today)
-    signs = _signs(connection, found["debtor_id"], lender, today, rule)
-    found["ability"] = judging.ability(found, rule.ability)
-    found["willingness"] = judging.willingness(signs, rule.willingness)
+    found = _graded(connection, _facts(connection, found, lender, today), lender, today, rule)
     said = judging.judged(found, rule)
     return found.assign(limits=f"{rule.name}@{rule.version}", verdict=said["verdict"], codes=said["codes"])
+
+
+def weighed(connection: Connection, desk: Desk, plan_id: int, today: date) -> tuple[Limits, pd.DataFrame]:
+    """The limits that count for the plan, and the plan against each of them (models.instalments.judging.weighed).
+
+    An open plan is graded as of today, by the limits in force; a decided one as it was when it was judged last.
+    """
+    row = store.one(connection, plan_id)
+    found = store.plans(connection, row.lender, (row.state,), plan_id)
+    if row.state in store.OPEN or row.limits is None:
+        rule = of(connection, desk, row.lender)
+        if found.empty:
+            return rule, pd.DataFrame()
+        found = _graded(connection, _facts(connection, found, row.lender, today), row.lender, today, rule)
+    else:
+        name, _, version = row.limits.partition("@")
+        rule = BOOK.version(connection, name, version)
+        if found.empty:
+            return rule, pd.DataFrame()
+        found = _facts(connection, found, row.lender, today).assign(
+            balance_minor=row.balance_minor, ability=row.ability, willingness=row.willingness
+        )
+    return rule, judging.weighed(found, rule)
+
+
+def _graded(connection: Connection, found: pd.DataFrame, lender: str, today: date, rule: Limits) -> pd.DataFrame:
+    """The plans with `ability` and `willingness`."""
+    signs = _signs(connection, found["debtor_id"], lender, today, rule)
+    return found.assign(
+        ability=judging.ability(found, rule.ability), willingness=judging.willingness(signs, rule.willingness)
+    )
 
 
 def _facts(connection: Connection, found: pd.DataFrame, lender: str, today: date) -> pd.DataFrame:

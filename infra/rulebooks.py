@@ -20,7 +20,7 @@ from models.errors import ConfigurationError, RefusedByPolicy, UsageError
 from models.lives import POLICY, moved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -90,6 +90,13 @@ class Book(Generic[Rules]):
             if other.name != found.name and shared:
                 return other, shared[0]
         return None
+
+    def of_lenders(self, connection: Connection, lenders: Iterable[str], otherwise: str) -> dict[str, Rules | None]:
+        """By lender the rules in force that name it, else those called `otherwise`; None: these are not in force."""
+        found = self.all_in_force(connection)
+        own = {lender: one for one in found for lender in one.lenders}
+        rest = next((one for one in found if one.name == otherwise), None)
+        return {lender: own.get(lender, rest) for lender in lenders}
 
     def find(self, connection: Connection, name: str) -> Rules:
         """The rules of that name as they are in force. Raises UsageError, NotInForce, RulesAltered."""

@@ -125,6 +125,13 @@ def movement(found: moves.Moves) -> pd.DataFrame:
     return counted.rename(columns={"size": "accounts", "sum": "balance_minor"})
 
 
+def fallen(back: pd.DataFrame) -> pd.DataFrame:
+    """How many placements would come back: by agency, level, rule and reason, and where their accounts go next."""
+    by = ["agency", "level", "rule", "reason", "next_level", "next_stage", "currency"]
+    counted = back.groupby(by)["balance_minor"].agg(["size", "sum"]).reset_index()
+    return counted.rename(columns={"size": "placements", "sum": "balance_minor"})
+
+
 def summary(found: Proposed) -> dict[str, Any]:
     """What an approver reads: movement, who is left and why, and who may work the stages. Knows no debtor."""
     left = found.moves.left["reason"].value_counts().sort_index()
@@ -154,5 +161,5 @@ def mandated(found: Sequence[mandates.Mandate], stage: str) -> list[str]:
     return [one.agency for one in found if one.stage == stage and one.may]
 
 
-__all__ = ["BOOK", "NEW", "Proposed", "compared", "falling_back", "going_by_one", "level_of", "mandated", "movement",
-           "of", "proposed", "summary", "who_may"]  # fmt: skip
+__all__ = ["BOOK", "NEW", "Proposed", "compared", "fallen", "falling_back", "going_by_one", "level_of", "mandated",
+           "movement", "of", "proposed", "summary", "who_may"]  # fmt: skip

@@ -31,7 +31,7 @@ def line_of(text: str, message: str) -> int | None:
         return int(found[1])
     lines = text.splitlines()
     begin, end = _table_of(lines, message)
-    words = set(QUOTED.findall(message))
+    words = set(QUOTED.findall(message)[1:])  # the first one is what sort of table it is
     named = (
         number for number in range(begin, end)
         if "=" in lines[number] and lines[number].partition("=")[0].strip() in words
@@ -43,7 +43,7 @@ def line_of(text: str, message: str) -> int | None:
 def _table_of(lines: list[str], message: str) -> tuple[int, int]:
     """From which line to before which the table lies that the message names; what is before all tables otherwise."""
     heads = [number for number, line in enumerate(lines) if line.lstrip().startswith("[")]
-    ends = [*heads[1:], len(lines)]
+    ends = [*heads, len(lines)][1:]
     count: dict[str, int] = {}
     for begin, end in zip(heads, ends, strict=True):
         kind = lines[begin].split("]", maxsplit=1)[0].strip("[ ")

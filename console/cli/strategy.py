@@ -376,12 +376,7 @@ def _told(found: Any, back: Any, *, json: bool) -> None:
     from infra import strategy
 
     moved = strategy.movement(found.moves)
-    falling = (
-        back.groupby(["agency", "level", "rule", "reason", "next_level", "next_stage", "currency"])["balance_minor"]
-        .agg(["size", "sum"])
-        .reset_index()
-        .rename(columns={"size": "placements", "sum": "balance_minor"})
-    )
+    falling = strategy.fallen(back)
     told = strategy.summary(found)
     if json:
         head = {"lender": found.lender, "strategy": found.strategy.name, "version": found.strategy.version,

@@ -19,6 +19,7 @@ from console.web.pages import (
     agencies,
     audit,
     backups,
+    books,
     breaks,
     closing,
     comparing,
@@ -82,6 +83,7 @@ ROUTES: Final = (
     statements.router,
     closing.router,
     forecast.router,
+    books.router,
     payments.router,
     intake.router,  # before portfolios: /portfolios/new is no portfolio's number
     portfolios.router,

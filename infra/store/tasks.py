@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, literal, select
 
 from infra.store import bulk, keyset
-from models.tables import Break, ExchangeException, PaymentRun, Plan, Resolution
+from models.tables import (
+    Break,
+    ExchangeException,
+    InstalmentPlan,
+    PaymentRun,
+    Plan,
+    RecallProposal,
+    Resolution,
+    Rulebook,
+    StrategyRun,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,6 +32,10 @@ RESOLUTIONS: Final = bulk.table_of(Resolution)
 RUNS: Final = bulk.table_of(PaymentRun)
 EXCEPTIONS: Final = bulk.table_of(ExchangeException)
 BREAKS: Final = bulk.table_of(Break)
+INSTALMENTS: Final = bulk.table_of(InstalmentPlan)
+PROPOSALS: Final = bulk.table_of(RecallProposal)
+RULES: Final = bulk.table_of(Rulebook)
+STRATEGY_RUNS: Final = bulk.table_of(StrategyRun)
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,7 @@ class Task:
     """One kind of thing that waits: how many of it, and what a person must be allowed to do about it."""
 
     code: str
-    """plans_to_approve | resolutions_to_approve | payments_to_approve | my_exceptions | my_breaks"""
+    """plans_to_approve | resolutions_to_approve | … | my_exceptions | my_breaks"""
     count: int
     action: str
 
@@ -47,6 +61,17 @@ def waiting(connection: Connection, actor: str, roles: Collection[str]) -> list[
             (RESOLUTIONS.c.state == "waiting", RESOLUTIONS.c.proposed_by != actor),
         ),
         ("payments_to_approve", "payments.approve", (RUNS.c.state == "proposed", RUNS.c.proposed_by != actor)),
+        ("rules_to_approve", "strategies.approve", _rules("strategy", actor)),
+        ("limits_to_approve", "instalments.limits_approve", _rules("instalments", actor)),
+        (
+            "moves_to_accept", "strategies.approve",
+            (STRATEGY_RUNS.c.state == "proposed", STRATEGY_RUNS.c.created_by != actor),
+        ),
+        ("recalls_to_accept", "strategies.approve", (PROPOSALS.c.state == "proposed", PROPOSALS.c.created_by != actor)),
+        (
+            "instalments_to_decide", "instalments.decide",
+            (INSTALMENTS.c.state.in_(("proposed", "awaiting_second")), INSTALMENTS.c.first_by.is_distinct_from(actor)),
+        ),
         ("my_exceptions", "exceptions.see", (EXCEPTIONS.c.state.in_(("open", "taken")), mine)),
         ("my_breaks", "breaks.work", (BREAKS.c.owner == actor, BREAKS.c.state == "open")),
     )  # fmt: skip
@@ -54,6 +79,10 @@ def waiting(connection: Connection, actor: str, roles: Collection[str]) -> list[
         Task(code, min(MOST, keyset.counted(connection, [select(literal(1)).where(*where)], MOST)), action)
         for code, action, where in asked
     ]
+
+
+def _rules(sort: str, actor: str) -> tuple[ColumnElement[bool], ...]:
+    return (RULES.c.sort == sort, RULES.c.state == "proposed", RULES.c.proposed_by != actor)
 
 
 def exceptions_of(connection: Connection, actor: str, roles: Collection[str], most: int) -> list[Any]:

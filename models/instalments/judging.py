@@ -186,12 +186,35 @@ def bounds(plans: pd.DataFrame, limits: Limits, which: str) -> pd.DataFrame:
     )
 
 
+def weighed(plans: pd.DataFrame, limits: Limits) -> pd.DataFrame:
+    """Each plan against each limit, one row each: `code`, `value`, `within` and `beyond` (bounds), `verdict`.
+
+    plans: as `judged` has them, graded. In the index of `plans`, the limits of a plan in the order of LIMITED.
+    """
+    told, one, two = measured(plans), bounds(plans, limits, WITHIN), bounds(plans, limits, BEYOND)
+    over_one, over_two = _over(told, one), _over(told, two)
+    parts = [
+        pd.DataFrame(
+            {
+                "code": code, "value": told[code], "within": one[code], "beyond": two[code],
+                "verdict": np.select([over_two[code], over_one[code]], [REFUSED, BEYOND], WITHIN),
+            },
+            index=plans.index,
+        )
+        for code in LIMITED
+    ]  # fmt: skip
+    return pd.concat(parts).sort_index(kind="stable")
+
+
 def _beyond(plans: pd.DataFrame, limits: Limits, which: str) -> pd.DataFrame:
     """Which of the limits each plan is beyond: one column per code."""
-    told, bound = measured(plans), bounds(plans, limits, which)
+    return _over(measured(plans), bounds(plans, limits, which))
+
+
+def _over(told: pd.DataFrame, bound: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {code: told[code] < bound[code] if code in AT_LEAST else told[code] > bound[code] for code in LIMITED},
-        index=plans.index,
+        index=told.index,
     )
 
 

@@ -66,6 +66,7 @@ PATTERNS: Final = (
     ("it is closed", "已关闭"),
     ("no contract with the lender in force", "与该出借人没有生效的合同"),
     ("stopped by {gates} (`consign conduct gates`)", "因准入闸暂停：{gates}"),
+    ("its mandate has no {channels}", "其委托权限不含渠道：{channels}"),
     ("its mandate does not cover stage {stage}", "其委托权限不含{stage}阶段"),
     ("policy {policy} releases nothing to its mandate", "策略 {policy} 对其权限不释放任何字段"),
     ("unknown", "不存在"),

@@ -18,6 +18,11 @@ TASKS: Final = {
     "plans_to_approve": (later("Plans to approve"), "/plans?state=submitted"),
     "resolutions_to_approve": (later("Breaks to approve"), "/breaks?tab=to_approve"),
     "payments_to_approve": (later("Payment runs to approve"), "/payments?state=proposed"),
+    "rules_to_approve": (later("Strategies to approve"), "/strategies"),
+    "limits_to_approve": (later("Limits to approve"), "/instalments/limits"),
+    "moves_to_accept": (later("Moves to accept"), "/strategy-runs?state=proposed"),
+    "recalls_to_accept": (later("Recalls to accept"), "/proposed-recalls?state=proposed"),
+    "instalments_to_decide": (later("Instalment plans to decide"), "/instalments"),
     "my_exceptions": (later("Exceptions of mine"), "/exceptions?tab=mine"),
     "my_breaks": (later("Breaks assigned to me"), "/breaks?mine=1"),
 }
