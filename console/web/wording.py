@@ -26,6 +26,8 @@ JOINTS: Final = (("\n", "\n"), ("; ", "；"), (COLON, "："), (", ", "、"), (" 
 """What stands between several sentences or words, in English and in 中文; what binds less comes first."""
 LISTED: Final = frozenset({", ", " or ", " and "})
 """These stand in sentences too: only what is a list of known words is told as one."""
+FEW: Final = 5
+"""Letters: `{1} in {2}` has fewer; it counts only where what fills a blank that is told is known."""
 _PIECE: Final = re.compile(r"\{\{|\}\}|\{(\d+)(\+?)\}|[^{}]+")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 
@@ -70,6 +72,17 @@ class Template:
     def weight(self) -> int:
         """How much of it is text."""
         return sum(len(part) for part in self.english if isinstance(part, str))
+
+    @cached_property
+    def rank(self) -> tuple[int, int]:
+        """Of several that fit a sentence the highest is meant: that with most text, and then with fewest blanks."""
+        return self.weight, -len(self.english)
+
+    @cached_property
+    def is_weak(self) -> bool:
+        """Whether it begins with a blank, and so little of it is text that any sentence may fit it by chance."""
+        letters = sum(letter.isalpha() for part in self.english if isinstance(part, str) for letter in part)
+        return isinstance(self.english[0], Blank) and letters < FEW
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -138,19 +151,25 @@ class Wording:
             return self._whole[sentence]
         if not deepest:
             return None
-        best = max(self._fitting(sentence), key=lambda one: one[0].weight, default=None)
-        if best is None:
-            return self._parted(sentence, deepest - 1, joints)
-        template, found = best
-        if several := self._several(sentence, found.values(), deepest - 1):
-            return several
-        return "".join(
-            part if isinstance(part, str) else self._put(part, found[part.number], deepest - 1)
-            for part in template.chinese
-        )
+        for template, found in sorted(self._fitting(sentence), key=lambda one: one[0].rank, reverse=True):
+            if several := self._several(sentence, found.values(), deepest - 1):
+                return several
+            if (made := self._made(template, found, deepest - 1)) is not None:
+                return made
+        return self._parted(sentence, deepest - 1, joints)
 
-    def _put(self, blank: Blank, value: str, deepest: int) -> str:
-        return (self._told(value, deepest) if blank.is_told else None) or value
+    def _made(self, template: Template, found: Mapping[int, str], deepest: int) -> str | None:
+        """The template's 中文 with its blanks filled; None where it is weak and nothing in them is known either."""
+        known = {
+            part.number: self._told(found[part.number], deepest)
+            for part in template.chinese
+            if isinstance(part, Blank) and part.is_told
+        }
+        if template.is_weak and not any(known.values()):
+            return None
+        return "".join(
+            part if isinstance(part, str) else known.get(part.number) or found[part.number] for part in template.chinese
+        )
 
     def _fitting(self, sentence: str) -> Iterator[tuple[Template, dict[int, str]]]:
         near = (self._by_word.get(word, ()) for word in set(_WORD.findall(sentence)))
