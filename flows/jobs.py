@@ -21,7 +21,7 @@ from typing import Any, Final
 from flows.engine import run, told, watched
 from infra import jobs, uploads
 from infra.wiring import Desk, desk, seated
-from models.errors import ConsignError, Findings
+from models.errors import ConsignError, Findings, UsageError
 
 Identifiers = Mapping[str, Any]
 LOOK_EVERY: Final = 1.0
@@ -148,7 +148,10 @@ def _intake(name: str, *, dry_run: bool) -> dict[str, Any]:
     from flows.intake import intake, progress_told
 
     at = desk()
-    words = uploads.found(at, name).words
+    held = uploads.found(at, name)
+    if held.by != at.actor:
+        raise UsageError("that file was handed in by somebody else", fix="hand it in yourself")
+    words = held.words
     call: dict[str, Any] = {
         "source": uploads.PREFIX + name, "profile": words["profile"], "lender": words["lender"],
         "as_of": date.fromisoformat(words["as_of"]), "threshold": words["threshold"], "dry_run": dry_run,
@@ -186,8 +189,12 @@ def _confirm_login(given: Identifiers) -> object:
 
 def _certify(given: Identifiers) -> object:
     from flows.certify import start
+    from models.certification import LEVELS
 
-    return {"agency": given["agency"], "certification": start(str(given["agency"]), given["level"])}
+    level = given.get("level")
+    if level not in LEVELS:
+        raise UsageError("that is no level of a certification", fix=f"use one of {', '.join(LEVELS)}")
+    return {"agency": given["agency"], "certification": start(str(given["agency"]), level)}
 
 
 def _recall(given: Identifiers) -> object:
@@ -208,6 +215,12 @@ def _evaluate(given: Identifiers) -> object:
     return run(
         evaluate, lender=given.get("lender"), as_of=_day(given.get("as_of")), kind=given.get("kind") or "periodic"
     )
+
+
+def _consolidate(_given: Identifiers) -> object:
+    from flows.consolidate import consolidate
+
+    return run(consolidate)
 
 
 def _conduct(_given: Identifiers) -> object:
@@ -351,6 +364,7 @@ VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
         "back_up": Asked(("Back the store up", "备份数据库"), "backups.make", _back_up),
         "check_backup": Asked(("Check a backup", "检查备份"), "backups.make", _check_backup),
         "verify_audit": Asked(("Verify the audit trail", "验证审计记录"), "audit.see", _verify_audit),
+        "consolidate": Asked(("Look up who is linked", "查找关联债务人"), "consolidation.change", _consolidate),
         "evaluate": Asked(("Evaluate the agencies", "评估机构"), "evaluations.change", _evaluate),
         "score": Asked(("Score the agencies", "为机构评分"), "scorecards.see", _score),
     }

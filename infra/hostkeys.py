@@ -281,6 +281,15 @@ def is_news(connection: Connection, code: str, fingerprint: str, now: datetime) 
     )
 
 
+def typed(line: str) -> str:
+    """The line of a host key as somebody typed it. Raises UsageError for what is none."""
+    try:
+        hostkeys.read(line)
+    except ConfigurationError as fault:
+        raise UsageError(str(fault), fix=fault.fix) from None
+    return line
+
+
 def fingerprint_of(line: str) -> str:
     """The fingerprint of a host key's line. Raises ConfigurationError for what is none."""
     return hostkeys.read(line).fingerprint

@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Form, Response, UploadFile
-from starlette.exceptions import HTTPException
 
 from connectors.portfolio import load_profile, shipped_profiles
-from console.web import sheets
+from console.web import handed, sheets
 from console.web.frames import records
 from console.web.language import later
-from console.web.pages import asked
 from console.web.problems import status_of
 from console.web.remembered import FIGURES
 from console.web.uploading import SealedForms
 from console.web.visits import Visiting, needs
-from flows.intake import share
 from flows.lenders import add_lender
-from infra import jobs, uploads
-from infra.store import browsing, exchange, portfolios
+from infra import uploads
+from infra.store import browsing, portfolios
 from infra.wiring import seated_here
 from models.errors import ConsignError, UsageError
 from models.intake.codes import CODES
-from models.intake.fields import ACCOUNT_FIELDS
 from models.spreadsheets import defused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Row
-
     from console.web.visits import Visit
-    from infra.uploads import Upload
 
 router = APIRouter(route_class=SealedForms)
 
 Text = Annotated[str, Form()]
-KINDS: Final = (".csv", ".txt", ".tsv", ".xlsx", ".parquet")
-"""What the console takes; packed text is unpacked by whoever hands it in."""
-SHOWN: Final = 200
-"""Findings on the page; the file to take away has all."""
 CSV: Final = "text/csv; charset=utf-8"
 COUNTRIES: Final = {
     "CN": later("China"), "HK": later("Hong Kong"), "TW": later("Taiwan"), "SG": later("Singapore"),
@@ -68,7 +54,8 @@ def _new(visit: Visit, given: Mapping[str, str], *, error: ConsignError | None =
     loaded = [load_profile(name) for name in shipped_profiles()]
     return visit.page(
         "intake/new.html", status=status_of(error) if error else 200, lenders=lenders, profiles=loaded, error=error,
-        given=given, kinds=", ".join(KINDS), most=visit.desk.settings.upload_bytes >> 20, today=visit.desk.today(),
+        given=given, kinds=", ".join(handed.KINDS), most=visit.desk.settings.upload_bytes >> 20,
+        today=visit.desk.today(),
     )  # fmt: skip
 
 
@@ -84,26 +71,10 @@ def hand_in(
     """The file lies sealed; a job checks it. Nothing has come in."""
     given = {"lender": lender, "profile": profile, "as_of": as_of, "threshold": threshold}
     try:
-        upload = handed_in(visit.desk, file, given)
+        upload = handed.handed_in(visit.desk, file, given)
     except ConsignError as error:
         return _new(visit, given, error=error)
     return visit.go(f"/portfolios/new/{upload}")
-
-
-def handed_in(desk: Any, file: UploadFile, given: Mapping[str, str]) -> str:
-    """The upload's name; the job that checks it is asked for. Raises UsageError for what cannot be right."""
-    name = uploads.plain_name(file.filename or "")
-    if not name.lower().endswith(KINDS):
-        raise UsageError(f"a portfolio comes as {', '.join(KINDS)}", fix="save it as one of these")
-    if asked.day(given["as_of"]) is None:
-        raise UsageError("of which day is the file?", fix="give the day of the snapshot")
-    with desk.database.read() as connection:
-        exchange.lender_timezone(connection, given["lender"])
-    load_profile(asked.one_of(given["profile"], shipped_profiles()))
-    share(given["threshold"])
-    upload = uploads.keep(desk, file.file, name, given)
-    jobs.ask(desk, "check_portfolio", {"upload": upload})
-    return upload
 
 
 # -- looking at it -----------------------------------------------------------------------------------------------------
@@ -112,73 +83,30 @@ def handed_in(desk: Any, file: UploadFile, given: Mapping[str, str]) -> str:
 @router.get("/portfolios/new/{upload}", dependencies=[needs("portfolios.import")])
 def look(visit: Visiting, upload: str, code: str = "") -> Response:
     """What would come in and what would not; how far the job is, until it ends. The part alone where the page asks."""
-    checked, taken = jobs_of(visit.desk, upload)
+    checked, taken = handed.jobs_of(visit.desk, upload)
     is_over = taken is not None and taken.state == "done"
-    held = None if is_over else mine(visit.desk, upload)  # what is in is kept no longer
-    result = _told(taken if is_over else checked)
+    held = None if is_over else handed.mine(visit.desk, upload)  # what is in is kept no longer
+    result = handed.told(taken if is_over else checked)
     lines, fraction = uploads.noted(visit.desk, upload)
     with visit.desk.database.read() as connection:
         lenders = browsing.lenders(connection)
     told: dict[str, Any] = {
         "name": upload, "upload": held, "checked": checked, "taken": taken, "result": result, "lines": lines,
-        "fraction": fraction, "lenders": lenders, "code": code, "codes": CODES, "shown": SHOWN, "columns": None,
+        "fraction": fraction, "lenders": lenders, "code": code, "codes": CODES, "shown": handed.SHOWN, "columns": None,
         "found": [], "is_over": is_over, "kept": uploads.KEPT,
     }  # fmt: skip
     if held is not None and result:
-        told |= {"found": found_in(visit.desk, upload, code), "columns": columns_of(held.words["profile"], result)}
+        told |= {
+            "found": handed.found_in(visit.desk, upload, code),
+            "columns": handed.columns_of(held.words["profile"], result),
+        }
     return visit.page("intake/looked.html" if visit.is_partial else "intake/look.html", **told)
-
-
-def _told(job: Row[Any]) -> dict[str, Any]:
-    """What came of a job; nothing before its end."""
-    told: dict[str, Any] = json.loads(job.result or "{}") if job.state == "done" else {}
-    return told
-
-
-def jobs_of(desk: Any, upload: str) -> tuple[Row[Any], Row[Any] | None]:
-    """The newest job that checks the upload, and the newest that takes it in. 404 where it is not of who asks."""
-    checked = jobs.newest(desk, "check_portfolio", {"upload": upload})
-    if checked is None or checked.actor != desk.actor:
-        raise HTTPException(404)
-    return checked, jobs.newest(desk, "import_portfolio", {"upload": upload})
-
-
-def mine(desk: Any, upload: str) -> Upload:
-    """The upload, where it is of who asks. Raises UploadGone."""
-    held = uploads.found(desk, upload)
-    if held.by != desk.actor:
-        raise HTTPException(404)
-    return held
-
-
-def found_in(desk: Any, upload: str, code: str = "", after: int = 0) -> list[dict[str, str]]:
-    """What the check found, in the order of the lines: line, field, code, fix, outcome; never a value."""
-    path = uploads.findings_path(desk, upload)
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = (row for row in csv.DictReader(file) if code in {"", row["code"]})
-        return list(islice(rows, after, after + SHOWN))
-
-
-def columns_of(profile: str, result: Mapping[str, Any]) -> dict[str, Any]:
-    """How the profile reads the file: our fields with the columns they come from, and the columns nobody reads."""
-    chosen = load_profile(profile)
-    header = result.get("header", {}).get("columns", [])
-    mapped = [
-        (name, ", ".join(chosen.columns[name].columns) if name in chosen.columns else "") for name in chosen.fields
-    ]
-    return {
-        "mapped": mapped,
-        "unread": [name for name in header if name and name not in chosen.needed],
-        "missing": [name for name in ACCOUNT_FIELDS if name not in chosen.fields],
-    }
 
 
 @router.get("/portfolios/new/{upload}/findings.csv", dependencies=[needs("portfolios.import")])
 def findings(visit: Visiting, upload: str) -> Response:
     """Every finding of the check, to take away."""
-    held = mine(visit.desk, upload)
+    held = handed.mine(visit.desk, upload)
     path = uploads.findings_path(visit.desk, upload)
     content = path.read_text(encoding="utf-8") if path.is_file() else "line,field,code,fix,outcome\n"
     return sheets.download(content, f"{held.name}-findings.csv", CSV)
@@ -187,26 +115,14 @@ def findings(visit: Visiting, upload: str) -> Response:
 @router.post("/portfolios/new/{upload}/import", dependencies=[needs("portfolios.import")])
 def take_in(visit: Visiting, upload: str) -> Response:
     """A job takes it in as it was checked."""
-    asked_for(visit.desk, upload)
+    handed.asked_for(visit.desk, upload)
     return visit.go(f"/portfolios/new/{upload}")
-
-
-def asked_for(desk: Any, upload: str) -> int:
-    """The job that takes the upload in. Raises UsageError where it was not checked, or too much of it is refused."""
-    checked, _ = jobs_of(desk, upload)
-    mine(desk, upload)
-    state = _told(checked).get("state")
-    if state is None:
-        raise UsageError("the file has not been checked", fix="wait for its check, or hand it in again")
-    if state == "refused":
-        raise UsageError("more lines are refused than are let pass", fix="mend the file, or let more lines be refused")
-    return jobs.ask(desk, "import_portfolio", {"upload": upload})
 
 
 @router.post("/portfolios/new/{upload}/drop", dependencies=[needs("portfolios.import")])
 def drop(visit: Visiting, upload: str) -> Response:
     """The file is gone."""
-    mine(visit.desk, upload)
+    handed.mine(visit.desk, upload)
     uploads.drop(visit.desk, upload)
     return visit.go("/portfolios", visit.say("The file is gone. Nothing came in."))
 

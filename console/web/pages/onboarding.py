@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Form, Response, UploadFile
 
 from connectors.layouts.profiles import parse_layout
 from console.cli.instants import instant
-from console.web import sheets
+from console.web import handed, sheets
 from console.web.frames import records
 from console.web.pages import asked, portal
 from console.web.pages.agencies import acted, page_of
@@ -29,17 +28,15 @@ from infra import (
     layouts,
     onboarding,
     rotation,
-    uploads,
 )
 from infra.outbox import scratch
 from models.certification import LEVELS
-from models.errors import ConsignError, Findings, UsageError
+from models.errors import ConsignError, UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from console.web.visits import Visit
-    from infra.wiring import Desk
 
 router = APIRouter(route_class=SealedForms)
 
@@ -62,30 +59,18 @@ def drop(
     """The agency is reached so from now on."""
 
     def act() -> None:
+        lines = [hostkeys.typed(line.strip()) for line in host_key.splitlines() if line.strip()]
         number = asked.number(port) or 22
         if number not in PORTS:
             raise UsageError("that is no port", fix="write a number from 1 to 65535")
         onboarding.reach(
             visit.desk, code, asked.one_of(kind, ("sftp", "folder")), host=host.strip(), port=number,
-            username=username.strip(), host_keys=[line for line in host_key.splitlines() if line.strip()],
-            root=_folder(visit, root.strip()) if kind == "folder" else None, to_agency=to_agency.strip(),
+            username=username.strip(), host_keys=lines,
+            root=handed.folder_of(visit.desk, root.strip()) if kind == "folder" else None, to_agency=to_agency.strip(),
             from_agency=from_agency.strip(), stated=limits.split(), renames=bool(renames),
         )  # fmt: skip
 
     return acted(visit, code, "reach", act, visit.say("It is reached so from now on. Next: try its server out."))
-
-
-def _folder(visit: Visit, root: str) -> Path | None:
-    """The folder that a form names: whole, and not where our own files are. Raises UsageError."""
-    if not root:
-        return None
-    path, home = Path(root).resolve(), visit.desk.settings.home.resolve()
-    if not Path(root).is_absolute() or not path.is_dir():
-        raise UsageError("that folder is not there", fix="make it on the server first, and give its whole path")
-    private = [visit.desk.settings.keyring_path.resolve().parent, visit.desk.settings.backups_path.resolve()]
-    if path == home or path in home.parents or any(path == one or one in path.parents for one in private):
-        raise UsageError("our own files lie in that folder", fix="give the agency a folder of its own")
-    return path
 
 
 @router.post("/agencies/{code}/probe", dependencies=[needs("agencies.reach")])
@@ -108,7 +93,7 @@ def add_host_key(
     return acted(
         visit, code, "reach",
         lambda: hostkeys.add(
-            visit.desk, code, line.strip(), begins=_instant(begins), ends=_instant(until),
+            visit.desk, code, hostkeys.typed(line.strip()), begins=_instant(begins), ends=_instant(until),
             others_until=_instant(old_until),
         ),
         visit.say("Handed in. Where the agency is live, a second person approves it."),
@@ -202,18 +187,10 @@ def certify(visit: Visiting, code: str, level: Text = "") -> Response:
 @router.post("/agencies/{code}/certify/fingerprints", dependencies=[needs("agencies.certify")])
 def compare(visit: Visiting, code: str, sign: Text = "", encrypt: Text = "", ours: Text = "") -> Response:
     """What was compared by telephone is on record; a fingerprint that differs stops the certification."""
-
-    def act() -> None:
-        heard = [certification.hear(visit.desk, code, sign.strip(), (encrypt or sign).strip())] if sign.strip() else []
-        if heard and heard[0].state == "failed":
-            message = f"what was read out is not the key that we hold of {code}: the certification has stopped"
-            raise Findings(message, fix="somebody may sit between you: compare again, at the contract's number")
-        if ours:
-            certification.confirm(visit.desk, code)
-        elif not heard:
-            raise UsageError("nothing was compared", fix="type what the agency reads out, or tick that it read ours")
-
-    return acted(visit, code, "certification", act, visit.say("On record."))
+    return acted(
+        visit, code, "certification", lambda: handed.compared(visit.desk, code, sign, encrypt, ours=bool(ours)),
+        visit.say("On record."),
+    )  # fmt: skip
 
 
 @router.post("/agencies/{code}/certify/give-up", dependencies=[needs("agencies.certify")])
@@ -265,26 +242,9 @@ def add_evidence(
 ) -> Response:  # fmt: skip
     """Evidence is on record: a document with its hash, or a reference."""
     return acted(
-        visit, code, "evidence", lambda: put_evidence(visit.desk, code, kind, since, until, reference, document),
+        visit, code, "evidence", lambda: handed.evidence(visit.desk, code, kind, since, until, reference, document),
         visit.say("The evidence is on record."),
     )  # fmt: skip
-
-
-def put_evidence(
-    desk: Desk, code: str, kind: str, since: str, until: str, reference: str, document: UploadFile | None
-) -> diligence.Added:
-    """The evidence is on record. Raises what infra.diligence.add raises."""
-    with scratch(desk) as folder:
-        path = None
-        if document is not None and document.filename:
-            path = folder / uploads.plain_name(document.filename)
-            with path.open("wb") as into:
-                while block := document.file.read(1 << 20):
-                    into.write(block)
-        return diligence.add(
-            desk, code, kind, kinds=diligence.kinds(), valid_from=asked.day(since) or desk.today(),
-            valid_until=asked.day(until), document=path, reference=reference.strip(),
-        )  # fmt: skip
 
 
 @router.get("/agencies/{code}/evidence/{diligence_id}", dependencies=[needs("agencies.see")])
@@ -300,14 +260,12 @@ def evidence(visit: Visiting, code: str, diligence_id: int) -> Response:
 @router.post("/agencies/{code}/layout", dependencies=[needs("layouts.change")])
 def agree(visit: Visiting, code: str, layout: Text = "") -> Response:
     """The agency's files are in that layout from now on."""
-
-    def act() -> None:
-        # a name that ends in .toml would be read as a file of this machine
-        known = {str(one["layout"]) for one in layouts.known(visit.desk)} | {"package"}
-        layouts.agree(visit.desk, code, asked.one_of(layout, known))
-
     return acted(
-        visit, code, "layout", act, visit.say("Agreed. Let the agency check a file of each kind before the first.")
+        visit,
+        code,
+        "layout",
+        lambda: handed.agree(visit.desk, code, layout),
+        visit.say("Agreed. Let the agency check a file of each kind before the first."),
     )
 
 
