@@ -15,18 +15,29 @@ from infra.templates import environment
 from models.spreadsheets import defused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from infra.reports.report import Cell, Point, Report
+
+    Retold = Callable[[str, str], str]
+    """(column, text) -> the text as a reader of this language has it"""
 
 LANGUAGES = ("en", "zh")
 CODED = ("measure", "risk", "against", "value_class", "state", "certificate", "verified", "to", "kind")
-"""Columns whose cells are codes with a word of their own; policies' own sentences stay as they were written."""
+"""Columns whose cells are codes with a word of their own; other texts (policies' sentences) are told by `retold`."""
+
+
+def as_written(_column: str, text: str) -> str:
+    """The text as it is, in whatever language."""
+    return text
 
 
 class Words:
     """Says the report in one language."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, retold: Retold = as_written) -> None:
         self.code = code
+        self.retold = retold
         self.tag = {"en": "en", "zh": "zh-Hans"}[code]
         self.told = tomllib.loads(files("infra.reports").joinpath("words", f"{code}.toml").read_text("utf-8"))
         self._days = language(code)
@@ -59,21 +70,23 @@ class Words:
             case int():
                 text = self._days.number(value)
             case str():
-                text = self.told.get(column, {}).get(value, value) if column in CODED else value
+                known: dict[str, str] = self.told.get(column, {}) if column in CODED else {}
+                text = known.get(value) or self.retold(column, value)
             case _:
-                text = self("word", "comma").join(value)
+                text = self("word", "comma").join(self.retold(column, one) for one in value)
         return text
 
 
 @cache
-def words(code: str) -> Words:
+def words(code: str, retold: Retold = as_written) -> Words:
     """The words of that language, read once."""
-    return Words(code)
+    return Words(code, retold)
 
 
-def html(report: Report, code: str) -> str:
+def html(report: Report, code: str, retold: Retold = as_written) -> str:
     """The report as one page that needs nothing else; it prints on A4."""
-    return environment("infra.reports").get_template("report.html.j2").render(report=report, t=words(code))
+    page = environment("infra.reports").get_template("report.html.j2")
+    return page.render(report=report, t=words(code, retold))
 
 
 def csv(report: Report) -> str:

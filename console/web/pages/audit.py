@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter, Response
 
-from console.web.language import later
+from console.web.codes import term
+from console.web.language import later, say
 from console.web.pages import asked
 from console.web.problems import status_of
 from console.web.rendering import query
@@ -19,6 +21,8 @@ from infra.store import assurance, browsing, trail
 from models.errors import ConsignError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from console.web.visits import Visit
     from infra.audit import Verification
     from infra.reports.report import Report
@@ -32,6 +36,8 @@ KINDS: Final = {
     "agencies": later("Agencies, for publication"),
 }  # fmt: skip
 FORMS: Final = ("html", "csv")
+GROUPS: Final = {"channels": "channel", "stage": "stage", "purpose": "purpose", "kind": "file"}
+"""Columns of the drafts whose cells are codes, by the group of console.web.codes."""
 
 
 @router.get("/audit", dependencies=[needs("audit.see")])
@@ -93,7 +99,7 @@ def assessments(visit: Visiting, kind: str = "impact", lender: str = "") -> Resp
     with visit.desk.database.read() as connection:
         lenders = browsing.lenders(connection)
     return visit.page(
-        "compliance/assessments.html", report=report, t=pages.words(visit.say.code), kind=kind,
+        "compliance/assessments.html", report=report, t=pages.words(visit.say.code, _retold(visit.say.code)), kind=kind,
         lender=lender, lenders=lenders, problem=problem,
         tab_entries=[(visit.say(words), None, query(kind=code, lender=lender), code == kind)
                      for code, words in KINDS.items()], status=200 if problem is None else status_of(problem),
@@ -106,8 +112,16 @@ def assessment(visit: Visiting, kind: str, form: str, lender: str = "") -> Respo
     asked.one_of(kind, KINDS)
     report = _drafted(visit.desk, kind, lender)
     if asked.one_of(form, FORMS) == "html":
-        return download(pages.html(report, visit.say.code), f"{kind}.html", "text/html; charset=utf-8")
+        page = pages.html(report, visit.say.code, _retold(visit.say.code))
+        return download(page, f"{kind}.html", "text/html; charset=utf-8")
     return download(pages.csv(report), f"{kind}.csv", "text/csv; charset=utf-8")
+
+
+@cache
+def _retold(language: str) -> Callable[[str, str], str]:
+    """What a policy or a register says in a cell of that column, in that language."""
+    told = say(language)
+    return lambda column, text: term(language, text, GROUPS[column]) if column in GROUPS else told.explained(text)
 
 
 def _drafted(desk: Desk, kind: str, lender: str) -> Report:

@@ -55,7 +55,7 @@ def _list(
         lenders = browsing.lenders(connection)
     return visit.page(
         "compliance/requests.html", page=page, next=page.after or "", tab=tab, lender=lender, kind=kind,
-        after=after, lenders=lenders, kinds=KIND_WORDS, states=STATES, today=visit.desk.today(), grounds=GROUNDS,
+        after=after, lenders=lenders, kinds=KIND_WORDS, states=STATES, today=visit.desk.today(), grounds=_grounds(visit),
         correctable=CORRECTABLE, problem=problem, given=defaultdict(str, given or {}),
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
@@ -90,9 +90,17 @@ def _one(visit: Visit, request_id: int, problem: ConsignError | None = None) -> 
     return visit.page(
         "compliance/request.html", row=row, kinds=KIND_WORDS, states=STATES, about=KINDS[row["kind"]],
         today=visit.desk.today(), is_open=row["state"] in OPEN, problem=problem,
-        bases={code: basis.about for code, basis in BASES.items() if row["kind"] in basis.kinds},
+        bases={
+            code: visit.say.explained(basis.about) for code, basis in BASES.items() if row["kind"] in basis.kinds
+        },
+        grounds=_grounds(visit),
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
+
+
+def _grounds(visit: Visit) -> dict[str, str]:
+    """Why processing is restricted, by code."""
+    return {code: visit.say.explained(words) for code, words in GROUNDS.items()}
 
 
 @router.post("/requests/{request_id}/verify", dependencies=[needs("subjects.work")])
