@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from console.web.api import book, door, house, intake, money, onboarding, own, proof
+from console.web.api import agreed, book, door, house, intake, keeping, money, onboarding, own, proof
 from console.web.api.door import PROBLEMS, Calling, needs
 from models.permissions import ACTIONS
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from infra.wiring import Desk
 
 VERSION: Final = "1"
-ROUTERS: Final = (book.router, money.router, proof.router, house.router, own.router, intake.router, onboarding.router)
+ROUTERS: Final = (
+    book.router, money.router, proof.router, house.router, own.router, intake.router, onboarding.router, agreed.router,
+    keeping.router,
+)  # fmt: skip
 ABOUT: Final = """\
 What people do in the console, for programs. Every call carries a token (`Authorization: Bearer cst_…`) that belongs to
 a person: it reaches no further than that person's roles, and no further than its own scopes. Amounts are whole minor
