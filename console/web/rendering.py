@@ -28,6 +28,10 @@ ROLE_NAMES: Final[dict[str, tuple[str, str]]] = {
 }
 """What every role is called."""
 
+LITERALLY: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;"})
+"""Jinja takes whatever `_` returns for HTML, and a code without words of ours (`_(names.get(code, code))`) is not: so
+no sentence holds any."""
+
 
 @cache
 def environment(language: str) -> Environment:
@@ -38,7 +42,9 @@ def environment(language: str) -> Environment:
     told = say(language)
     made = templates.fresh("console.web", "jinja2.ext.i18n")
     made.install_gettext_callables(  # type: ignore[attr-defined]  # the extension's method
-        told, told.plural, newstyle=True
+        lambda sentence: told(sentence).translate(LITERALLY),
+        lambda one, many, count: told.plural(one, many, count).translate(LITERALLY),
+        newstyle=True,
     )
     made.filters |= {
         "money": told.money, "number": told.number, "percent": told.percent, "day": told.day,
