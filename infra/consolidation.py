@@ -18,7 +18,7 @@ from infra import audit, exceptions, roles
 from infra.diligence import REFERENCE
 from infra.exceptions import Subject, check_text
 from infra.store import consolidation as store
-from infra.store import portfolios, trail
+from infra.store import joint, portfolios, trail
 from keys import linkage
 from models.consolidation import CIRCLE, ORDERS, SCOPES
 from models.errors import RefusedByPolicy, UsageError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+    from infra.store.keyset import Page
     from infra.wiring import Desk
 
 LONGEST_BASIS: Final = 500
@@ -105,9 +106,10 @@ def propose(  # noqa: PLR0913 - a basis's columns
     return Proposed(number, circle, scope, lender, valid_from, valid_until, split_order, "proposed")
 
 
-def approve(desk: Desk, basis_id: int) -> Linked:
+def approve(desk: Desk, basis_id: int, *, relink: bool = True) -> Linked:
     """The basis counts on its days, and the circle's debtors are linked.
 
+    relink: false leaves the looking up to `consolidate`, which who has many debtors runs as a job.
     Raises RoleMissing, RefusedByPolicy for whoever proposed it and for a second basis of the lender in the circle.
     """
     with desk.database.write() as connection:
@@ -125,12 +127,13 @@ def approve(desk: Desk, basis_id: int) -> Linked:
             )
         _move(connection, row, "in_force", approved_by=desk.actor, approved_at=desk.now())
         _record(connection, desk, "approved", row)
-        return refresh(connection, desk)
+        return refresh(connection, desk) if relink else Linked(0, 0, 0)
 
 
-def withdraw(desk: Desk, basis_id: int, reason: str) -> Linked:
+def withdraw(desk: Desk, basis_id: int, reason: str, *, relink: bool = True) -> Linked:
     """The basis counts no more, and what it linked is linked no more. One person is enough: it can only stop things.
 
+    relink: as in `approve`; rows that are left over link nobody, for a link counts by its bases alone.
     Raises RoleMissing (whoever proposed it may take a proposal back), UsageError for a reason that says nothing.
     """
     check_text(reason)
@@ -141,7 +144,7 @@ def withdraw(desk: Desk, basis_id: int, reason: str) -> Linked:
             roles.require(connection, desk, "compliance")
         _move(connection, row, "withdrawn", withdrawn_by=desk.actor, withdrawn_at=desk.now(), reason=reason)
         _record(connection, desk, "withdrawn", row)
-        return refresh(connection, desk)
+        return refresh(connection, desk) if relink else Linked(0, 0, 0)
 
 
 def refresh(connection: Connection, desk: Desk, lender: str | None = None) -> Linked:
@@ -222,6 +225,19 @@ def divided(desk: Desk) -> pd.DataFrame:
         details: dict[str, audit.Value] = {"debtors": int(number.nunique())}
         audit.record(connection, desk.actor, "consolidation.divided", "circle:all", details, desk.now())
     return found.assign(person=number)[["person", "circle", "lender", "debtor_id", "agency"]]
+
+
+def persons(desk: Desk, circle: str, after: str | None = None, *, divided: bool = False) -> Page:
+    """Who is one person in the circle, a page at a time (infra.store.joint.persons); that somebody looked is kept.
+
+    Raises RoleMissing for who is not of compliance: the list holds several lenders' debtors side by side.
+    """
+    with desk.database.write() as connection:
+        roles.require(connection, desk, "compliance")
+        page = joint.persons(connection, circle, desk.today(), after, divided=divided)
+        details: dict[str, audit.Value] = {"entries": len(page.rows)}
+        audit.record(connection, desk.actor, "consolidation.looked", f"circle:{circle}", details, desk.now())
+    return page
 
 
 def _check_words(circle: str, scope: str, basis: str, evidence: str, split_order: str) -> None:

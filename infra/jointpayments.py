@@ -22,7 +22,7 @@ from infra import audit, exceptions
 from infra.exceptions import Subject
 from infra.indexes import INDEX_KEY
 from infra.packages import account_pseudonyms, joint_ids
-from infra.store import bulk, exchange, trail
+from infra.store import bulk, exchange, joint, trail
 from infra.store import consolidation as store
 from keys.pseudonyms import blind_index
 from keys.reidentify import Reidentifier
@@ -254,6 +254,15 @@ def _advice(keys: Mapping[str, PseudonymKey], payments: pd.DataFrame, shares: pd
         value_date=named["paid_on"].dt.strftime("%Y-%m-%d"),
     )  # fmt: skip
     return told[list(ADVICE)].sort_values(["payment_ref", "lender", "agency_txn_id"], ignore_index=True)
+
+
+def advice(desk: Desk, payment_id: int) -> tuple[str, pd.DataFrame]:
+    """The agency, and the advice to it (ADVICE) for the whole list that the payment came in. Raises UsageError."""
+    with desk.database.read() as connection:
+        payment = joint.payment(connection, payment_id)
+        payments, shares = joint.taken_in_with(connection, payment)
+    agency = str(payment["agency"])
+    return agency, _advice(desk.keyring.pseudonym_keys(agency), payments, shares)
 
 
 def watch(connection: Connection, desk: Desk) -> int:

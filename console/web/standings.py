@@ -118,6 +118,23 @@ EVALUATION: Final = _table(
     rejected=(later("Refused by a person"), "bad"),
     superseded=(later("Superseded"), "plain"),
 )
+BASIS: Final = _table(
+    proposed=(later("Waits for approval"), "warn"),
+    in_force=(later("In force"), "good"),
+    withdrawn=(later("Ended"), "plain"),
+)
+JOINT_SHARE: Final = _table(
+    waiting=(later("Not remitted yet"), "warn"),
+    remitted=(later("Remitted"), "good"),
+    differs=(later("Remitted otherwise"), "bad"),
+)
+SPLIT_ORDERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "oldest_first": later("what fell due first, first; on one day by what is owed"),
+        "pro_rata": later("by what is owed on each account"),
+        "lender_order": later("lender by lender in their rank, then what fell due first"),
+    }
+)
 STAGES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "reminder": later("Reminder"),

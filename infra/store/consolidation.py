@@ -94,6 +94,11 @@ def listed(connection: Connection, today: date, circle: str | None = None) -> pd
     return found.assign(counts=counts, linked_debtors=found["linked_debtors"].where(counts, 0))
 
 
+def states(connection: Connection) -> Sequence[Row[Any]]:
+    """`basis_id`, `state` of every basis."""
+    return connection.execute(select(BASES.c.basis_id, BASES.c.state)).all()
+
+
 def circles(connection: Connection, today: date) -> pd.DataFrame:
     """`circle`, `scope`, `lender` of every basis that counts today."""
     columns = (BASES.c.circle, BASES.c.scope, BASES.c.lender)
@@ -205,7 +210,7 @@ def partners(connection: Connection, lender: str, today: date) -> pd.DataFrame:
     return first.sort_values(["debtor_id", "other_id"], ignore_index=True)
 
 
-def _counting(today: date) -> Any:
+def counting(today: date) -> Any:
     """`circle`, `link`, `debtor_id`, `lender`, `scope` of everybody who is linked with another lender's debtor."""
     mine, theirs, other = BASES.alias("mine"), BASES.alias("theirs"), LINKED.alias("other")
     partner = (
@@ -226,14 +231,14 @@ def _counting(today: date) -> Any:
 def links(connection: Connection, debtor_ids: pd.Series, today: date) -> pd.DataFrame:
     """`debtor_id`, `link` of those of the debtors who are linked today; in two circles: the external one's."""
     with bulk.staged(connection, LINKED, debtor_ids.drop_duplicates().to_frame("debtor_id")) as stage:
-        found = bulk.read(connection, _counting(today).where(LINKED.c.debtor_id.in_(select(stage.c.debtor_id))))
+        found = bulk.read(connection, counting(today).where(LINKED.c.debtor_id.in_(select(stage.c.debtor_id))))
     first = found.sort_values(["scope", "circle"]).drop_duplicates("debtor_id")
     return first[["debtor_id", "link"]].reset_index(drop=True)
 
 
 def linked(connection: Connection, today: date) -> pd.DataFrame:
     """`circle`, `link`, `debtor_id`, `lender` of everybody who is linked today."""
-    return bulk.read(connection, _counting(today)).drop(columns="scope")
+    return bulk.read(connection, counting(today)).drop(columns="scope")
 
 
 # -- one agency per person ---------------------------------------------------------------------------------------------
