@@ -22,15 +22,19 @@ from flows.evaluate import evaluate
 from flows.holds import place_hold
 from flows.plan import draft, submit
 from flows.recall import take_back
+from flows.strategy import strategise
 from flows.watch import watch
 from infra import (
     casework,
     closing,
     complaints,
     conduct,
+    consolidation,
     contracts,
+    diligence,
     gates,
     jobs,
+    jointpayments,
     onboarding,
     policies,
     register,
@@ -38,8 +42,10 @@ from infra import (
     resolving,
     retention,
     rotation,
+    strategy,
     subjects,
 )
+from infra.indexes import linkage_pseudonyms
 from infra.packages import account_pseudonyms
 from infra.payments import runs
 from infra.people import sessions, tokens
@@ -54,7 +60,7 @@ from keys.keyring import Keyring
 from models import packaged
 from models.errors import RefusedByPolicy, UsageError
 from models.planning.spec import PlanSpec
-from models.tables import AgencyContract, Placement, RecallObjection
+from models.tables import Account, AgencyContract, Debtor, Instalment, InstalmentPlan, Placement, RecallObjection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +70,7 @@ if TYPE_CHECKING:
 WHY: Final = "the debtor's letter of this morning asks for it"
 CLERKS_AGENCY: Final = "quayside"
 PLACEMENTS: Final = bulk.table_of(Placement)
+INSTALMENT_PLANS: Final = bulk.table_of(InstalmentPlan)
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ def pose(desk: Desk) -> None:
     mine = known(desk)
     for step in (_letters, _complaints, _rules, _held):
         step(desk, mine)
-    for act in (_plans, _recalls, _money, _agreements, _keys, _scores, _house):
+    for act in (_plans, _recalls, _strategies, _together, _money, _agreements, _keys, _scores, _house):
         act(desk)
 
 
@@ -241,6 +248,81 @@ def _recalls(desk: Desk) -> None:
         )  # fmt: skip
 
 
+def _strategies(desk: Desk) -> None:
+    """Rules of the lender's own are in force; a run of them proposes; an instalment plan is beyond the limits."""
+    manager = desk.acting(staff.STAFF["portfolio_manager"])
+    ours = (
+        packaged.text("models.strategy", "shipped", "cn-soft-first")
+        .replace('name = "cn-soft-first"', 'name = "ours"\nlenders = ["harbour"]')
+        .replace("no_activity_days = 30", "no_activity_days = 5")
+    )
+    strategy.BOOK.propose_text(manager, ours)
+    strategy.BOOK.approve(desk.acting(staff.SECOND), "ours@1")
+    with seated(manager):
+        run(strategise)
+    with desk.database.write() as connection:
+        one = connection.execute(
+            select(PLACEMENTS)
+            .where(PLACEMENTS.c.agency == CLERKS_AGENCY, PLACEMENTS.c.state == "acknowledged")
+            .limit(1)
+        ).one()
+        number = 1 + (connection.execute(select(func.max(INSTALMENT_PLANS.c.instalment_plan_id))).scalar_one() or 0)
+        part = one.balance_minor // 6
+        connection.execute(
+            insert(INSTALMENT_PLANS).values(
+                instalment_plan_id=number, agency=one.agency, lender=one.lender, plan_ref="PP-2117",
+                placement_id=one.placement_id, currency=one.currency, total_minor=part * 6, instalments=6,
+                first_due_on=desk.today() + timedelta(days=9), last_due_on=desk.today() + timedelta(days=159),
+                state="proposed", file_id=1, proposed_at=desk.now(), limits="cn-default@1", verdict="beyond",
+                codes="too_long", ability="medium", willingness="high", balance_minor=one.balance_minor, paid_minor=0,
+            )
+        )  # fmt: skip
+        connection.execute(
+            insert(bulk.table_of(Instalment)),
+            [
+                {"instalment_plan_id": number, "number": at + 1, "due_on": desk.today() + timedelta(days=9 + 30 * at),
+                 "amount_minor": part}
+                for at in range(6)
+            ],
+        )  # fmt: skip
+
+
+def _together(desk: Desk) -> None:
+    """Somebody owes both lenders: they are one person to the agency, and what it collected is split."""
+    manager, compliance = desk.acting(staff.STAFF["portfolio_manager"]), desk.acting(staff.STAFF["compliance"])
+    number_of = pd.DataFrame({"id_number": pd.Series(["11010519491231002X"], dtype="str")})
+    debtors = bulk.table_of(Debtor)
+    with desk.database.write() as connection:
+        for lender in ("harbour", "lotus"):
+            mine = select(func.min(PLACEMENTS.c.debtor_id)).where(
+                PLACEMENTS.c.lender == lender, PLACEMENTS.c.agency == CLERKS_AGENCY,
+                PLACEMENTS.c.state == "acknowledged",
+            )  # fmt: skip
+            linkage = linkage_pseudonyms(desk.keyring, lender, number_of).iloc[0]
+            debtor = connection.execute(mine).scalar_one()
+            connection.execute(update(debtors).where(debtors.c.debtor_id == debtor).values(linkage=linkage))
+    accounts = bulk.table_of(Account)
+    for lender in ("harbour", "lotus"):
+        told = consolidation.propose(
+            manager, "delta", lender, scope="external", basis="PIPL art. 13(1)(1), agreement of 1 March 2026",
+            evidence="register 7/2026", valid_from=desk.today(),
+        )  # fmt: skip
+        assert told.basis_id is not None
+        consolidation.approve(compliance, told.basis_id)
+    with desk.database.read() as connection:
+        account, owed = connection.execute(
+            select(accounts.c.account_id, accounts.c.balance_minor).where(accounts.c.debtor_id == debtor)
+        ).first() or (0, 0)
+    name = account_pseudonyms(desk.keyring.pseudonym_key(CLERKS_AGENCY), pd.Series([account])).iloc[0]
+    with TemporaryDirectory(dir=desk.folder("scratch")) as folder:
+        listed = Path(folder) / "joint.csv"
+        listed.write_text(
+            f"payment_ref,account,currency,amount,paid_on\nP-1,{name},CNY,{owed // 100 + 10}.00,{desk.today()}\n",
+            encoding="utf-8",
+        )
+        jointpayments.take_in(desk.acting(staff.STAFF["finance"]), CLERKS_AGENCY, listed)
+
+
 def _agreements(desk: Desk) -> None:
     """Finance proposes other terms to one agency; a prospect has just been added."""
     finance = desk.acting(staff.STAFF["finance"])
@@ -256,6 +338,12 @@ def _agreements(desk: Desk) -> None:
         "agreed with their director on the telephone, in writing since",
     )  # fmt: skip
     onboarding.add(desk.acting(staff.STAFF["operations"]), "meridian", "Meridian Recoveries")
+    kinds = diligence.kinds()
+    diligence.add(
+        desk.acting(staff.STAFF["compliance"]), CLERKS_AGENCY, min(kinds), kinds=kinds,
+        valid_from=desk.today() - timedelta(days=30), valid_until=desk.today() + timedelta(days=335),
+        reference="company register, looked up in October",
+    )  # fmt: skip
 
 
 def _keys(desk: Desk) -> None:

@@ -23,7 +23,18 @@ from infra.sandbox import staff
 from infra.store.bulk import table_of
 from models.permissions import ACTIONS, AGENCY
 from models.roles import ROLES
-from models.tables import InboundFile, PaymentRun
+from models.tables import (
+    InboundFile,
+    InstalmentPlan,
+    JointPayment,
+    PaymentRun,
+    RecallProposal,
+    StageMove,
+    Statement,
+    StrategyRun,
+    SubjectRequest,
+    Transmission,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,23 +46,36 @@ FILES: Final = table_of(InboundFile)
 NOBODY: Final = ""
 """Whom the pages belong to that are seen before signing in."""
 NO_PAGES: Final = re.compile(
-    r"^/(metrics|healthz|healthz/live|sign-in/vouched.*)$|\.(csv|xlsx|pdf|json|css|\{form\})$|/(file|export|attachments|download)(/|$)"
+    r"^/(metrics|healthz|healthz/live|sign-in/vouched.*)$"
+    r"|\.(csv|xlsx|pdf|json|css|zip|\{form\})$|/(file|export|exports|attachments|advice|counted|sending)(/|$)"
+    r"|^/(plans/\{plan_id\}/holds|agencies/\{code\}/evidence/.*|evaluations/\{evaluation_id\}/.*)$"
 )
-"""Files, and what machines ask for."""
-PARTS: Final = frozenset({"/portfolios/{portfolio_id}/counted", "/plans/{plan_id}/holds", "/plans/{plan_id}/sending"})
-"""Parts of a page, which HTMX fetches into it."""
+"""Files, what machines ask for, and parts of a page that HTMX fetches into it."""
+AFTER_A_FORM: Final = frozenset({"/plans/{plan_id}/what-if/{name}", "/portfolios/new/{upload}"})
+"""What a form leads to, under a name that is made then: the tests of those forms look at them."""
 BLANKS: Final = {
-    "actor": staff.STAFF["finance"], "agency": "quayside", "code": "quayside", "/policies/{name}": "cn-default",
+    "actor": staff.STAFF["finance"], "agency": "quayside", "code": "quayside", "lender": "harbour",
+    "/policies/{name}": "cn-default", "/strategies/{name}": "cn-soft-first",
+    "/strategies/{name}/preview": "cn-soft-first", "/instalments/limits/{name}": "cn-default",
 }  # fmt: skip
 """What stands in a blank that is no row's number: by the blank, or by the route where the blank says too little."""
 NEWEST: Final = {
     "/portal/files/{file_id}": select(func.max(FILES.c.file_id)).where(FILES.c.agency == BLANKS["agency"]),
     "/exchanges/came/{file_id}": select(func.max(FILES.c.file_id)),
     "/payments/{run_id}": select(func.max(table_of(PaymentRun).c.run_id)),
+    "/strategy-runs/{run_id}": select(func.max(table_of(StrategyRun).c.run_id)),
+    "/proposed-recalls/{proposal_id}": select(func.max(table_of(RecallProposal).c.proposal_id)),
+    "/instalments/{plan_id}": select(func.max(table_of(InstalmentPlan).c.instalment_plan_id)),
+    "/consolidation/payments/{payment_id}": select(func.max(table_of(JointPayment).c.payment_id)),
+    "/stages/accounts/{account_id}": select(func.min(table_of(StageMove).c.account_id)),
+    "/requests/{request_id}": select(func.min(table_of(SubjectRequest).c.request_id)),
+    "/statements/{statement_id}": select(func.max(table_of(Statement).c.statement_id)),
+    "/exchanges/sent/{transmission_id}": select(func.max(table_of(Transmission).c.transmission_id)),
 }
 """Which row's number stands in a blank whose name does not say of which table; else it is the newest of its table."""
 AFTER_A_CHOICE: Final = {
     "/plans/new": ("lender=harbour",),
+    "/strategies/{name}/preview": ("lender=harbour",),
     "/plans/new/segments": ("lender=harbour&name=x&stage=phone",),
     "/policies/simulate": ("account=1",),
     "/help": ("at=/breaks",),
@@ -129,7 +153,7 @@ def routes() -> list[APIRoute]:
         if isinstance(route, APIRoute)
         and "GET" in (route.methods or ())
         and not NO_PAGES.search(route.path)
-        and route.path not in PARTS
+        and route.path not in AFTER_A_FORM
     ]
 
 
@@ -169,9 +193,11 @@ def _filled(connection: Connection, route: str, blank: str) -> str:
 
 
 def _numbered(key: str) -> Table:
-    """The table whose rows have that number."""
-    for table in SQLModel.metadata.tables.values():
-        if [column.name for column in table.primary_key] == [key]:
-            return table
-    message = f"no table is numbered by {key}: say in BLANKS what stands there"
-    raise NothingThere(message)
+    """The one table whose rows have that number."""
+    found = [
+        table for table in SQLModel.metadata.tables.values() if [column.name for column in table.primary_key] == [key]
+    ]
+    if len(found) != 1:
+        message = f"{len(found)} tables are numbered by {key}: say in BLANKS or NEWEST what stands there"
+        raise NothingThere(message)
+    return found[0]
