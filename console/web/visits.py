@@ -185,7 +185,7 @@ def needs(action: str) -> Any:
     """What a route depends on: whoever asks is signed in and may do the action; what changes came from our pages."""
     ACTIONS[action]  # an action that nobody defined fails when the route is written
 
-    def door(visit: Visiting, word: Word) -> None:
+    async def door(visit: Visiting, word: Word) -> None:  # asks nobody: a thread of its own would cost more than it
         enter(visit, action, word)
 
     return marked(door, action)
@@ -211,11 +211,11 @@ def enter(visit: Visit, action: str, word: str) -> None:
     _ours(visit, word)
 
 
-def _anybody(visit: Visiting, word: Word) -> None:
+async def _anybody(visit: Visiting, word: Word) -> None:
     _ours(visit, word)
 
 
-def marked(door: Callable[..., None], action: str | None) -> Any:
+def marked(door: Callable[..., Any], action: str | None) -> Any:
     """The dependency, with the action that it asks for: what the tests that walk every route read."""
     door.action = action  # type: ignore[attr-defined]  # a function takes any attribute
     return Depends(door)
@@ -225,7 +225,7 @@ is_open: Final = marked(_anybody, None)
 """What a route depends on that anybody sees: signing in, and whether we are alive."""
 
 
-def acting(visit: Visiting) -> Desk:
+async def acting(visit: Visiting) -> Desk:
     """The desk of the person who is signed in: what is done at it, that person did."""
     return visit.desk
 

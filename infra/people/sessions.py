@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from infra import audit, roles
+from infra import audit
 from infra.store import people as store
 from infra.store import trail
 from models.permissions import AGENCY, allowed
@@ -91,9 +91,8 @@ def roles_of(connection: Connection, desk: Desk, actor: str, agency: str | None)
     """What the person's name stands for now: an agency's own has that role alone; all, where roles are not in force."""
     if agency is not None:
         return frozenset({AGENCY})
-    if desk.settings.roles == "off" or not roles.begun(connection):
-        return frozenset(ROLES)  # as infra.roles: nothing is refused
-    return store.roles_of(connection, actor)
+    held = None if desk.settings.roles == "off" else store.roles_in_force(connection, actor)
+    return frozenset(ROLES) if held is None else held  # as infra.roles: nothing is refused
 
 
 def listed(desk: Desk, actor: str) -> Sequence[Row[Any]]:

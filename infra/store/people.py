@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Row, and_, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
 
 from infra.store import bulk
 from models.tables import ActorRole, Agency, Person, PersonSession, RecoveryCode, SignInFailure
@@ -19,6 +19,21 @@ CODES: Final = bulk.table_of(RecoveryCode)
 FAILURES: Final = bulk.table_of(SignInFailure)
 AGENCIES: Final = bulk.table_of(Agency)
 HELD: Final = bulk.table_of(ActorRole)
+# every request asks for these two: they are written once
+_SESSION: Final = (
+    select(SESSIONS, PEOPLE.c.agency, PEOPLE.c.language, PEOPLE.c.must_change, PEOPLE.c.totp_confirmed)
+    .join(PEOPLE, PEOPLE.c.actor == SESSIONS.c.actor)
+    .where(
+        SESSIONS.c.cookie_hash == bindparam("cookie"),
+        SESSIONS.c.ended_at.is_(None),
+        SESSIONS.c.ends_at > bindparam("now", type_=SESSIONS.c.ends_at.type),
+        SESSIONS.c.seen_at > bindparam("idle_since", type_=SESSIONS.c.seen_at.type),
+        PEOPLE.c.state == "active",
+    )
+)
+_ROLES: Final = select(HELD.c.actor, HELD.c.role).where(
+    or_(HELD.c.actor == bindparam("actor"), HELD.c.role == "administrator")
+)
 
 
 def person(connection: Connection, actor: str) -> Row[Any] | None:
@@ -44,6 +59,13 @@ def roles_of(connection: Connection, actor: str) -> frozenset[str]:
     return frozenset(connection.execute(select(HELD.c.role).where(HELD.c.actor == actor)).scalars())
 
 
+def roles_in_force(connection: Connection, actor: str) -> frozenset[str] | None:
+    """Likewise; None where there is no administrator, and roles are not in force."""
+    rows = connection.execute(_ROLES, {"actor": actor}).all()
+    begun = any(row.role == "administrator" for row in rows)
+    return frozenset(row.role for row in rows if row.actor == actor) if begun else None
+
+
 def agencies(connection: Connection) -> list[tuple[str, str]]:
     """Every agency that somebody could be of: code and name."""
     return [
@@ -67,19 +89,8 @@ def note(connection: Connection, actor: str, **columns: Any) -> None:
 
 def session(connection: Connection, cookie_hash: str, now: datetime, idle_since: datetime) -> Row[Any] | None:
     """The session of that cookie with its person, where neither has ended."""
-    return connection.execute(
-        select(
-            SESSIONS, PEOPLE.c.agency, PEOPLE.c.language, PEOPLE.c.must_change, PEOPLE.c.totp_confirmed
-        )
-        .join(PEOPLE, PEOPLE.c.actor == SESSIONS.c.actor)
-        .where(
-            SESSIONS.c.cookie_hash == cookie_hash,
-            SESSIONS.c.ended_at.is_(None),
-            SESSIONS.c.ends_at > now,
-            SESSIONS.c.seen_at > idle_since,
-            PEOPLE.c.state == "active",
-        )
-    ).one_or_none()  # fmt: skip
+    asked = {"cookie": cookie_hash, "now": now, "idle_since": idle_since}
+    return connection.execute(_SESSION, asked).one_or_none()
 
 
 def begin(connection: Connection, **columns: Any) -> int:

@@ -67,7 +67,7 @@ def needs(action: str) -> Any:
     """What a route depends on: the token's owner may do the action, and the token reaches so far."""
     words = ACTIONS[action].words[0]
 
-    def door(call: Calling) -> None:
+    async def door(call: Calling) -> None:  # asks nobody: no thread of its own
         if not call.who.may(action):
             fix = "an administrator gives roles; a token's scopes are chosen when it is made"
             raise Refused(403, f"this token does not let you {words}", fix)
