@@ -25,6 +25,7 @@ from infra.setup.source import (
     Call,
     Scope,
     Source,
+    caught,
     given_to,
     last,
     looped,
@@ -37,11 +38,11 @@ if TYPE_CHECKING:
 
 CATALOGUES: Final = ROOT / "console" / "web" / "locale" / "zh"
 ALSO: Final = {
-    "Finding": ((2, "found"), (3, "fix")),
-    "HTTPException": ((1, "detail"),),
-    "Refused": ((1, "detail"), (2, "fix")),
+    "Finding": ("infra/health", ((2, "found"), (3, "fix"))),
+    "HTTPException": ("console/web/", ((1, "detail"),)),
+    "Refused": ("console/web/api/", ((1, "detail"), (2, "fix"))),
 }
-"""Also read: what the doctor finds and the API answers, by the position and the name of the parameters."""
+"""Also read: what the doctor finds and the API answers; where it is made, and the parameters by position and name."""
 ASKED: Final = frozenset({"say", "_", "later"})
 """What these are given is translated where it is said."""
 MOST: Final = 24
@@ -105,8 +106,9 @@ class _Reading:
     def _told(self, call: Call) -> Iterator[ast.expr]:
         """The expressions of a call that are sentences to a person."""
         name = last(call.node.func)
-        if name in ALSO:
-            for at, word in ALSO[name]:
+        home, parameters = ALSO.get(name, ("", ()))
+        if parameters and call.scope.module.path.startswith(home):
+            for at, word in parameters:
                 yield from given_to(call.node, at, word)
             return
         owner, maker = call.scope.owner, self.source.makers.get(name)
@@ -145,6 +147,10 @@ class _Reading:
                 made = self._called(given, scope, depth)
             case ast.Attribute(attr="fix"):
                 made = [FILLED]
+            case ast.Name(id=name) if scope.function is not None and name in caught(scope.function):
+                made = [FILLED]
+            case ast.Tuple():
+                made = [NOTHING]  # no sentence, but something that holds some
             case _:
                 made = self._choices(given, scope, depth)
         return made or [Template((BLANK,), unread=f"{scope.place(given)}: {ast.unparse(given)}")]
@@ -164,6 +170,8 @@ class _Reading:
                 if not choices and scope.function is not None:
                     lists = looped(scope.function, name)
                     choices = [(one.node, one.scope) for at in lists for one in self.source.several(at, scope)]
+            case ast.Subscript(value=table, slice=ast.Constant(value=int(at))):
+                choices = [(one.node, one.scope) for one in self.source.picked(table, at, scope)]
             case ast.Subscript(value=table):
                 choices = [(one.node, one.scope) for one in self.source.several(table, scope)]
         return _several([self._templates(one, there, depth + 1) for one, there in choices])
@@ -193,6 +201,8 @@ class _Reading:
             return [NOTHING]
         if name == "str":
             return [FILLED]
+        if name == "strip" and isinstance(given.func, ast.Attribute):
+            return self._templates(given.func.value, scope, depth)
         if name == "join":
             for one in (one for at in given.args for one in self.source.several(at, scope)):
                 self._aside(one.node, one.scope, depth)
@@ -202,11 +212,9 @@ class _Reading:
             held = given.func.value if isinstance(given.func, ast.Attribute) else given.args[0]
             found = [self._templates(one.node, one.scope, depth + 1) for one in self.source.several(held, scope)]
             return _several([*found, *(self._templates(one, scope, depth) for one in given.args[1:2])])
-        made = self.source.function(given.func, scope)
-        if made is not None:
-            there, function = made
-            within = Scope(there, scope.owner if there is scope.module else None, function)
-            found = [self._templates(one, within, depth + 1) for one in returned(function)]
+        within = self.source.within(given, scope)
+        if within is not None and within.function is not None:
+            found = [self._templates(one, within, depth + 1) for one in returned(within.function)]
         return _several(found)
 
 

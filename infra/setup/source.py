@@ -41,6 +41,8 @@ class Scope:
     module: Module
     owner: ast.ClassDef | None = None
     function: ast.FunctionDef | None = None
+    around: Scope | None = None
+    """the function that this function stands in"""
 
     def place(self, node: ast.expr) -> str:
         """The file and the line of an expression that stands there."""
@@ -139,6 +141,8 @@ class Source:
             at = _parameter(function, name)
             if at is not None:
                 return self._by_callers(function, scope, name, at)
+        if scope.around is not None:
+            return self.named(name, scope.around)
         return self._constant(name, scope.module)
 
     def _constant(self, name: str, module: Module) -> list[Standing]:
@@ -194,15 +198,47 @@ class Source:
         if isinstance(node, ast.Name):
             found = [one for at in self.named(node.id, scope) for one in self.several(at.node, at.scope, deepest)]
             return found + [Standing(one, scope) for one in (_added(scope.function, node.id) if scope.function else ())]
+        if (
+            isinstance(node, ast.Subscript)
+            and isinstance(node.slice, ast.Constant)
+            and isinstance(node.slice.value, int)
+        ):
+            parts = self.picked(node.value, node.slice.value, scope)
+            return [one for part in parts for one in self.several(part.node, part.scope, deepest)]
         if not isinstance(node, ast.Call):
             return []
-        made = self.function(node.func, scope)
-        if made is None:
+        within = self.within(node, scope)
+        if within is None or within.function is None:
             return [one for given in node.args for one in self.several(given, scope, deepest)]
+        found = [one for at in returned(within.function) for one in self.several(at, within, deepest)]
+        return found + [Standing(one, within) for one in _yielded(within.function)]
+
+    def within(self, call: ast.Call, scope: Scope) -> Scope | None:
+        """The inside of the function of ours that is called."""
+        made = self.function(call.func, scope)
+        if made is None:
+            return None
         there, function = made
-        within = Scope(there, scope.owner if there is scope.module else None, function)
-        found = [one for at in returned(function) for one in self.several(at, within, deepest)]
-        return found + [Standing(one, within) for one in _yielded(function)]
+        return Scope(there, scope.owner if there is scope.module else None, function)
+
+    def picked(self, table: ast.expr, at: int, scope: Scope) -> list[Standing]:
+        """What stands at that place of the tuples that the expression can be; all that a list holds."""
+        match table:
+            case ast.Call() if (within := self.within(table, scope)) is not None and within.function is not None:
+                can_be = [Standing(one, within) for one in returned(within.function)]
+            case ast.Name(id=name):
+                can_be = self.named(name, scope)
+            case ast.Subscript(value=inner):
+                can_be = self.several(inner, scope)
+            case _:
+                return self.several(table, scope)
+        found = []
+        for one in can_be:
+            if not isinstance(one.node, ast.Tuple):
+                found += self.several(one.node, one.scope)
+            elif at < len(one.node.elts):
+                found.append(Standing(one.node.elts[at], one.scope))
+        return found
 
 
 def last(node: ast.expr) -> str:
@@ -222,6 +258,11 @@ def given_to(call: ast.Call, at: int, word: str) -> Iterator[ast.expr]:
 def returned(function: ast.FunctionDef) -> list[ast.expr]:
     """What the function returns."""
     return [one.value for one in _walk(function) if isinstance(one, ast.Return) and one.value is not None]
+
+
+def caught(function: ast.FunctionDef) -> set[str]:
+    """The names that the function gives to errors of others."""
+    return {node.name for node in _walk(function) if isinstance(node, ast.ExceptHandler) and node.name}
 
 
 def looped(function: ast.FunctionDef, name: str) -> list[ast.expr]:
@@ -266,7 +307,7 @@ def _calls(module: Module) -> Iterator[Call]:
             if isinstance(child, ast.ClassDef):
                 inner = Scope(module, child, None)
             elif isinstance(child, ast.FunctionDef):
-                inner = Scope(module, scope.owner, child)
+                inner = Scope(module, scope.owner, child, scope if scope.function else None)
             elif isinstance(child, ast.Call):
                 yield Call(child, scope)
             waiting.append((child, inner))
@@ -334,6 +375,8 @@ def _assigned(function: ast.FunctionDef, name: str) -> list[ast.expr]:
             case ast.For(target=target, iter=ast.Tuple(elts=elements) | ast.List(elts=elements)):
                 for one in elements:
                     found += _bound(target, one, name)
+            case ast.For(target=ast.Tuple(elts=[_, of]), iter=ast.Call(func=ast.Attribute(value=table, attr="items"))):
+                found += _bound(of, ast.copy_location(ast.Subscript(table, ast.Constant(None)), table), name)
     return found
 
 
@@ -344,6 +387,11 @@ def _bound(target: ast.expr, value: ast.expr, name: str) -> list[ast.expr]:
     if isinstance(target, ast.Tuple):
         if isinstance(value, ast.IfExp):
             return _bound(target, value.body, name) + _bound(target, value.orelse, name)
+        if not isinstance(value, ast.Tuple):
+            parts: list[ast.expr] = [
+                ast.copy_location(ast.Subscript(value, ast.Constant(at)), value) for at in range(len(target.elts))
+            ]
+            return [found for to, one in zip(target.elts, parts, strict=True) for found in _bound(to, one, name)]
         if isinstance(value, ast.Tuple) and len(value.elts) == len(target.elts):
             return [found for to, one in zip(target.elts, value.elts, strict=True) for found in _bound(to, one, name)]
     return []

@@ -105,7 +105,7 @@ def shaped(pattern: re.Pattern[str], what: str) -> Callable[[str, object], str]:
 
     def read(name: str, value: object) -> str:
         if not pattern.fullmatch(text(name, value)):
-            raise ContractFault(f"{name}: not {what}")
+            raise ContractFault(f"{name}: that is not {what}")
         return str(value)
 
     return read
