@@ -163,7 +163,7 @@ def keyring(desk: Desk) -> Iterator[Finding]:
     ):
         theirs = [one for one in inventory if (one["purpose"], one["owner"], one["suite"]) == ("trusted", owner, suite)]
         fix = f"ask {owner} for a new key and compare fingerprints"
-        yield _expiry(f"{owner}'s {suite} key", theirs, fix, _soon(desk))
+        yield _expiry(f"key of {owner} ({suite})", theirs, fix, _soon(desk))
 
 
 def _root_key(desk: Desk) -> Finding:
