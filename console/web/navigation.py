@@ -92,6 +92,7 @@ SECTIONS: Final = (
             Entry("/complaints", later("Complaints"), "complaints.see"),
             Entry("/consolidation", later("Collecting together"), "consolidation.see"),
             Entry("/breaches", later("Breaches and gates"), "conduct.see"),
+            Entry("/gate", later("The gate"), "allowances.see"),
             Entry("/retention", later("Keep and forget"), "retention.see"),
             Entry("/audit", later("Audit trail"), "audit.see"),
             Entry("/assessments", later("Assessments"), "reports.see"),

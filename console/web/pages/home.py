@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Response
 
@@ -22,11 +23,29 @@ TASKS: Final = {
     "limits_to_approve": (later("Limits to approve"), "/instalments/limits"),
     "moves_to_accept": (later("Moves to accept"), "/strategy-runs?state=proposed"),
     "recalls_to_accept": (later("Recalls to accept"), "/proposed-recalls?state=proposed"),
+    "evaluations_to_approve": (later("Evaluations to approve"), "/evaluations"),
+    "models_to_approve": (later("Models to approve"), "/propensity"),
+    "bases_to_approve": (later("Bases to approve"), "/consolidation"),
+    "contracts_to_approve": (later("Terms to approve"), "/contracts"),
+    "reopenings_to_approve": (later("Months to open again"), "/closing?lender={first}"),
+    "keys_to_approve": (later("Agencies' keys to approve"), "/agencies/{first}?tab=keys"),
+    "host_keys_to_approve": (later("Host keys to approve"), "/agencies/{first}?tab=reach"),
+    "waivers_to_grant": (later("Waivers to grant"), "/agencies/{first}?tab=certification"),
+    "policies_to_approve": (later("Field policies to approve"), "/policies"),
+    "gates_to_grant": (later("Gates to lift"), "/breaches"),
+    "allowances_to_approve": (later("False alarms to let pass"), "/gate"),
+    "shreddings_to_approve": (later("Portfolios to forget"), "/retention?tab=shreddings"),
+    "escrows_to_approve": (later("Requests about the keyring"), "/backups"),
     "instalments_to_decide": (later("Instalment plans to decide"), "/instalments"),
+    "objections_to_decide": (later("Objections to decide"), "/recalls/objections"),
+    "breaches_to_hear": (later("Breaches to hear"), "/breaches"),
+    "complaints_to_take": (later("Complaints that nobody has"), "/complaints"),
+    "requests_to_answer": (later("Debtors' requests to answer"), "/requests"),
+    "my_complaints": (later("Complaints of mine"), "/complaints?mine=1"),
     "my_exceptions": (later("Exceptions of mine"), "/exceptions?tab=mine"),
     "my_breaks": (later("Breaks assigned to me"), "/breaks?mine=1"),
 }
-"""By kind of task: what it is called, and where it is worked on."""
+"""By kind of task: what it is called, and where it is worked on; `{first}` is what names the first of them."""
 
 
 @router.get("/", dependencies=[needs("home.see")])
@@ -38,5 +57,11 @@ def home(visit: Visiting) -> Response:
     with visit.desk.database.read() as connection:
         waiting = tasks.waiting(connection, person.actor, person.roles)
         late = tasks.exceptions_of(connection, person.actor, person.roles, EXCEPTIONS_SHOWN)
-    cards = [(*TASKS[task.code], task.count, task.count >= tasks.MOST) for task in waiting if visit.may(task.action)]
-    return visit.page("home.html", cards=cards, exceptions=late, codes=CODES, now=visit.desk.now())
+    here = [task for task in waiting if visit.may(task.action)]
+    cards = [
+        (TASKS[task.code][0], TASKS[task.code][1].format(first=quote(task.first)), task.count, task.count >= tasks.MOST)
+        for task in here
+        if task.count
+    ]
+    idle = [TASKS[task.code][0] for task in here if not task.count]
+    return visit.page("home.html", cards=cards, idle=idle, exceptions=late, codes=CODES, now=visit.desk.now())
