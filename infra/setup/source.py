@@ -223,16 +223,17 @@ class Source:
 
     def picked(self, table: ast.expr, at: int, scope: Scope) -> list[Standing]:
         """What stands at that place of the tuples that the expression can be; all that a list holds."""
+        found: list[Standing] = []
         match table:
             case ast.Call() if (within := self.within(table, scope)) is not None and within.function is not None:
                 can_be = [Standing(one, within) for one in returned(within.function)]
             case ast.Name(id=name):
                 can_be = self.named(name, scope)
+                found = [Standing(one, scope) for one in (_added(scope.function, name) if scope.function else ())]
             case ast.Subscript(value=inner):
                 can_be = self.several(inner, scope)
             case _:
                 return self.several(table, scope)
-        found = []
         for one in can_be:
             if not isinstance(one.node, ast.Tuple):
                 found += self.several(one.node, one.scope)
