@@ -10,11 +10,16 @@ from starlette.exceptions import HTTPException as StarletteHttpError
 
 from console.web import security, visits
 from console.web.language import later
+from infra.instalments import TwoLimits
 from infra.journaling import journal
+from infra.propensity.versions import SwitchedOff
 from infra.store.database import StoreBusy
+from infra.strategy import TwoStrategies
 from models.contract import ContractFault, NoContract
 from models.errors import ConfigurationError, ConsignError, Findings, RefusedByPolicy, RemoteError, UsageError
+from models.instalments.limits import LimitsInvalid
 from models.policy_file import PolicyInvalid
+from models.strategy.rules import StrategyInvalid
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -23,11 +28,16 @@ STATUS: Final[tuple[tuple[type[ConsignError], int, str], ...]] = (
     (visits.ForeignForm, 403, later("The form was not taken")),
     (visits.NotAllowed, 403, later("Not allowed")),
     (PolicyInvalid, 422, later("That is no policy")),
+    (StrategyInvalid, 422, later("The rules cannot be used")),
+    (LimitsInvalid, 422, later("The rules cannot be used")),
+    (TwoStrategies, 422, later("That cannot be done so")),
+    (TwoLimits, 422, later("That cannot be done so")),
     (ContractFault, 422, later("Those are no terms")),
     (NoContract, 422, later("Nothing was agreed")),
     (RefusedByPolicy, 403, later("A rule forbids it")),
     (StoreBusy, 503, later("The store is busy")),
     (UsageError, 422, later("That cannot be done so")),
+    (SwitchedOff, 422, later("That is switched off")),
     (Findings, 409, later("Somebody must look at it first")),
     (ConfigurationError, 500, later("The installation is not ready for it")),
     (RemoteError, 502, later("The other side did not answer")),

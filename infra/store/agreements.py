@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import and_, func, not_, select
 
@@ -14,7 +15,7 @@ from infra.store.scores import NO_MONEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import date
+    from datetime import date, datetime
 
     from sqlalchemy import ColumnElement, Connection, Select
 
@@ -90,6 +91,11 @@ def _of_tab(tab: str, today: date) -> list[ColumnElement[bool]]:
     begun = PLANS.c.first_due_on < today
     late = and_(begun, due_minor(today) > PLANS.c.paid_minor)
     return {"agreed": [not_(begun)], "kept": [begun, not_(late)], "late": [late]}.get(tab, [])
+
+
+def day_in(at: datetime, zone: str) -> date:
+    """The calendar day of the instant in that time zone."""
+    return at.astimezone(ZoneInfo(zone)).date()
 
 
 def paid_towards(connection: Connection, account_id: int, since: date) -> list[dict[str, Any]]:

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Final
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from console.web.api import agreed, book, door, house, intake, keeping, money, onboarding, own, proof
+from console.web.api import (
+    agreed,
+    book,
+    door,
+    house,
+    instalments,
+    intake,
+    keeping,
+    money,
+    onboarding,
+    own,
+    proof,
+    strategy,
+)
 from console.web.api.door import PROBLEMS, Calling, needs
 from models.permissions import ACTIONS
 
@@ -17,7 +30,7 @@ if TYPE_CHECKING:
 VERSION: Final = "1"
 ROUTERS: Final = (
     book.router, money.router, proof.router, house.router, own.router, intake.router, onboarding.router, agreed.router,
-    keeping.router,
+    keeping.router, strategy.router, instalments.router,
 )  # fmt: skip
 ABOUT: Final = """\
 What people do in the console, for programs. Every call carries a token (`Authorization: Bearer cst_…`) that belongs to

@@ -195,7 +195,7 @@ def draft_plan(call: Calling, given: PlanAsked) -> WholePlan | JobShape:  # type
         accounts = sum(int(one["accounts"]) for one in browsing.facets(connection, spec.lender))
     if accounts > DRAFTED_AT_ONCE:
         number = jobs.ask(call.desk, "draft", {"spec": planspecs.keep(call.desk, spec)})
-        return JobShape.model_validate(_job(call, number))
+        return JobShape.model_validate(job_of(call, number))
     with seated_here(call.desk):
         drafted = plan_verbs.draft(spec)
     return _plan(call, there(drafted.plan_id))
@@ -230,7 +230,7 @@ def send_plan(call: Calling, plan_id: Id) -> JobShape:  # type: ignore[valid-typ
     """A job hands the plan's accounts to their agencies; asked again, nothing is sent twice."""
     with seated_here(call.desk):
         plan_verbs.ready(plan_id)
-    return _job(call, jobs.ask(call.desk, "place", {"plan_id": plan_id}))
+    return job_of(call, jobs.ask(call.desk, "place", {"plan_id": plan_id}))
 
 
 @router.get("/recalls", dependencies=[needs("recalls.see")])
@@ -344,7 +344,7 @@ def list_jobs(call: Calling, after: Word = "") -> Listed[JobShape]:  # type: ign
 @router.get("/jobs/{job_id}", dependencies=[needs("jobs.see")])
 def get_job(call: Calling, job_id: Id) -> JobShape:  # type: ignore[valid-type]
     """One job, and how far it is."""
-    return _job(call, job_id)
+    return job_of(call, job_id)
 
 
 @router.post("/jobs", dependencies=[needs("jobs.see")], status_code=202)
@@ -353,8 +353,9 @@ def ask_for_job(call: Calling, given: Asked) -> JobShape:  # type: ignore[valid-
     verb = there(VERBS.get(given.verb))
     if not call.who.may(verb.action):
         raise Refused(403, f"this token does not let you {verb.words[0]}", "an administrator gives roles")
-    return _job(call, jobs.ask(call.desk, given.verb, given.identifiers))
+    return job_of(call, jobs.ask(call.desk, given.verb, given.identifiers))
 
 
-def _job(call: Calling, job_id: int) -> dict[str, Any]:
+def job_of(call: Calling, job_id: int) -> dict[str, Any]:
+    """The job as the API says it."""
     return dict(jobs.found(call.desk, job_id)._mapping)  # noqa: SLF001 - SQLAlchemy's public name

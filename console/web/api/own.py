@@ -9,8 +9,8 @@ from fastapi import APIRouter
 
 from console.web.api.door import PROBLEMS, Calling, needs, there
 from console.web.api.shapes import Listed, Number, Word, of_table
-from infra.store import assurance, portal, traffic
-from models.tables import Agency, Erasure, InboundFile, InboundReject, Statement, Transmission
+from infra.store import agreements, assurance, portal, traffic
+from models.tables import Agency, Erasure, InboundFile, InboundReject, InstalmentPlan, Statement, Transmission
 
 router = APIRouter(prefix="/own", responses=PROBLEMS)
 
@@ -22,6 +22,7 @@ CameShape = of_table("OwnFile", InboundFile, only=set(traffic.CAME_COLUMNS))
 SentShape = of_table("OwnReceivedFile", Transmission, only=set(traffic.SENT_COLUMNS))
 RejectShape = of_table("OwnRefusedLine", InboundReject, only={"table_name", "line", "column", "code", "fix"})
 StatementShape = of_table("OwnStatement", Statement, but={"csv_path", "xlsx_path", "pdf_path"})
+InstalmentShape = of_table("OwnInstalmentPlan", InstalmentPlan, only=set(agreements.OF_AGENCY))
 ErasureShape = of_table("OwnErasure", Erasure, but={"transmission_id", "certificate_file_id"}, lender=(str, ...))
 
 
@@ -69,6 +70,18 @@ def list_own_statements(call: Calling) -> Listed[StatementShape]:  # type: ignor
     """Its statements, the newest first."""
     with call.desk.database.read() as connection:
         return Listed(items=list(portal.statements(connection, call.agency)))
+
+
+@router.get("/instalments", dependencies=[needs("portal.see")])
+def list_own_instalment_plans(
+    call: Calling,
+    state: Literal["", "proposed", "awaiting_second", "approved", "refused", "fulfilled", "broken", "ended"] = "",
+    after: Word = "",
+) -> Listed[InstalmentShape]:  # type: ignore[valid-type]
+    """Instalment plans that it proposed, the newest first, and what it was answered."""
+    with call.desk.database.read() as connection:
+        page = agreements.of_agency(connection, call.agency, state, after or None)
+    return Listed(items=page.rows, next=page.after)
 
 
 @router.get("/erasures", dependencies=[needs("portal.see")])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Response
 
@@ -11,6 +10,7 @@ from console.web import rulewords, sheets
 from console.web.frames import records, told
 from console.web.language import later
 from console.web.pages import asked, rulebooks
+from console.web.problems import status_of
 from console.web.remembered import FIGURES
 from console.web.rendering import query
 from console.web.visits import Visiting, needs
@@ -156,7 +156,7 @@ def _limits(visit: Visit, *, problem: ConsignError | None = None, text: str | No
         "instalments/limits.html", in_force=in_force, goes_by=goes_by, lenders=lenders, versions=versions,
         shipped=set(BOOK.shelf.shipped()), states=rulebooks.STATES, problem=problem, text=text or "",
         refused=rulebooks.refused(text, problem) if problem is not None and text is not None else None,
-        status=rulebooks.status(problem),
+        status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 
 
@@ -189,7 +189,8 @@ def _limit(
     changed = None if found.other is None else difference.differences(found.other, found.rules)
     return visit.page(
         "instalments/limit.html", shown=found, one=found.rules, changed=changed, against=against,
-        states=rulebooks.STATES, words=rulewords, problem=problem, status=rulebooks.status(problem),
+        states=rulebooks.STATES, words=rulewords, problem=problem,
+        status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 
 
@@ -231,7 +232,7 @@ def _plan(visit: Visit, plan_id: int, *, problem: ConsignError | None = None) ->
     return visit.page(
         "instalments/plan.html", **found, lenders=lenders, agencies=agencies, states=STATES, verdicts=VERDICTS, due=DUE,
         words=rulewords, never=NEVER, problem=problem, is_open=found["plan"]["state"] in store.OPEN,
-        status=rulebooks.status(problem),
+        status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 
 
@@ -242,9 +243,8 @@ def _read(visit: Visit, plan_id: int) -> dict[str, Any]:
         row = store.one(connection, plan_id)
         today = plans.lender_today(connection, row.lender, at.now())
         schedule = placing.instalments_of(connection, plan_id)
-        zone = ZoneInfo(exchange.lender_timezone(connection, row.lender))
-        plan = told(row)
-        paid = agreements.paid_towards(connection, row.account_id, plan["proposed_at"].astimezone(zone).date())
+        plan, zone = told(row), exchange.lender_timezone(connection, row.lender)
+        paid = agreements.paid_towards(connection, row.account_id, agreements.day_in(plan["proposed_at"], zone))
         judged = records(instalments.judge(connection, at, row.lender, today, plan_id))
         rule, weighed = instalments.weighed(connection, at, plan_id, today)
     names = ("verdict", "codes", "ability", "willingness", "balance_minor", "limits")

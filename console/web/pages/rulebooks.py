@@ -9,7 +9,6 @@ from fastapi import File, UploadFile
 
 from console.web.frames import told
 from console.web.language import later
-from console.web.problems import status_of
 from infra.rulebooks import Versioned
 from infra.wiring import seated_here
 from models.errors import ConsignError, UsageError
@@ -116,10 +115,3 @@ def given(visit: Visit, file: UploadFile | None, pasted: str) -> str:
 def refused(text: str, problem: ConsignError) -> Refused:
     """What a page shows of a text that was refused."""
     return Refused(text.splitlines(), line_of(text, str(problem)) if text else None, problem)
-
-
-def status(problem: ConsignError | None) -> int:
-    """The answer's status; a fault in what somebody put up is theirs, and no fault of the installation."""
-    if problem is None:
-        return 200
-    return 422 if (found := status_of(problem)) == 500 else found  # noqa: PLR2004 - HTTP's

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Form, Response
 from console.web import rulewords, sheets
 from console.web.frames import told
 from console.web.language import later
-from console.web.pages import asked, rulebooks
+from console.web.pages import asked
+from console.web.problems import status_of
 from console.web.remembered import FIGURES
 from console.web.visits import Visiting, needs
 from flows import strategy as verbs
@@ -89,7 +90,7 @@ def _run(
         after=after, lenders=lenders, plans=json.loads(row.plans), states=STATES, words=rulewords, problem=problem,
         job=jobs.newest(visit.desk, "move", _accepting(row)), flow=_flow(summary["movement"]),
         told=rulewords.mandate(visit.say),
-        status=rulebooks.status(problem),
+        status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 
 
@@ -221,7 +222,7 @@ def _proposal(
         "strategy/proposal.html", proposal=told(row), counted=counted, page=page, agency=agency, rule=rule, after=after,
         lenders=lenders, agencies=agencies, rules=rules, states=STATES, words=rulewords, problem=problem,
         job=jobs.newest(visit.desk, "cascade", {"proposal_id": proposal_id}),
-        status=rulebooks.status(problem),
+        status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 
 

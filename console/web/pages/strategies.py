@@ -10,6 +10,7 @@ from console.web import rulewords, standings
 from console.web.frames import records, told
 from console.web.pages import asked, rulebooks
 from console.web.pages.rulebooks import STATES
+from console.web.problems import status_of
 from console.web.remembered import FIGURES
 from console.web.rendering import query
 from console.web.visits import Visiting, needs
@@ -61,7 +62,7 @@ def _list(visit: Visit, lender: str = "", *, problem: ConsignError | None = None
         drawn=_drawn(visit, chosen, goes_by.get(chosen)), waiting=waiting, drafts=drafts,
         versions=versions[:SHOWN_VERSIONS], shipped=set(BOOK.shelf.shipped()), states=STATES, words=rulewords,
         refused=rulebooks.refused(text, problem) if problem is not None and text is not None else None,
-        problem=problem, text=text or "", status=rulebooks.status(problem),
+        problem=problem, text=text or "", status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 
 
@@ -118,7 +119,8 @@ def _strategy(
         changed = difference.differences(found.other, found.rules, rulewords.of(visit.say))
     return visit.page(
         "strategy/strategy.html", shown=found, one=found.rules, states=STATES, words=rulewords, lenders=lenders,
-        lender=lender, against=against, changed=changed, problem=problem, status=rulebooks.status(problem),
+        lender=lender, against=against, changed=changed, problem=problem,
+        status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 
 
