@@ -13,6 +13,7 @@ from sqlalchemy import update
 
 from infra.store import bulk, freetexts
 from models.tables import Agency, Lender
+from tests.console.web import posed
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -34,7 +35,7 @@ that must fit something else."""
 RULED: Final = frozenset({
     ("recall", "reason"), ("remittance_line", "why"), ("bank_receipt", "why"), ("plan", "purpose"),
     ("person", "subject"), ("exchange_exception", "subject"), ("complaint", "source"), ("subject_request", "basis"),
-    ("consolidation_basis", "basis"), ("portfolio", "profile"),
+    ("consolidation_basis", "basis"), ("portfolio", "profile"), ("resolution", "reason"),
 })  # fmt: skip
 """These are codes after all."""
 WRONG: Final = re.compile(
@@ -42,14 +43,15 @@ WRONG: Final = re.compile(
     r"<(?:td|dd|p|li)[^>]*>\s*(?:nan|None)\s*<"
 )
 """What would run, what a template would have computed, and what a page shows where it has nothing to say."""
-LEAST: Final = {"second": 20, "agency": 3}
+LEAST: Final = {"second": 60, "agency": 6}
 """On more pages than this the text is shown: the walk has not missed the house."""
 TABLES: Final = re.compile(r"spreadsheetml|text/csv")
 
 
 @pytest.fixture
 def hostile(desk: Desk) -> Desk:
-    """The house, with the hostile text in every place where somebody may write one."""
+    """The house in the middle of its work, with the hostile text in every place where somebody may write one."""
+    posed.pose(desk)
     with desk.database.write() as connection:
         for table, columns in freetexts.searched():
             names = [one.name for one in columns if one.name in WRITTEN and (table.name, one.name) not in RULED]
