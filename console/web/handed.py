@@ -18,7 +18,7 @@ from console.web.pages import asked
 from flows.intake import share
 from infra import certification, diligence, jobs, layouts, uploads
 from infra.outbox import scratch
-from infra.store import exchange
+from infra.store import browsing
 from models.errors import Findings, UsageError
 from models.intake.fields import ACCOUNT_FIELDS
 
@@ -45,9 +45,8 @@ def handed_in(desk: Desk, file: UploadFile, given: Mapping[str, str]) -> str:
         raise UsageError(f"a portfolio comes as {', '.join(KINDS)}", fix="save it as one of these")
     if asked.day(given["as_of"]) is None:
         raise UsageError("of which day is the file?", fix="give the day of the snapshot")
-    with desk.database.read() as connection:
-        exchange.lender_timezone(connection, given["lender"])
-    load_profile(asked.one_of(given["profile"], shipped_profiles()))
+    lender_of(desk, given["lender"])
+    asked.one_of(given["profile"], shipped_profiles())
     share(given["threshold"])
     upload = uploads.keep(desk, file.file, name, given)
     jobs.ask(desk, "check_portfolio", {"upload": upload})
@@ -58,6 +57,14 @@ def told(job: Row[Any]) -> dict[str, Any]:
     """What came of a job; nothing before its end."""
     told: dict[str, Any] = json.loads(job.result or "{}") if job.state == "done" else {}
     return told
+
+
+def lender_of(desk: Desk, code: str) -> None:
+    """There is such a lender. Raises UsageError."""
+    with desk.database.read() as connection:
+        known = browsing.lenders(connection)
+    if code not in known:
+        raise UsageError("there is no such lender", fix="add it among the lenders first")
 
 
 def jobs_of(desk: Desk, upload: str) -> tuple[Row[Any], Row[Any] | None]:

@@ -16,7 +16,7 @@ from console.web.uploading import SealedForms
 from flows.holds import lift_hold, place_hold
 from flows.lenders import add_lender
 from infra import bankaccounts, jobs, uploads
-from infra.store import browsing, exchange, money, portfolios
+from infra.store import browsing, money, portfolios
 from infra.wiring import seated_here
 from models.kinds import HOLD_REASONS
 from models.tables import BankStatement, Hold, IntakeReject, Job, Lender
@@ -271,8 +271,7 @@ def take_bank_statement(
     new_account: Annotated[bool, Form()] = False,
 ) -> JobShape:  # type: ignore[valid-type]
     """The file lies sealed until a job has taken it into the books; the same file again changes nothing."""
-    with call.desk.database.read() as connection:
-        exchange.lender_timezone(connection, lender)
+    handed.lender_of(call.desk, lender)
     words = {
         "lender": lender, "layout": layout, "account": bankaccounts.plain(account),
         "new_account": "1" if new_account else "",
@@ -296,8 +295,8 @@ def list_bank_accounts(call: Calling, lender: Word = "") -> Listed[BankAccountSh
 @router.post("/bank/accounts", dependencies=[needs("bank.import")], status_code=201)
 def add_bank_account(call: Calling, given: NewBankAccount) -> BankAccountShape:
     """The account is in the register."""
+    handed.lender_of(call.desk, given.lender)
     with call.desk.database.write() as connection:
-        exchange.lender_timezone(connection, given.lender)
         bankaccounts.add(
             connection, call.desk, given.account, given.currency, given.lender, ledger=given.ledger, layout=given.layout
         )
