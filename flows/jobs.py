@@ -223,6 +223,32 @@ def _consolidate(_given: Identifiers) -> object:
     return run(consolidate)
 
 
+def _fit_propensity(given: Identifiers) -> object:
+    from flows.propensity import fit_propensity
+
+    without = tuple(fact for fact in str(given.get("without") or "").split(",") if fact)
+    return run(
+        fit_propensity, lender=given["lender"], horizon_days=given.get("horizon_days"),
+        as_of=_day(given.get("as_of")), without=without,
+    )  # fmt: skip
+
+
+def _foretell(given: Identifiers) -> object:
+    from flows.propensity import foretell
+
+    return run(foretell, lender=given.get("lender"))
+
+
+def _drift(given: Identifiers) -> object:
+    from infra import workedout
+    from infra.propensity.watching import look
+
+    found = look(desk(), str(given["lender"]), int(given["model_id"]))
+    told = {name: json.loads(getattr(found, name).to_json(orient="records")) for name in ("facts", "months")}
+    workedout.keep(desk(), f"drift-{found.model_id}", told | {"as_of": found.as_of.isoformat(), "warns": found.warns})
+    return {"looked_at": found.model_id, "warns": found.warns, "moved": found.moved, "off": found.off}
+
+
 def _conduct(_given: Identifiers) -> object:
     from flows.conduct import conduct
 
@@ -365,6 +391,9 @@ VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
         "check_backup": Asked(("Check a backup", "检查备份"), "backups.make", _check_backup),
         "verify_audit": Asked(("Verify the audit trail", "验证审计记录"), "audit.see", _verify_audit),
         "consolidate": Asked(("Look up who is linked", "查找关联债务人"), "consolidation.change", _consolidate),
+        "fit_propensity": Asked(("Fit a model of who pays", "拟合还款倾向模型"), "propensity.change", _fit_propensity),
+        "foretell": Asked(("Ask the models of who pays", "运行还款倾向模型"), "propensity.change", _foretell),
+        "drift": Asked(("See whether a model still fits", "检查模型是否仍然适用"), "propensity.see", _drift),
         "evaluate": Asked(("Evaluate the agencies", "评估机构"), "evaluations.change", _evaluate),
         "score": Asked(("Score the agencies", "为机构评分"), "scorecards.see", _score),
     }

@@ -104,6 +104,9 @@ _TABLE: Final = (
     _action("evaluations.see", LENDER, "see what evaluations propose for the next cycle", "查看周期评估的建议"),
     _action("evaluations.change", (*PORTFOLIO, *COMPLIANCE), "evaluate the agencies, and say no to an evaluation", "评估机构，或否决评估"),
     _action("evaluations.approve", (*PORTFOLIO, *COMPLIANCE), "approve an evaluation that somebody else proposed", "复核他人提出的评估", second=True),
+    _action("propensity.see", (*PORTFOLIO, *COMPLIANCE), "see models of who pays, and why one says what it says", "查看还款倾向模型及其解释"),
+    _action("propensity.change", PORTFOLIO, "fit, ask and withdraw models of who pays", "拟合、运行和撤回还款倾向模型"),
+    _action("propensity.approve", PORTFOLIO, "approve a model that somebody else made", "复核他人制作的模型", second=True),
     # finance
     _action("breaks.see", LENDER, "see breaks", "查看差异"),
     _action("breaks.work", FINANCE, "match, comment on and assign breaks", "匹配、备注和分配差异"),

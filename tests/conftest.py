@@ -23,7 +23,7 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from infra.wiring import Desk
     from models.release import Policy
@@ -349,3 +349,68 @@ def peak_in_child() -> str:
     fail every child, and hide what the child itself adds.
     """
     return PEAK
+
+
+@pytest.fixture(scope="session")
+def payers() -> Callable[[Desk], None]:
+    """Fills a store with a lender's year: 2,400 accounts placed over eleven months and 600 that nobody has.
+
+    Whether one of harbour's accounts was paid follows from its dpd, balance and product, and from chance.
+    """
+    return _paying
+
+
+def _paying(desk: Desk) -> None:
+    """The store of `payers`."""
+    import numpy as np
+    import pandas as pd
+    from scipy.special import expit
+
+    from infra.store.bulk import append
+    from models.tables import Account, Activity, Placement, RemittanceLine
+
+    placed, waiting, months, first = 2_400, 600, 11, pd.Timestamp("2025-03-01")
+    rng = np.random.default_rng(11)
+    ids = np.arange(1, placed + waiting + 1)
+    dpd, balance = rng.integers(5, 300, len(ids)), np.exp(rng.normal(9, 0.8, len(ids)))
+    product = rng.choice(["card", "loan"], len(ids))
+    chance = expit(0.4 - 0.008 * (dpd - 100) - 0.4 * (np.log(balance) - 9) + 0.5 * (product == "card"))
+    out = ids <= placed
+    placed_on = first + pd.to_timedelta(np.sort(rng.integers(0, months, placed)) * 30, unit="D")
+    minor = (balance * 100).round().astype("int64")
+    facts = pd.DataFrame({
+        "lender": "harbour", "debtor_id": ids, "account_id": ids, "currency": "CNY", "dpd": dpd, "bucket": "M2",
+        "balance_minor": minor,
+    })  # fmt: skip
+    account = facts.assign(
+        ref_index=ids.astype(str), portfolio_id=1, product=product, as_of=first, original_minor=minor * 2,
+        region=pd.Series(rng.choice(["310115", "440305", "510104"], len(ids)), dtype="str"), rounds=out.astype("int64"),
+        opened_on=pd.Series([*placed_on, *[pd.Timestamp("2026-05-02")] * waiting])
+        - pd.Series(pd.to_timedelta(rng.integers(200, 900, len(ids)), unit="D")),
+        score_band=pd.Series("B", index=range(len(ids)), dtype="str").where(ids % 2 == 0),
+    )  # fmt: skip
+    placement = facts[out].assign(
+        placement_id=ids[out], plan_id=1, agency=np.where(ids[out] % 2 == 0, "lotus", "quayside"), round=1,
+        stage="phone", segment="all", state="placed", placed_on=placed_on,
+        due_back_on=placed_on + pd.Timedelta(days=180),
+    )  # fmt: skip
+    over = placed_on + pd.Timedelta(days=180) <= pd.Timestamp("2026-04-01")
+    placement.loc[over, "state"] = "closed"
+    placement["ended_on"] = pd.Series(placed_on + pd.Timedelta(days=180), index=placement.index).where(over)
+    placement["end_reason"] = pd.Series("term", index=placement.index, dtype="str").where(over)
+    paying = np.flatnonzero(rng.random(placed) < chance[out])
+    line = pd.DataFrame({
+        "line_id": paying + 1, "content_id": paying.astype(str), "file_id": 1, "line": paying, "lender": "harbour",
+        "agency": placement["agency"].to_numpy()[paying], "placement_id": ids[paying], "account_id": ids[paying],
+        "gross_minor": (minor[paying] * rng.uniform(0.05, 0.4, len(paying))).astype("int64"), "net_minor": 1,
+        "currency": "CNY", "state": "matched",
+        "value_date": placed_on[paying] + pd.to_timedelta(rng.integers(3, 85, len(paying)), unit="D"),
+    })  # fmt: skip
+    contact = pd.DataFrame({
+        "file_id": 2, "line": ids[out], "agency": placement["agency"].to_numpy(), "placement_id": ids[out],
+        "at": pd.Series(placed_on + pd.Timedelta(days=2)).dt.tz_localize("UTC"), "offset_minutes": 480,
+        "channel": "phone", "outcome": np.where(ids[out] % 3 == 0, "connected", "no_answer"),
+    })  # fmt: skip
+    with desk.database.write() as connection:
+        for table, frame in ((Account, account), (Placement, placement), (RemittanceLine, line), (Activity, contact)):
+            append(connection, table, frame.reset_index(drop=True))

@@ -111,7 +111,7 @@ def explain(
     json: Json = False,
 ) -> None:
     """Say how likely one account pays, and which fact moves that how far."""
-    from infra.propensity import scoring
+    from infra.propensity import pages, scoring
     from infra.wiring import desk
 
     told = scoring.explain(desk(), account, lender, model)
@@ -132,7 +132,7 @@ def explain(
     rows = [{"fact": "the average account", "value": None, "log_odds": round(found.average, 3), "error": None}]
     rows += [
         {
-            "fact": reason.fact, "value": _value(reason), "log_odds": round(reason.log_odds, 3),
+            "fact": reason.fact, "value": pages.shown(reason), "log_odds": round(reason.log_odds, 3),
             "error": round(reason.error, 3),
         }
         for reason in found.reasons
@@ -220,15 +220,3 @@ def _gain(what: str, one: Any) -> dict[str, Any]:
     names = ("gain", "error", "robust_error", "low", "high")
     figures = {name: round(getattr(one, name), 4) for name in names}
     return {"of": what, **figures, "p": round(one.p_value, 4), "below": one.below, "above": one.above}
-
-
-def _value(reason: Any) -> str | None:
-    """A fact's value; a balance as how many times the usual one it is."""
-    from math import exp
-
-    from models.propensity.facts import FACTS
-
-    if not isinstance(reason.value, float):
-        return None if reason.value is None else str(reason.value)
-    logs = any(fact.name == reason.fact and fact.log for fact in FACTS)
-    return f"{exp(reason.value):.2f} × usual" if logs else f"{reason.value:.4g}"

@@ -44,6 +44,7 @@ from console.web.pages import (
     policies,
     portal,
     portfolios,
+    propensity,
     recalls,
     recoveries,
     requests,
@@ -105,6 +106,7 @@ ROUTES: Final = (
     schedules.router,
     scorecards.router,
     evaluations.router,
+    propensity.router,
 )
 """Every page of the console, by area."""
 

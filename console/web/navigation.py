@@ -67,6 +67,7 @@ SECTIONS: Final = (
             Entry("/keys", later("Keys"), "agencies.see"),
             Entry("/scorecards", later("Scorecards"), "scorecards.see"),
             Entry("/evaluations", later("Evaluations"), "evaluations.see"),
+            Entry("/propensity", later("Who pays"), "propensity.see"),
         ),
     ),
     Section(

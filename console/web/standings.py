@@ -123,6 +123,18 @@ BASIS: Final = _table(
     in_force=(later("In force"), "good"),
     withdrawn=(later("Ended"), "plain"),
 )
+MODEL: Final = _table(
+    proposed=(later("Waits for approval"), "warn"),
+    in_use=(later("In use"), "good"),
+    superseded=(later("Superseded"), "plain"),
+    withdrawn=(later("Withdrawn"), "plain"),
+)
+DRIFT: Final = _table(
+    stable=(later("Still the same"), "good"),
+    watch=(later("Something moved"), "warn"),
+    warn=(later("Look at it"), "bad"),
+    too_few=(later("Too few to say"), "plain"),
+)
 JOINT_SHARE: Final = _table(
     waiting=(later("Not remitted yet"), "warn"),
     remitted=(later("Remitted"), "good"),

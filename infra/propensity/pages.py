@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from infra.scorecards.language import Language
-    from models.propensity.model import Model
+    from models.propensity.model import Model, Reason
 
 SIDE: Final = 300.0
 """Of the square in which foretold is drawn against observed, in pixels."""
@@ -76,19 +76,38 @@ def _knots(curve: Curve) -> list[str]:
 
 def page(row: Row[Any], model: Model, code: str) -> str:
     """The report, HTML, in the language of that code."""
+    other = next(one for one in LANGUAGES if one != code)
+    return (
+        environment("infra.propensity")
+        .get_template("report.html.j2")
+        .render(row=row, other=f"report.{other}.html", **card(row, model, code))
+    )
+
+
+def card(row: Row[Any], model: Model, code: str) -> dict[str, Any]:
+    """What the report and the console's page of a version say, in the language of that code: words and figures."""
     words: dict[str, str] = tomllib.loads(packaged.text("infra.propensity", "words", code))
     figures, measured = language(code), json.loads(row.measured)
-    other = next(one for one in LANGUAGES if one != code)
-    return environment("infra.propensity").get_template("report.html.j2").render(
-        words=words, tag=figures.tag, f=figures, row=row, other=f"report.{other}.html", chance=measured["chance"],
-        parts=_parts(measured, row), dots=_dots(measured["reliability"]), side=SIDE,
-        reliability=measured["reliability"], money=measured["money"], uncalibrated=measured["uncalibrated"],
-        calibration=words[f"calibration_{measured['calibration']}"], fairness=_states(measured["fairness"], words),
-        aged=any(one["attribute"] == "age_band" for one in measured["fairness"]), terms=_terms(model, code),
-        sure=figures.percent(standard().credible), limit=figures.number(standard().proxy_limit, 2),
-        stand_ins=[one | {"words": _called(one["fact"], code)} for one in measured["stand_ins"]],
-        half=HALF_WIDTH, better=_better(model, figures),
-    )  # fmt: skip
+    return {
+        "words": words, "tag": figures.tag, "f": figures, "chance": measured["chance"],
+        "parts": _parts(measured, row), "dots": _dots(measured["reliability"]), "side": SIDE,
+        "reliability": measured["reliability"], "money": measured["money"], "uncalibrated": measured["uncalibrated"],
+        "calibration": words[f"calibration_{measured['calibration']}"],
+        "fairness": _states(measured["fairness"], words),
+        "aged": any(one["attribute"] == "age_band" for one in measured["fairness"]), "terms": _terms(model, code),
+        "sure": figures.percent(standard().credible), "limit": figures.number(standard().proxy_limit, 2),
+        "stand_ins": [one | {"words": called(one["fact"], code)} for one in measured["stand_ins"]],
+        "half": HALF_WIDTH, "better": _better(model, figures),
+    }  # fmt: skip
+
+
+def shown(reason: Reason, usual: str = "× usual") -> str | None:
+    """A fact's value as people read it; a balance as how many times the usual one it is, in the words given."""
+    if not isinstance(reason.value, float):
+        return None if reason.value is None else str(reason.value)
+    known = WORDS.get(reason.fact)
+    logs = known is not None and known.log
+    return f"{math.exp(reason.value):.2f} {usual}" if logs else f"{reason.value:.4g}"
 
 
 def _parts(measured: Mapping[str, Any], row: Row[Any]) -> list[dict[str, Any]]:
@@ -118,7 +137,7 @@ def _terms(model: Model, code: str) -> list[dict[str, Any]]:
     most = max(float(frame["log_odds"].abs().max()), 1e-9)
     frame["bar"] = (HALF_WIDTH * frame["log_odds"].abs() / most).round(1)
     return [
-        {"words": _called(str(fact), code), "rows": mine.to_dict("records")}
+        {"words": called(str(fact), code), "rows": mine.to_dict("records")}
         for fact, mine in frame.groupby("fact", sort=False)
     ]
 
@@ -128,7 +147,8 @@ def _better(model: Model, figures: Language) -> list[str]:
     return [figures.percent(edge, 1) for edge in reversed(model.band_edges)]
 
 
-def _called(fact: str, code: str) -> str:
+def called(fact: str, code: str) -> str:
+    """What a fact is called in that language."""
     known = WORDS.get(fact)
     return known.words(code) if known else fact
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, and_, case, delete, exists, func, insert, or_, select, update
 
-from infra.store import bulk, scores
+from infra.store import bulk, keyset, scores
 from infra.store.exchange import AT_AGENCY, PLACEMENTS
+from infra.store.keyset import Order
 from infra.store.portfolios import ACCOUNTS
 from models.conduct.counters import REACHED
 from models.tables import Activity, PropensityModel, PropensityScore, RemittanceLine
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from sqlalchemy import Row
+
+    from infra.store.keyset import Page
 
 MODELS: Final = bulk.table_of(PropensityModel)
 SCORES: Final = bulk.table_of(PropensityScore)
@@ -148,6 +151,14 @@ def versions(connection: Connection, lender: str | None = None) -> Sequence[Row[
     """Every version of the lender, or of all, the newest first."""
     statement = select(MODELS).order_by(MODELS.c.model_id.desc())
     return connection.execute(statement if lender is None else statement.where(MODELS.c.lender == lender)).all()
+
+
+def page(connection: Connection, lender: str = "", after: str | None = None) -> Page:
+    """Versions without their numbers, the newest first; `measured` is JSON."""
+    statement = select(*(column for column in MODELS.c if column.name != "numbers"))
+    if lender:
+        statement = statement.where(MODELS.c.lender == lender)
+    return keyset.page(connection, statement, Order((MODELS.c.model_id,), falling=True), after)
 
 
 def add(connection: Connection, **columns: object) -> None:

@@ -8,31 +8,28 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-from scipy.special import expit
 from sqlmodel import SQLModel
 
 from infra.propensity import versions
 from infra.settings import Settings
-from infra.store.bulk import append
 from infra.wiring import Desk, seated
-from models.tables import Account, Activity, Agency, Placement, RemittanceLine
+from models.tables import Agency
 
 NOW = datetime(2026, 5, 2, 4, tzinfo=UTC)
-PLACED, WAITING = 2_400, 600
-FIRST = pd.Timestamp("2025-03-01")
-MONTHS = 11
+Payers = Callable[[Desk], None]
 
 
 @pytest.fixture(scope="session")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def filled(payers: Payers, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """2,400 accounts placed over eleven months, of which some paid; 600 that nobody has."""
     home = tmp_path_factory.mktemp("filled")
     with sitting(home) as desk:
         SQLModel.metadata.create_all(desk.database.engine)
-        fill(desk)
+        payers(desk)
+        with desk.database.session() as session:
+            for code in ("lotus", "quayside"):
+                session.add(Agency(agency=code, name=code.title(), drop="{}", created_at=NOW))
     return home
 
 
@@ -88,54 +85,3 @@ def as_(request: pytest.FixtureRequest) -> Callable[..., Desk]:
         return told
 
     return other
-
-
-def fill(desk: Desk) -> None:
-    """The store: every chance follows from dpd, balance and product."""
-    rng = np.random.default_rng(11)
-    ids = np.arange(1, PLACED + WAITING + 1)
-    dpd, balance = rng.integers(5, 300, len(ids)), np.exp(rng.normal(9, 0.8, len(ids)))
-    product = rng.choice(["card", "loan"], len(ids))
-    chance = expit(0.4 - 0.008 * (dpd - 100) - 0.4 * (np.log(balance) - 9) + 0.5 * (product == "card"))
-    out = ids <= PLACED
-    placed_on = FIRST + pd.to_timedelta(np.sort(rng.integers(0, MONTHS, PLACED)) * 30, unit="D")
-    minor = (balance * 100).round().astype("int64")
-    facts = pd.DataFrame({
-        "lender": "harbour", "debtor_id": ids, "account_id": ids, "currency": "CNY", "dpd": dpd, "bucket": "M2",
-        "balance_minor": minor,
-    })  # fmt: skip
-    account = facts.assign(
-        ref_index=ids.astype(str), portfolio_id=1, product=product, as_of=FIRST, original_minor=minor * 2,
-        region=pd.Series(rng.choice(["310115", "440305", "510104"], len(ids)), dtype="str"), rounds=out.astype("int64"),
-        opened_on=pd.Series([*placed_on, *[pd.Timestamp("2026-05-02")] * WAITING])
-        - pd.Series(pd.to_timedelta(rng.integers(200, 900, len(ids)), unit="D")),
-        score_band=pd.Series("B", index=range(len(ids)), dtype="str").where(ids % 2 == 0),
-    )  # fmt: skip
-    placement = facts[out].assign(
-        placement_id=ids[out], plan_id=1, agency=np.where(ids[out] % 2 == 0, "lotus", "quayside"), round=1,
-        stage="phone", segment="all", state="placed", placed_on=placed_on,
-        due_back_on=placed_on + pd.Timedelta(days=180),
-    )  # fmt: skip
-    over = placed_on + pd.Timedelta(days=180) <= pd.Timestamp("2026-04-01")
-    placement.loc[over, "state"] = "closed"
-    placement["ended_on"] = pd.Series(placed_on + pd.Timedelta(days=180), index=placement.index).where(over)
-    placement["end_reason"] = pd.Series("term", index=placement.index, dtype="str").where(over)
-    paying = np.flatnonzero(rng.random(PLACED) < chance[out])
-    line = pd.DataFrame({
-        "line_id": paying + 1, "content_id": paying.astype(str), "file_id": 1, "line": paying, "lender": "harbour",
-        "agency": placement["agency"].to_numpy()[paying], "placement_id": ids[paying], "account_id": ids[paying],
-        "gross_minor": (minor[paying] * rng.uniform(0.05, 0.4, len(paying))).astype("int64"), "net_minor": 1,
-        "currency": "CNY", "state": "matched",
-        "value_date": placed_on[paying] + pd.to_timedelta(rng.integers(3, 85, len(paying)), unit="D"),
-    })  # fmt: skip
-    contact = pd.DataFrame({
-        "file_id": 2, "line": ids[out], "agency": placement["agency"].to_numpy(), "placement_id": ids[out],
-        "at": pd.Series(placed_on + pd.Timedelta(days=2)).dt.tz_localize("UTC"), "offset_minutes": 480,
-        "channel": "phone", "outcome": np.where(ids[out] % 3 == 0, "connected", "no_answer"),
-    })  # fmt: skip
-    with desk.database.write() as connection:
-        for table, frame in ((Account, account), (Placement, placement), (RemittanceLine, line), (Activity, contact)):
-            append(connection, table, frame.reset_index(drop=True))
-    with desk.database.session() as session:
-        for code in ("lotus", "quayside"):
-            session.add(Agency(agency=code, name=code.title(), drop="{}", created_at=NOW))
