@@ -26,6 +26,7 @@ from infra.setup.source import (
     Scope,
     Source,
     caught,
+    forget,
     given_to,
     last,
     looped,
@@ -83,7 +84,10 @@ class Sentence:
 
 def sentences(root: Path = ROOT) -> tuple[list[Sentence], list[str]]:
     """Every sentence, each once, by package, file and text; and the places whose sentence nobody can read."""
-    return _Reading(Source(root)).all()
+    try:
+        return _Reading(Source(root)).all()
+    finally:
+        forget()
 
 
 class _Reading:

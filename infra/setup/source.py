@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -70,16 +70,15 @@ class Source:
 
     def __init__(self, root: Path = ROOT, packages: Iterable[str] = PACKAGES) -> None:
         self.modules: dict[str, Module] = {}
+        self.calls: dict[str, list[Call]] = defaultdict(list)
         for package in packages:
             for file in sorted((root / package).rglob("*.py")):
                 path = file.relative_to(root).as_posix()
                 if not path.startswith(PRIVATE):
                     name = path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
-                    self.modules[name] = _module(path, ast.parse(file.read_text("utf-8")))
-        self.calls: dict[str, list[Call]] = defaultdict(list)
-        for module in self.modules.values():
-            for call in _calls(module):
-                self.calls[last(call.node.func)].append(call)
+                    self.modules[name], calls = _module(path, ast.parse(file.read_text("utf-8")))
+                    for call in calls:
+                        self.calls[last(call.node.func)].append(call)
 
     @cached_property
     def errors(self) -> dict[str, list[tuple[Module, ast.ClassDef]]]:
@@ -277,51 +276,52 @@ def looped(function: ast.FunctionDef, name: str) -> list[ast.expr]:
     ]
 
 
-def _module(path: str, tree: ast.Module) -> Module:
-    made = Module(path, tree)
-    for node in ast.walk(tree):
+def forget() -> None:
+    """What was kept of functions that were walked, and with it their source, is let go."""
+    _walk.cache_clear()
+
+
+def _module(path: str, tree: ast.Module) -> tuple[Module, list[Call]]:
+    """The module, and every call in it with the class and the function around it."""
+    made, calls = Module(path, tree), []
+    waiting: list[tuple[ast.AST, Scope]] = [(tree, Scope(made))]
+    while waiting:
+        node, scope = waiting.pop()
+        inner = scope
         match node:
             case ast.FunctionDef():
                 made.functions.setdefault(node.name, node)
+                inner = Scope(made, scope.owner, node, scope if scope.function else None)
             case ast.ClassDef():
                 made.classes.setdefault(node.name, node)
+                inner = Scope(made, node, None)
+            case ast.Call():
+                calls.append(Call(node, scope))
             case ast.Import(names=names):
                 made.imported |= {(one.asname or one.name): (one.name, "") for one in names}
             case ast.ImportFrom(module=str(there), names=names):
                 made.imported |= {(one.asname or one.name): (there, one.name) for one in names}
+        waiting += [(child, inner) for child in reversed(list(ast.iter_child_nodes(node)))]
     for statement in tree.body:
         match statement:
             case ast.Assign(targets=targets, value=value):
                 made.constants |= {one.id: value for one in targets if isinstance(one, ast.Name)}
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                 made.constants[name] = value
-    return made
+    return made, calls
 
 
-def _calls(module: Module) -> Iterator[Call]:
-    """Every call of a module, with the class and the function around it."""
-    waiting: list[tuple[ast.AST, Scope]] = [(module.tree, Scope(module))]
-    while waiting:
-        node, scope = waiting.pop()
-        for child in ast.iter_child_nodes(node):
-            inner = scope
-            if isinstance(child, ast.ClassDef):
-                inner = Scope(module, child, None)
-            elif isinstance(child, ast.FunctionDef):
-                inner = Scope(module, scope.owner, child, scope if scope.function else None)
-            elif isinstance(child, ast.Call):
-                yield Call(child, scope)
-            waiting.append((child, inner))
-
-
-def _walk(function: ast.FunctionDef) -> Iterator[ast.AST]:
+@cache
+def _walk(function: ast.FunctionDef) -> tuple[ast.AST, ...]:
     """The function's own statements, not those of functions in it."""
-    waiting: list[ast.AST] = list(function.body)
+    found: list[ast.AST] = []
+    waiting: list[ast.AST] = list(reversed(function.body))
     while waiting:
-        node = waiting.pop(0)
-        yield node
+        node = waiting.pop()
+        found.append(node)
         if not isinstance(node, ast.FunctionDef | ast.Lambda | ast.ClassDef):
-            waiting += ast.iter_child_nodes(node)
+            waiting += reversed(list(ast.iter_child_nodes(node)))
+    return tuple(found)
 
 
 def _package(module: Module) -> str:
