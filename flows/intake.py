@@ -25,9 +25,9 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from connectors.portfolio import HeldFile, load_profile, mapped, open_source
+from connectors.portfolio import HeldFile, mapped, open_source
 from flows.engine import verb
-from infra import audit, uploads
+from infra import audit, profiles, uploads
 from infra.consolidation import refresh
 from infra.indexes import erased_marks, identity_index, linkage_pseudonyms, ref_index, telephone_indexes
 from infra.store import bulk, portfolios, shredding
@@ -112,12 +112,13 @@ def intake(
     """Take a portfolio in; safe to run again.
 
     source: a file, `env:NAME` for the database whose URL that environment variable holds, or `upload:NAME` for a file
-    that somebody handed in at the console. profile: the name of one that comes with Consign, or a .toml file.
+    that somebody handed in at the console. profile: the name of one that comes with Consign or lies below
+    home, or a .toml file.
     threshold: the share of refused lines that is still let pass, 0 to 1. query: a file with the SQL to run instead of
     the profile's. dry_run: check everything and keep nothing.
     """
     at = desk()
-    chosen = load_profile(str(profile))
+    chosen = profiles.find(str(profile))
     where, findings = str(source), at.folder("rejects") / "dry-run.csv"
     if where.startswith(uploads.PREFIX):
         upload = uploads.found(at, where.removeprefix(uploads.PREFIX))

@@ -2,7 +2,7 @@
 
 from connectors.portfolio.errors import ColumnsMissing, ProfileInvalid, SourceUnreadable
 from connectors.portfolio.mapping import mapped
-from connectors.portfolio.profiles import Profile, load_profile, shipped_profiles
+from connectors.portfolio.profiles import Profile, load_profile, parse_profile, shipped_profiles, shipped_text
 from connectors.portfolio.sources import Chunk, HeldFile, Source, open_source
 
 __all__ = [
@@ -16,5 +16,7 @@ __all__ = [
     "load_profile",
     "mapped",
     "open_source",
+    "parse_profile",
     "shipped_profiles",
+    "shipped_text",
 ]

@@ -112,6 +112,11 @@ def shipped_profiles() -> tuple[str, ...]:
     return packaged.names("connectors.portfolio", "profiles")
 
 
+def shipped_text(name: str) -> str:
+    """The profile of that name that comes with Consign, as it is written."""
+    return packaged.text("connectors.portfolio", "profiles", name)
+
+
 def load_profile(name_or_path: str) -> Profile:
     """The profile of that name that comes with Consign, or the one in that file (`….toml`).
 
@@ -126,7 +131,7 @@ def load_profile(name_or_path: str) -> Profile:
             f"there is no profile {name_or_path!r}{told}",
             fix=f"use one of {', '.join(shipped_profiles())}, or the path of a .toml file",
         )
-    return parse_profile(packaged.text("connectors.portfolio", "profiles", name_or_path), where=f"{name_or_path}.toml")
+    return parse_profile(shipped_text(name_or_path), where=f"{name_or_path}.toml")
 
 
 def parse_profile(text: str, where: str) -> Profile:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.exceptions import HTTPException
 
-from connectors.portfolio import load_profile, shipped_profiles
 from console.web.pages import asked
 from flows.intake import share
-from infra import certification, diligence, jobs, layouts, uploads
+from infra import certification, diligence, jobs, layouts, profiles, uploads
 from infra.outbox import scratch
 from infra.store import browsing
+from infra.wiring import seated_here
 from models.errors import Findings, UsageError
 from models.intake.fields import ACCOUNT_FIELDS
 
@@ -46,7 +46,8 @@ def handed_in(desk: Desk, file: UploadFile, given: Mapping[str, str]) -> str:
     if asked.day(given["as_of"]) is None:
         raise UsageError("of which day is the file?", fix="give the day of the snapshot")
     lender_of(desk, given["lender"])
-    asked.one_of(given["profile"], shipped_profiles())
+    with seated_here(desk):
+        asked.one_of(given["profile"], profiles.SHELF.names())
     share(given["threshold"])
     upload = uploads.keep(desk, file.file, name, given)
     jobs.ask(desk, "check_portfolio", {"upload": upload})
@@ -93,9 +94,10 @@ def found_in(desk: Desk, upload: str, code: str = "", after: int = 0) -> list[di
         return list(islice(rows, after, after + SHOWN))
 
 
-def columns_of(profile: str, result: Mapping[str, Any]) -> dict[str, Any]:
+def columns_of(desk: Desk, profile: str, result: Mapping[str, Any]) -> dict[str, Any]:
     """How the profile reads the file: our fields with the columns they come from, and the columns nobody reads."""
-    chosen = load_profile(profile)
+    with seated_here(desk):
+        chosen = profiles.find(asked.one_of(profile, profiles.SHELF.names()))
     header = result.get("header", {}).get("columns", [])
     mapped = [
         (name, ", ".join(chosen.columns[name].columns) if name in chosen.columns else "") for name in chosen.fields

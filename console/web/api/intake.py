@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, File, Form, Query, UploadFile
 from pydantic import BaseModel, Field
 
-from connectors.portfolio import load_profile, shipped_profiles
 from console.web import handed
 from console.web.api.door import PROBLEMS, Calling, needs
 from console.web.api.shapes import Given, Listed, Number, Text, Word, of_table
 from console.web.uploading import SealedForms
 from flows.holds import lift_hold, place_hold
 from flows.lenders import add_lender
-from infra import bankaccounts, jobs, uploads
+from infra import bankaccounts, jobs, profiles, uploads
 from infra.store import browsing, money, portfolios
 from infra.wiring import seated_here
 from models.kinds import HOLD_REASONS
@@ -140,9 +139,10 @@ def make_lender(call: Calling, given: NewLender) -> LenderShape:  # type: ignore
 
 
 @router.get("/portfolio-profiles", dependencies=[needs("portfolios.import")])
-def list_portfolio_profiles(call: Calling) -> Listed[Profile]:  # noqa: ARG001 - the door asks for the caller
-    """The mapping profiles that come with Consign."""
-    loaded = [load_profile(name) for name in shipped_profiles()]
+def list_portfolio_profiles(call: Calling) -> Listed[Profile]:
+    """The mapping profiles that come with Consign, and the house's own."""
+    with seated_here(call.desk):
+        loaded = [profiles.find(name) for name in profiles.SHELF.names()]
     return Listed(
         items=[
             Profile(profile=one.name, version=one.version, about=one.about, columns=list(one.needed)) for one in loaded

@@ -20,6 +20,7 @@ from console.web.remembered import FIGURES
 from console.web.rendering import query
 from console.web.security import safe_next
 from console.web.sheets import download, sheet
+from console.web.uploading import SealedForms
 from console.web.visits import Visit, Visiting, needs
 from infra import attachments, casework, jobs, reidentification, resolving
 from infra.store import worklist
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from console.web.remembered import Figure
 
-router = APIRouter()
+router = APIRouter(route_class=SealedForms)
 
 MOST: Final = 2**62
 """What the store's numbers go up to, and a little less."""
@@ -156,7 +157,7 @@ def _shown(visit: Visit, view: View, *, problem: ConsignError | None = None) -> 
     }  # fmt: skip
     status = status_of(problem) if problem else 200
     if visit.is_partial:
-        known = FIGURES.find(visit.desk, "worklist") or _summed(visit)
+        known = FIGURES.find(visit.desk, "worklist", worklist.Summary) or _summed(visit)
         return visit.page("finance/worklist.html", status=status, summary=known.value, **told)
     return visit.page("finance/breaks.html", status=status, **told, **_cards(visit))
 
@@ -166,7 +167,7 @@ def _summed(visit: Visit) -> Figure[worklist.Summary]:
         with visit.desk.database.read() as connection:
             return worklist.summary(connection)
 
-    return FIGURES.count(visit.desk, "worklist", count)
+    return FIGURES.count(visit.desk, "worklist", count, worklist.Summary)
 
 
 def _cards(visit: Visit) -> dict[str, Any]:
@@ -178,7 +179,7 @@ def _cards(visit: Visit) -> dict[str, Any]:
 
     figure = _summed(visit)
     currency = next(iter(figure.value.net_minor), "CNY")
-    weeks = FIGURES.count(visit.desk, ("weeks", currency, today), weekly)
+    weeks = FIGURES.count(visit.desk, ("weeks", currency, today), weekly, list[worklist.Week])
     return {"summary": figure.value, "currency": currency, "weeks": _bars(weeks.value)}
 
 
@@ -489,7 +490,9 @@ def chosen(
         return _shown(visit, view, problem=nothing)
     told = visit.say("%(count)s done.", count=done)
     if last is not None:
-        told += " " + visit.say("%(count)s could not be; the last: %(problem)s", count=left, problem=visit.say.explained(last))
+        told += " " + visit.say(
+            "%(count)s could not be; the last: %(problem)s", count=left, problem=visit.say.explained(last)
+        )
     return visit.go(view.url(open=""), told)
 
 

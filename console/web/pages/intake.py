@@ -7,20 +7,21 @@ from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Form, Response, UploadFile
 
-from connectors.portfolio import load_profile, shipped_profiles
 from console.web import handed, sheets
 from console.web.frames import records
 from console.web.language import later
+from console.web.pages import asked
 from console.web.problems import status_of
 from console.web.remembered import FIGURES
 from console.web.uploading import SealedForms
 from console.web.visits import Visiting, needs
 from flows.lenders import add_lender
-from infra import uploads
+from infra import profiles, uploads
 from infra.store import browsing, portfolios
 from infra.wiring import seated_here
 from models.errors import ConsignError, UsageError
 from models.intake.codes import CODES
+from models.intake.fields import ACCOUNT_FIELDS
 from models.spreadsheets import defused
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 router = APIRouter(route_class=SealedForms)
 
 Text = Annotated[str, Form()]
+UNFIT: Final = 422
+"""What was typed is wrong; nothing is wrong with the installation."""
 CSV: Final = "text/csv; charset=utf-8"
 COUNTRIES: Final = {
     "CN": later("China"), "HK": later("Hong Kong"), "TW": later("Taiwan"), "SG": later("Singapore"),
@@ -51,7 +54,8 @@ def new(visit: Visiting, lender: str = "") -> Response:
 def _new(visit: Visit, given: Mapping[str, str], *, error: ConsignError | None = None) -> Response:
     with visit.desk.database.read() as connection:
         lenders = browsing.lenders(connection)
-    loaded = [load_profile(name) for name in shipped_profiles()]
+    with seated_here(visit.desk):
+        loaded = [profiles.find(name) for name in profiles.SHELF.names()]
     return visit.page(
         "intake/new.html", status=status_of(error) if error else 200, lenders=lenders, profiles=loaded, error=error,
         given=given, kinds=", ".join(handed.KINDS), most=visit.desk.settings.upload_bytes >> 20,
@@ -98,7 +102,7 @@ def look(visit: Visiting, upload: str, code: str = "") -> Response:
     if held is not None and result:
         told |= {
             "found": handed.found_in(visit.desk, upload, code),
-            "columns": handed.columns_of(held.words["profile"], result),
+            "columns": handed.columns_of(visit.desk, held.words["profile"], result),
         }
     return visit.page("intake/looked.html" if visit.is_partial else "intake/look.html", **told)
 
@@ -137,6 +141,41 @@ def rejects(visit: Visiting, portfolio_id: int) -> Response:
     return sheets.download(
         str(kept.to_csv(index=False, lineterminator="\n")), f"portfolio-{portfolio_id}-rejects.csv", CSV
     )
+
+
+# -- how columns are read ----------------------------------------------------------------------------------------------
+
+
+@router.get("/portfolio-profiles", dependencies=[needs("portfolios.import")])
+def every_profile(visit: Visiting, name: str = "") -> Response:
+    """The mapping profiles there are; beside them one, field by field."""
+    return _profiles(visit, name)
+
+
+def _profiles(
+    visit: Visit, name: str = "", *, error: ConsignError | None = None, text: str = "", sound: str = ""
+) -> Response:
+    with seated_here(visit.desk):
+        known = [profiles.find(one) for one in profiles.SHELF.names()]
+        one = profiles.find(asked.one_of(name, profiles.SHELF.names())) if name else None
+    toml = profiles.text_of(visit.desk, name) if name else ""
+    return visit.page(
+        "intake/profiles.html", status=UNFIT if error else 200, known=known, one=one, toml=toml, text=text,
+        sound=sound, error=error, fields=ACCOUNT_FIELDS,
+    )  # fmt: skip
+
+
+@router.post("/portfolio-profiles", dependencies=[needs("portfolios.import")])
+def keep_profile(visit: Visiting, text: Text = "", keep: Text = "") -> Response:
+    """A profile is checked, and kept below home where that is asked for."""
+    plain = text.replace("\r\n", "\n")
+    try:
+        made = profiles.keep(visit.desk, plain, dry_run=not keep)
+    except ConsignError as error:
+        return _profiles(visit, error=error, text=plain)
+    if keep:
+        return visit.go(f"/portfolio-profiles?name={made.name}", visit.say("Kept."))
+    return _profiles(visit, text=plain, sound=made.reference)
 
 
 # -- lenders -----------------------------------------------------------------------------------------------------------

@@ -43,6 +43,8 @@ router = APIRouter(route_class=SealedForms)
 Text = Annotated[str, Form()]
 ZIP: Final = "application/zip"
 PORTS: Final = range(1, 65_536)
+UNFIT: Final = 422
+"""What was typed is wrong; nothing is wrong with the installation."""
 LAYOUT_BYTES: Final = 1 << 20
 """The largest layout profile."""
 
@@ -296,7 +298,7 @@ def _layouts(
         one = layouts.find(visit.desk, asked.one_of(name, {str(row["layout"]) for row in known}))
         columns = layouts.columns_told(one, asked.one_of(kind, one.kinds)) if kind else []
     return visit.page(
-        "agencies/layouts.html", status=status_of(error) if error else 200, known=known, error=error, name=name,
+        "agencies/layouts.html", status=UNFIT if error else 200, known=known, error=error, name=name,
         kind=kind, one=one and layouts.told(one), toml=one.text if one else "", columns=columns, text=text, sound=sound,
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ from console.web.pages.scorecards import CLASS, COLOURS, run_of
 from console.web.pages.statements import FORMS, stated_file
 from console.web.problems import status_of
 from console.web.rendering import query
+from console.web.uploading import SealedForms
 from console.web.visits import NotAllowed, Visiting, needs
 from infra import audit, certificates, certification, rotation
 from infra import layouts as agreed_layouts
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from console.web.visits import Visit
     from infra.filecheck import FileCheck
 
-router = APIRouter(prefix="/portal")
+router = APIRouter(prefix="/portal", route_class=SealedForms)
 
 Text = Annotated[str, Form()]
 NOT_THERE: Final = 404

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from console.web.app import create_app
 from flows import jobs
-from infra import uploads
+from infra import profiles, uploads
 from infra.people import tokens
 from infra.sandbox import debtors
 from infra.sandbox.staff import SECOND, STAFF
@@ -227,6 +227,32 @@ def test_a_file_is_thrown_away_at_once(browse: Any, desk: Desk, lines: pd.DataFr
     at, _ = looked_at(browser, desk, in_format(lines, tmp_path, "march.csv"))
     assert browser.send(f"{at}/drop").headers["location"] == "/portfolios"
     assert not list(desk.folder("uploads").iterdir())
+
+
+# -- how columns are read ----------------------------------------------------------------------------------------------
+
+
+def test_a_profile_of_the_house_s_own_is_checked_kept_and_used(
+    browse: Any, desk: Desk, lines: pd.DataFrame, tmp_path: Path
+) -> None:
+    browser = browse("portfolio_manager")
+    at = "/portfolio-profiles"
+    toml = profiles.text_of(desk, "consign").replace('"consign"', '"northbank"', 1).replace('"name"', '"who"')
+    assert "There is a problem" in browser.send(at, at=at, text="name = ").text
+    assert "is sound" in browser.send(at, at=at, text=toml).text
+    assert not (desk.folder(profiles.FOLDER) / "northbank.toml").exists()
+    assert browser.send(at, at=at, text=toml.replace("\n", "\r\n"), keep="1").status_code == 303
+    assert browser.send(at, at=at, text=toml + "\n# more\n", keep="1").status_code == 422
+    assert browser.send(at, at=at, text=profiles.text_of(desk, "consign"), keep="1").status_code == 422
+    assert browser.get(f"{at}?name=../consign").status_code == 422
+    assert "who" in browser.get(f"{at}?name=northbank").text
+    content = in_format(lines.rename(columns={"name": "who"}), tmp_path, "march.csv")
+    where, page = looked_at(browser, desk, content, profile="northbank")
+    assert "It can come in" in page
+    browser.send(f"{where}/import")
+    jobs.work_off(desk)
+    assert "It is in" in browser.get(where).text
+    assert browse("finance").get(at).status_code == 403
 
 
 # -- lenders -----------------------------------------------------------------------------------------------------------

@@ -263,7 +263,7 @@ def test_evidence_is_put_on_record_with_its_document_and_taken_away_as_it_was(de
     assert not list(desk.folder("scratch").iterdir())
 
 
-def test_a_layout_is_agreed_by_name_alone_and_a_sample_is_checked_by_it(desk: Desk, browse: As, tmp_path: Path) -> None:
+def test_a_layout_is_agreed_by_name_alone_and_a_sample_is_checked_by_it(browse: As, tmp_path: Path) -> None:
     operations = browse("operations")
     stray = tmp_path / "mine.toml"
     stray.write_text("name = 'mine'")
