@@ -1,4 +1,4 @@
-"""What compliance and an agency's own people do, in Chromium, in both languages, at a desk and on a telephone."""
+"""What compliance and an agency's own people do, in Chromium, in both languages."""
 
 from __future__ import annotations
 
@@ -12,19 +12,10 @@ from models.kinds import KINDS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.console.web.conftest import Console, PageAs
+    from tests.console.web.conftest import PageAs
 
 pytestmark = pytest.mark.browser
 LANGUAGES = ("en", "zh")
-TELEPHONE = (390, 844)
-COMPLIANCE = (
-    "/policies", "/policies/cn-default", "/policies/simulate?account=1", "/disclosures", "/identities", "/requests",
-    "/erasures", "/complaints", "/breaches", "/rules", "/audit", "/assessments", "/account/tokens",
-)  # fmt: skip
-PORTAL = (
-    "/portal", "/portal/keys", "/portal/check", "/portal/files", "/portal/statements", "/portal/scorecard",
-    "/portal/erasures",
-)  # fmt: skip
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -74,15 +65,3 @@ def test_an_agency_checks_a_file_before_it_sends_it(page_as: PageAs, tmp_path: P
     assert page.get_by_role("alert").is_visible()
     assert page.get_by_text("1.250,00").is_visible()
     window.look()
-
-
-@pytest.mark.parametrize(("who", "pages"), [("compliance", COMPLIANCE), ("agency", PORTAL)])
-def test_every_page_is_good_on_a_telephone_and_in_the_dark(
-    page_as: PageAs, running: Console, who: str, pages: tuple[str, ...]
-) -> None:
-    assert running.url
-    narrow, dark = page_as(who, "zh", TELEPHONE), page_as(who, "en", dark=True)
-    for path in pages:
-        page = narrow.go(path)
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1"), path
-        dark.go(path)

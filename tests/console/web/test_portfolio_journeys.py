@@ -1,4 +1,4 @@
-"""A portfolio manager's day in Chromium: plan, preview, approval, sending; recall by keyboard; every page by axe."""
+"""A portfolio manager's day in Chromium: plan, preview, approval, sending; recall by keyboard; what lies behind tabs, by axe."""
 
 from __future__ import annotations
 
@@ -17,15 +17,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 PLACEMENTS = bulk.table_of(Placement)
 DESK, PHONE = (1440, 900), (390, 844)
-PAGES = (
-    "/portfolios", "/portfolios/1", "/portfolios/1?tab=holds", "/holds", "/placements", "/plans", "/plans/1",
-    "/plans/1?tab=segments", "/plans/1?tab=held_back", "/plans/1?tab=accounts", "/plans/new?lender=harbour",
-    "/plans/new/segments?lender=harbour&name=x&stage=phone", "/recalls", "/recalls?tab=confirmed", "/recalls/due",
-    "/recalls/objections", "/agencies", "/agencies/quayside", "/agencies/quayside?tab=reach",
-    "/agencies/quayside?tab=keys", "/agencies/quayside?tab=certification", "/agencies/quayside?tab=files",
-    "/exchanges", "/exchanges?tab=came", "/exchanges/sent/1", "/exchanges/came/1", "/keys", "/schedules",
-    "/scorecards", "/scorecards/quayside",
+TABS = (
+    "/portfolios/1?tab=holds", "/plans/1", "/plans/1?tab=segments", "/plans/1?tab=held_back", "/plans/1?tab=accounts",
+    "/recalls?tab=confirmed", "/agencies/quayside?tab=reach", "/agencies/quayside?tab=keys",
+    "/agencies/quayside?tab=certification", "/agencies/quayside?tab=files", "/exchanges?tab=came",
 )  # fmt: skip
+"""Behind their pages, which test_walks visits."""
 WORDS = {
     "en": {
         "next": "Next: segments and agencies", "preview": "Preview", "submit": "Submit for approval", "sent": "Sent",
@@ -103,9 +100,10 @@ def test_placements_are_ticked_and_recalled_by_keyboard(page_as: PageAs, languag
 @pytest.mark.parametrize(
     ("language", "size", "dark"), [("en", DESK, False), ("zh", PHONE, True)], ids=["desk", "phone"]
 )
-@pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_nothing_on_any_page_and_none_is_wider_than_its_window(
-    page_as: PageAs, path: str, language: str, size: tuple[int, int], *, dark: bool
+def test_axe_finds_nothing_behind_any_tab_and_none_is_wider_than_its_window(
+    page_as: PageAs, language: str, size: tuple[int, int], *, dark: bool
 ) -> None:
-    page = page_as("second", language, size, dark=dark).go(path)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    window = page_as("second", language, size, dark=dark)
+    for path in TABS:
+        page = window.go(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

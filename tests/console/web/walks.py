@@ -24,6 +24,7 @@ from infra.store.bulk import table_of
 from models.permissions import ACTIONS, AGENCY
 from models.roles import ROLES
 from models.tables import (
+    GateCheck,
     InboundFile,
     InstalmentPlan,
     JointPayment,
@@ -51,8 +52,8 @@ NO_PAGES: Final = re.compile(
     r"|^/(plans/\{plan_id\}/holds|agencies/\{code\}/evidence/.*|evaluations/\{evaluation_id\}/.*)$"
 )
 """Files, what machines ask for, and parts of a page that HTMX fetches into it."""
-AFTER_A_FORM: Final = frozenset({"/plans/{plan_id}/what-if/{name}", "/portfolios/new/{upload}"})
-"""What a form leads to, under a name that is made then: the tests of those forms look at them."""
+ELSEWHERE: Final = frozenset({"/plans/{plan_id}/what-if/{name}", "/portfolios/new/{upload}", "/propensity/{model_id}"})
+"""What a form leads to under a name that is made then, and what takes a year of payments: their own tests look at them."""
 BLANKS: Final = {
     "actor": staff.STAFF["finance"], "agency": "quayside", "code": "quayside", "lender": "harbour",
     "/policies/{name}": "cn-default", "/strategies/{name}": "cn-soft-first",
@@ -67,6 +68,7 @@ NEWEST: Final = {
     "/proposed-recalls/{proposal_id}": select(func.max(table_of(RecallProposal).c.proposal_id)),
     "/instalments/{plan_id}": select(func.max(table_of(InstalmentPlan).c.instalment_plan_id)),
     "/consolidation/payments/{payment_id}": select(func.max(table_of(JointPayment).c.payment_id)),
+    "/gate/files/{file}": select(func.max(table_of(GateCheck).c.file)),
     "/stages/accounts/{account_id}": select(func.min(table_of(StageMove).c.account_id)),
     "/requests/{request_id}": select(func.min(table_of(SubjectRequest).c.request_id)),
     "/statements/{statement_id}": select(func.max(table_of(Statement).c.statement_id)),
@@ -153,7 +155,7 @@ def routes() -> list[APIRoute]:
         if isinstance(route, APIRoute)
         and "GET" in (route.methods or ())
         and not NO_PAGES.search(route.path)
-        and route.path not in AFTER_A_FORM
+        and route.path not in ELSEWHERE
     ]
 
 
