@@ -1,4 +1,4 @@
-"""A portfolio manager's day in Chromium: plan, preview, approval, sending; recall by keyboard; what lies behind tabs, by axe."""
+"""A portfolio manager's day in Chromium: plan, preview, approval, sending; recall by keyboard; tabs, by axe."""
 
 from __future__ import annotations
 

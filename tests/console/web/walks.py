@@ -53,7 +53,7 @@ NO_PAGES: Final = re.compile(
 )
 """Files, what machines ask for, and parts of a page that HTMX fetches into it."""
 ELSEWHERE: Final = frozenset({"/plans/{plan_id}/what-if/{name}", "/portfolios/new/{upload}", "/propensity/{model_id}"})
-"""What a form leads to under a name that is made then, and what takes a year of payments: their own tests look at them."""
+"""What a form leads to under a name made then, and what takes a year of payments: tests of their own look at these."""
 BLANKS: Final = {
     "actor": staff.STAFF["finance"], "agency": "quayside", "code": "quayside", "lender": "harbour",
     "/policies/{name}": "cn-default", "/strategies/{name}": "cn-soft-first",
