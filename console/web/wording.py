@@ -152,7 +152,7 @@ class Wording:
         if not deepest:
             return None
         for template, found in sorted(self._fitting(sentence), key=lambda one: one[0].rank, reverse=True):
-            if several := self._several(sentence, found.values(), deepest - 1):
+            if several := self._several(sentence, template, found.values(), deepest - 1):
                 return several
             if (made := self._made(template, found, deepest - 1)) is not None:
                 return made
@@ -178,14 +178,22 @@ class Wording:
             if found is not None:
                 yield template, found
 
-    def _several(self, sentence: str, values: Iterable[str], deepest: int) -> str | None:
-        """In 中文 where it is several known sentences, and the first one's blank has swallowed the others."""
+    def _several(self, sentence: str, template: Template, values: Iterable[str], deepest: int) -> str | None:
+        """In 中文 where it is rather several sentences, and a blank of the template has swallowed all but the first."""
         for joint, told in JOINTS[:2]:
             if any(joint in value for value in values):
-                found = [self._told(part, deepest) for part in sentence.split(joint)]
-                if all(found):
+                parts = sentence.split(joint)
+                weights = [self._weight(part) for part in parts]
+                found = [self._told(part, deepest) for part in parts] if sum(weights) > template.weight else []
+                if all(weights) and found and all(found):
                     return told.join(filter(None, found))
         return None
+
+    def _weight(self, sentence: str) -> int:
+        """How much of it is the text of what it fits best."""
+        if sentence in self._whole:
+            return len(sentence)
+        return max((template.weight for template, _ in self._fitting(sentence)), default=0)
 
     def _parted(self, sentence: str, deepest: int, joints: tuple[tuple[str, str], ...]) -> str | None:
         """Several sentences or words in one: a list where each is known, sentences where any is."""
