@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra import contracts, workedout
 from infra.store import contracts as store
-from infra.store import exchange
+from infra.store import exchange, portfolios
 from infra.store.statements import last_day
 from models.contract import Contract
 from models.contract.writing import instead
@@ -48,7 +48,9 @@ def ask(desk: Desk, question: Question) -> str:
     if question.terms and question.agency is None:
         raise UsageError("terms are one agency's", fix="say which; changes alone may be everybody's")
     with desk.database.read() as connection:
-        exchange.lender_timezone(connection, question.lender)
+        portfolios.known_lender(connection, question.lender)
+        if question.agency is not None:
+            exchange.agency(connection, question.agency)
         present = ""
         if question.agency is not None:
             present = store.one(connection, question.lender, question.agency, last).terms
@@ -85,6 +87,6 @@ def answer(desk: Desk, name: str) -> dict[str, Any]:
 
 
 def found(desk: Desk, name: str) -> dict[str, Any] | None:
-    """`rows` and `totals` as `infra.contracts.simulate` has them, with `at` and `by`; None where there is none (yet)."""
+    """`rows` as `infra.contracts.simulate` has them, and `totals`, `at`, `by`; None where there is no answer (yet)."""
     told = workedout.find(desk, f"cost-{name}")
     return None if told is None else {**told["found"], "at": told["at"], "by": told["by"]}

@@ -324,6 +324,8 @@ def hold(
         raise UsageError(f"a hold on a {scope} needs to say which", fix="`consign retention hold --help`")
     with desk.database.write() as connection:
         trail.hold(connection)
+        if lender is not None:
+            portfolios.known_lender(connection, lender)
         if scope == "debtor" and subject_id is not None:
             lender = shreds.debtor(connection, subject_id)[0]
         elif scope == "portfolio" and subject_id is not None:

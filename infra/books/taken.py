@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra import audit, workedout
 from infra.books.export import ENDINGS, FORMATS, export
-from infra.store import exchange
+from infra.store import portfolios
 from infra.store.statements import last_day
 from models.errors import UsageError
 
@@ -54,7 +54,7 @@ def check(desk: Desk, wanted: Wanted) -> None:
         if month:
             last_day(month)
     with desk.database.read() as connection:
-        exchange.lender_timezone(connection, wanted.lender)
+        portfolios.known_lender(connection, wanted.lender)
 
 
 def take(desk: Desk, wanted: Wanted) -> dict[str, Any]:

@@ -90,6 +90,12 @@ def lender_rows(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(select(*columns).order_by(LENDERS.c.lender)).mappings()]
 
 
+def known_lender(connection: Connection, lender: str) -> None:
+    """Nothing, where there is such a lender. Raises UsageError."""
+    if connection.execute(select(LENDERS.c.lender).where(LENDERS.c.lender == lender)).first() is None:
+        raise UsageError(f"there is no lender {lender!r}", fix="`consign portfolio lender list` shows them")
+
+
 def held_lender(connection: Connection, lender: str) -> None:
     """The lender's row is locked until the transaction ends: its imports follow one another. Raises UsageError."""
     found = connection.execute(select(LENDERS.c.lender).where(LENDERS.c.lender == lender).with_for_update()).scalar()

@@ -1,4 +1,4 @@
-"""Keeping, forgetting and looking after the house, as a part of the API: retention, holds, rule packs, backups."""
+"""Keeping, forgetting and looking after the house, as a part of the API: retention, holds, rule packs, the gate, backups."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from console.web.api.door import PROBLEMS, Calling, needs
 from console.web.api.money import JobNumber
 from console.web.api.shapes import Given, Listed, Number, Text, Word, of_table
-from infra import backups, conduct, escrow, health, jobs, retention, rulepacks, shredding
-from infra.store import browsing, keeping
+from console.web.frames import records
+from infra import allowances, backups, conduct, escrow, health, jobs, retention, rulepacks, shredding
 from infra.store import conduct as conduct_rows
+from infra.store import gate as gate_rows
+from infra.store import keeping
 from infra.wiring import seated_here
-from models.errors import UsageError
-from models.tables import Escrow, LegalHold, Shredding
+from models.tables import Escrow, GateAllowance, LegalHold, Shredding
 
 router = APIRouter(responses=PROBLEMS)
 
 HoldShape = of_table("LegalHold", LegalHold)
 ShreddingShape = of_table("Shredding", Shredding)
 EscrowShape = of_table("Escrow", Escrow)
+AllowanceShape = of_table("GateAllowance", GateAllowance)
 
 
 class Due(BaseModel):
@@ -89,6 +91,23 @@ class NewPacks(Given):
     packs: list[Word] = Field(max_length=20)
 
 
+class NewAllowance(Given):
+    """A kind of identifier that is none in one column of one kind of file, and why."""
+
+    kind: Word = Field(description="of file")
+    column: Word
+    identifier: Word = Field(description="what it looks like, as the gate names it")
+    reason: Word = Field(min_length=1)
+    until: date
+    agency: Word | None = Field(default=None, description="null: whoever the file goes to")
+
+
+class AllowanceNumber(BaseModel):
+    """The allowance's number."""
+
+    allowance_id: int
+
+
 class BackupShape(BaseModel):
     """One backup, as its manifest says."""
 
@@ -142,10 +161,6 @@ def list_legal_holds(call: Calling, ended: bool = False, after: Word = "") -> Li
 @router.post("/legal-holds", dependencies=[needs("retention.hold")], status_code=201)
 def place_legal_hold(call: Calling, given: NewHold) -> Held:
     """What the hold covers is neither deleted nor erased while it counts."""
-    if given.lender:
-        with call.desk.database.read() as connection:
-            if given.lender not in browsing.lenders(connection):
-                raise UsageError(f"no lender {given.lender}", fix="name one that has handed something in")
     number = retention.hold(
         call.desk, given.scope, given.why, lender=given.lender, subject_id=given.number,
         record_class=given.record_class, until=given.until,
@@ -201,11 +216,34 @@ def list_packs_in_force(call: Calling) -> Listed[Packs]:
 @router.post("/rule-packs/{lender}", dependencies=[needs("rules.change")])
 def use_packs(call: Calling, lender: Word, given: NewPacks) -> Packs:
     """The lender's agencies are audited by these packs from the next audit on."""
-    with call.desk.database.read() as connection:
-        if lender not in browsing.lenders(connection):
-            raise UsageError(f"no lender {lender}", fix="name one that has handed something in")
     with seated_here(call.desk):
         return Packs(lender=lender, packs=conduct.use_packs(call.desk, lender, given.packs))
+
+
+@router.get("/gate/allowances", dependencies=[needs("allowances.see")])
+def list_allowances(call: Calling) -> Listed[AllowanceShape]:  # type: ignore[valid-type]
+    """False alarms of the gate that may pass, that wait for a second person, and that ended; the newest first."""
+    with call.desk.database.read() as connection:
+        return Listed(items=records(gate_rows.allowances(connection)))
+
+
+@router.post("/gate/allowances", dependencies=[needs("allowances.ask")], status_code=201)
+def ask_for_allowance(call: Calling, given: NewAllowance) -> AllowanceNumber:
+    """A kind of identifier that is none in one column may pass until a day, once a second person agrees."""
+    asked = allowances.Asked(given.kind, given.column, given.identifier, given.reason, given.until, given.agency)
+    return AllowanceNumber(allowance_id=allowances.ask(call.desk, asked))
+
+
+@router.post("/gate/allowances/{allowance_id}/approve", dependencies=[needs("allowances.approve")], status_code=204)
+def approve_allowance(call: Calling, allowance_id: Number) -> None:
+    """It may pass from now on; never by whoever asked for it."""
+    allowances.approve(call.desk, allowance_id)
+
+
+@router.post("/gate/allowances/{allowance_id}/withdraw", dependencies=[needs("allowances.ask")], status_code=204)
+def withdraw_allowance(call: Calling, allowance_id: Number) -> None:
+    """It counts no more, or never did."""
+    allowances.withdraw(call.desk, allowance_id)
 
 
 @router.get("/findings", dependencies=[needs("operations.see")])

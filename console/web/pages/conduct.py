@@ -282,8 +282,6 @@ def use_packs(
 ) -> Response:
     """The lender's agencies are audited by these packs from the next audit on; by its country's where none is named."""
     try:
-        with visit.desk.database.read() as connection:
-            asked.one_of(lender, browsing.lenders(connection))
         with seated_here(visit.desk):
             conduct.use_packs(visit.desk, lender, packs)
     except ConsignError as problem:

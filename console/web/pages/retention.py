@@ -152,8 +152,6 @@ def hold(
 ) -> Response:  # fmt: skip
     """What the hold covers is neither deleted nor erased until a second person lifts it."""
     try:
-        if lender:
-            asked.one_of(lender, _lenders(visit))
         retention.hold(
             visit.desk, scope, why, lender=lender or None, subject_id=asked.number(number),
             record_class=record_class or None, until=asked.day(until),
