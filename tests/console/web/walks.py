@@ -68,7 +68,7 @@ NEWEST: Final = {
     "/proposed-recalls/{proposal_id}": select(func.max(table_of(RecallProposal).c.proposal_id)),
     "/instalments/{plan_id}": select(func.max(table_of(InstalmentPlan).c.instalment_plan_id)),
     "/consolidation/payments/{payment_id}": select(func.max(table_of(JointPayment).c.payment_id)),
-    "/gate/files/{file}": select(func.max(table_of(GateCheck).c.file)),
+    "/gate/files/{file}": select(func.max(table_of(GateCheck).c.transmission_id)),
     "/stages/accounts/{account_id}": select(func.min(table_of(StageMove).c.account_id)),
     "/requests/{request_id}": select(func.min(table_of(SubjectRequest).c.request_id)),
     "/statements/{statement_id}": select(func.max(table_of(Statement).c.statement_id)),
