@@ -284,8 +284,8 @@ def clock(desk: Desk) -> Iterator[Finding]:
     now = desk.now()
     written = _last_written(desk)
     if written is not None and written > now + SKEW:
-        behind = written - now
-        yield Finding("clock", "fail", f"{behind} behind what was written already", "set the clock (NTP)")
+        minutes = (written - now) // timedelta(minutes=1)
+        yield Finding("clock", "fail", f"{minutes} minutes behind what was written already", "set the clock (NTP)")
     else:
         yield Finding("clock", "ok", now.isoformat(timespec="seconds"))
     try:

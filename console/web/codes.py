@@ -117,11 +117,82 @@ OWNER: Final[Mapping[str, str]] = MappingProxyType(
 """Who owns an exception until a person takes it."""
 DROP: Final = _table(kind="方式", host="主机", port="端口", username="用户名", root="根目录", host_keys="主机密钥")
 """What says how an agency is reached."""
+IDENTIFIER: Final = _table(
+    resident_id="居民身份证号",
+    phone="电话号码",
+    card="银行卡号",
+    email="电子邮箱",
+    iban="国际银行账号",
+    ssn="社会保障号",
+    passport="护照号",
+    document="证件号",
+    name_of_debtor="债务人姓名",
+    contact_name_of_debtor="债务人的联系人姓名",
+    address_of_debtor="债务人地址",
+    employer_of_debtor="债务人单位",
+    email_of_debtor="债务人邮箱",
+    id_number_of_debtor="债务人证件号",
+    phone_of_debtor="债务人电话",
+    phone_alt_of_debtor="债务人备用电话",
+    contact_phone_of_debtor="债务人的联系人电话",
+)
+"""What the outgoing gate looks for (infra.allowances)."""
+CERTAINTY: Final = _table(proved="确证", likely="很可能", suspected="疑似")
+TYPE: Final = _table(
+    string="文本", integer="整数", amount="金额", rate="比率", date="日期", datetime="时间", yearmonth="月份"
+)
+"""Of a column of a file."""
+LAYOUT: Final = _table(
+    package="交换包",
+    delimited="分隔文本",
+    fixed="定长文本",
+    xlsx="XLSX",
+    format="格式",
+    encoding="编码",
+    line_ending="换行",
+    delimiter="分隔符",
+    quote="引号",
+    positions="位置",
+    number_cells="数字单元格",
+    amounts="金额写法",
+    days="日期写法",
+    months="月份写法",
+    times="时间写法",
+)
+"""Layouts of plain files, and what is told of one."""
+SOURCE: Final = _table(console="控制台", csv="CSV 文件", agency="机构文件")
+"""Where a complaint was taken in; of a file its name."""
+OWED: Final = _table(
+    agency="机构",
+    owes="待办",
+    placements="委案数",
+    asked="已要求",
+    due_on="期限",
+    recall="退回",
+    erasure="删除",
+    correction="更正",
+    placement_id="委案",
+    field="字段",
+    state="状态",
+    told="已告知",
+    confirmed="已确认",
+    confirmed_on="确认日",
+    file="文件",
+    file_state="文件状态",
+    prepared="待发",
+    sealed="已密封",
+    delivered="已送达",
+    acknowledged="已确认",
+)
+"""What agencies owe of a debtor's request: the headings, and what it is."""
+SWITCH: Final = _table(on="开", off="关")
 GROUPS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "file": FILE, "channel": CHANNEL, "stage": STAGE, "remits": REMITS, "purpose": PURPOSE, "verified": VERIFIED,
         "jurisdiction": JURISDICTION, "class": CLASS, "level": LEVEL, "evidence": EVIDENCE, "event": EVENT,
         "rule": RULE, "owner": OWNER, "drop": DROP, "step": STEP,
+        "identifier": IDENTIFIER, "certainty": CERTAINTY, "type": TYPE, "layout": LAYOUT, "source": SOURCE,
+        "owed": OWED, "switch": SWITCH,
     }
 )  # fmt: skip
 

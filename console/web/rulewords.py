@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from console.web import standings
+from console.web.codes import term
 from console.web.language import later
 from models.planning.sentences import translated
 from models.strategy.difference import Words
@@ -49,7 +50,7 @@ LEVELS: Final = {
     "none": later("none"),
 }
 PARTS: Final = {
-    "strategy": later("Strategy"), "stage": later("Stage"), "rule": later("Rule"), "recall": later("Recall rule"),
+    "strategy": later("Whole"), "stage": later("Stage"), "rule": later("Rule"), "recall": later("Recall rule"),
     "limits": later("Limits"), "ability": later("Ability"), "willingness": later("Willingness"),
     "points": later("Points"),
 }  # fmt: skip
@@ -95,12 +96,13 @@ SIGNS: Final = {
     "plan_broken": later("each plan broken"),
 }
 """What earns or costs points."""
-GRADES: Final = {"low": later("low"), "medium": later("medium"), "high": later("high")}
+GRADES: Final = {"low": ("low", "低"), "medium": ("medium", "中"), "high": ("high", "高")}
+"""How much a debtor can or wants to pay, in English and 中文."""
 
 
 def grade(say: Say, code: str | None) -> str:
     """How much a debtor can or wants to pay; nothing where nobody has judged it."""
-    return say(GRADES[code]) if code else ""
+    return say.pair(GRADES[code]) if code else ""
 
 
 def limit(say: Say, code: str) -> str:
@@ -162,7 +164,7 @@ def worked(say: Say, one: Stage) -> str:
     if one.least_days:
         told.append(say("at least %(days)s days", days=one.least_days))
     if one.needs:
-        told.append(say("needs %(channels)s", channels=", ".join(one.needs)))
+        told.append(say("needs %(channels)s", channels=term(say.code, one.needs, "channel")))
     if one.by == "agency":
         told += [say("term %(days)s days", days=one.term_days)] if one.term_days is not None else []
         told.append(say("policy %(name)s", name=one.policy))

@@ -129,7 +129,25 @@ CHINESE_BOUNDS: Final = {
     "cap": "上限",
 }
 """For the words of models.planning.bounds."""
+CHINESE_STAGES: Final = {"reminder": "提醒", "phone": "电催", "field": "外访", "legal": "法催"}
+"""For the stages of models.release."""
+CHINESE_HOLDS: Final = {
+    "complaint": "投诉",
+    "dispute": "争议",
+    "deceased": "死亡",
+    "insolvent": "破产",
+    "vulnerable": "弱势",
+    "breathing_space": "喘息期",
+    "payment_plan": "分期履约中",
+    "litigation": "诉讼",
+    "fraud": "欺诈",
+    "restriction": "限制处理",
+    "other": "其他",
+}
+"""For the reasons of a hold."""
 JOINED: Final = re.compile(r"; (?=\S)")
+BLANK_WORDS: Final = {"what": CHINESE_BOUNDS, "stage": CHINESE_STAGES, "reason": CHINESE_HOLDS}
+"""By the name of a blank, the words that fill it."""
 BLANK: Final = re.compile(r"\{(\w+)\}")
 COUNTED: Final = re.compile(r"(.+?) \(([\d,]+)\)(?:, |$)")
 
@@ -159,8 +177,8 @@ def _chinese(sentence: str) -> str:
 
 def _blank(name: str, value: str) -> str:
     """What stands in a blank: a sentence of its own, or counted reasons, are translated too."""
-    if name == "what":
-        return CHINESE_BOUNDS.get(value, value)
+    if name in BLANK_WORDS:
+        return BLANK_WORDS[name].get(value, value)
     if name == "why":
         return _chinese(value)
     if name == "reasons":

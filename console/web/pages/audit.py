@@ -36,7 +36,7 @@ KINDS: Final = {
     "agencies": later("Agencies, for publication"),
 }  # fmt: skip
 FORMS: Final = ("html", "csv")
-GROUPS: Final = {"channels": "channel", "stage": "stage", "purpose": "purpose", "kind": "file"}
+GROUPS: Final = {"channels": "channel", "stage": "stage", "purpose": "purpose", "kind": "file", "value": "switch"}
 """Columns of the drafts whose cells are codes, by the group of console.web.codes."""
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, File, Form, Response, UploadFile
 
+from console.web.codes import term
 from console.web.language import later
 from console.web.pages import asked
 from console.web.problems import status_of
@@ -129,7 +130,7 @@ def simulate(
     return visit.page(
         "compliance/simulate.html", told=told, problem=problem, agencies=agencies, account=account, policy=policy,
         stage=stage, agency=agency, names_shown=[(one, one) for one in names],
-        stages_shown=[(one, one) for one in STAGES],
+        stages_shown=[(one, term(visit.say.code, one, "stage")) for one in STAGES],
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 

@@ -55,8 +55,8 @@ def _list(
         lenders = browsing.lenders(connection)
     return visit.page(
         "compliance/requests.html", page=page, next=page.after or "", tab=tab, lender=lender, kind=kind,
-        after=after, lenders=lenders, kinds=KIND_WORDS, states=STATES, today=visit.desk.today(), grounds=_grounds(visit),
-        correctable=CORRECTABLE, problem=problem, given=defaultdict(str, given or {}),
+        after=after, lenders=lenders, kinds=KIND_WORDS, states=STATES, today=visit.desk.today(),
+        grounds=_grounds(visit), correctable=CORRECTABLE, problem=problem, given=defaultdict(str, given or {}),
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 
@@ -93,7 +93,6 @@ def _one(visit: Visit, request_id: int, problem: ConsignError | None = None) -> 
         bases={
             code: visit.say.explained(basis.about) for code, basis in BASES.items() if row["kind"] in basis.kinds
         },
-        grounds=_grounds(visit),
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 

@@ -20,10 +20,10 @@ def test_english_stays_as_it_is() -> None:
         ("1,203 stay where the debtor's other accounts are", "1,203 户随债务人其他账户留在原机构"),
         (
             "41 accounts are held back: on hold: complaint (29), already with an agency (12)",
-            "41 户被排除：暂停催收：complaint（29）、已在机构（12）",
+            "41 户被排除：暂停催收：投诉（29）、已在机构（12）",
         ),
         ("lotus takes no part: it is suspended", "lotus不参与：已暂停"),
-        ("held back: on hold: dispute", "已排除：暂停催收：dispute"),
+        ("held back: on hold: dispute", "已排除：暂停催收：争议"),
         ("3 accounts changed; north can take no accounts now", "3 户数据已变化；north目前不能承接账户"),
         ("it was good until 2026-11-29 09:00 UTC", "有效期至 2026-11-29 09:00 UTC"),
         ("something that nobody put into words", "something that nobody put into words"),
