@@ -50,7 +50,7 @@ LEVELS: Final = {
     "none": later("none"),
 }
 PARTS: Final = {
-    "strategy": later("Whole"), "stage": later("Stage"), "rule": later("Rule"), "recall": later("Recall rule"),
+    "strategy": later("The whole"), "stage": later("Stage"), "rule": later("Rule"), "recall": later("Recall rule"),
     "limits": later("Limits"), "ability": later("Ability"), "willingness": later("Willingness"),
     "points": later("Points"),
 }  # fmt: skip

@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 router = APIRouter()
 
 TABS: Final = {
-    "asked": later("Asked for"),
+    "asked": later("To decide"),
     "agreed": later("Agreed, not begun"),
-    "kept": later("Kept"),
+    "kept": later("Kept so far"),
     "late": later("Late"),
     "broken": later("Broken"),
     "finished": later("Over"),
     "refused": later("Declined"),
 }
 STATES: Final = {
-    "proposed": (later("Asked for"), "warn"),
+    "proposed": (later("Waits for a decision"), "warn"),
     "awaiting_second": (later("Waits for a second person"), "warn"),
     "approved": (later("Agreed"), "info"),
     "refused": (later("Declined"), "bad"),
@@ -62,7 +62,7 @@ DUE: Final = {
     "paid": (later("paid"), "good"),
     "part": (later("paid in part"), "warn"),
     "late": (later("late"), "bad"),
-    "to_come": (later("to come"), "plain"),
+    "to_come": (later("still to come"), "plain"),
 }
 """How one instalment stands."""
 EXPORTED_AT_MOST: Final = 10_000
@@ -110,7 +110,7 @@ def _listed(visit: Visit, tab: str, rows: list[dict[str, Any]]) -> tuple[str, li
     head = [
         say("Plan"), say("Agency"), say("Its reference"), say("Lender"), say("State"), say("Currency"), say("Sum"),
         say("Paid"), say("Due by now"), say("Instalments"), say("First due"), say("Last due"), say("Verdict"),
-        say("Codes"), say("Ability"), say("Willingness"), say("Decided by"),
+        say("Codes"), say("Ability"), say("Willingness"), say("Who decided"),
     ]  # fmt: skip
     rows_told = [
         [
@@ -340,8 +340,8 @@ def workbook(visit: Visiting, plan_id: int) -> Response:
         for line in read["weighed"]
     ]  # fmt: skip
     found = [
-        (say("Instalments"), [say("No."), say("Due"), say("Amount"), say("Paid"), say("State")], schedule),
-        (say("Payments"), [say("Value date"), say("Amount")], paid),
+        (say("Instalments"), [say("No."), say("Due on"), say("Amount"), say("Paid"), say("State")], schedule),
+        (say("Payments made"), [say("Value date"), say("Amount")], paid),
         (
             say("Limits"),
             [say("Limit"), say("This plan"), say("Bound"), say("One person"), say("Two people"), say("Verdict")],

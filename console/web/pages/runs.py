@@ -217,7 +217,7 @@ def _proposal(
         page = stages.proposed(connection, proposal_id, agency, rule, after or None)
         lenders, agencies = browsing.lenders(connection), browsing.agencies(connection)
     counted = FIGURES.count(visit.desk, ("proposed recalls", proposal_id), lambda: _counted(visit, proposal_id)).value
-    rules = {} if by is None else {one.id: rulewords.recall_words(visit.say, one) for one in by.recalls}
+    rules = {} if by is None else {one.id: rulewords.recall_condition(visit.say, one) for one in by.recalls}
     return visit.page(
         "strategy/proposal.html", proposal=told(row), counted=counted, page=page, agency=agency, rule=rule, after=after,
         lenders=lenders, agencies=agencies, rules=rules, states=STATES, words=rulewords, problem=problem,

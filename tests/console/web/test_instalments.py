@@ -113,7 +113,7 @@ def test_a_plan_within_the_limits_is_agreed_by_one_and_the_agency_is_told(
     page = manager.get(path).text
     assert "within the limits" in page
     assert "Smallest instalment" in page
-    assert len(re.findall(r"to come", page)) == 3
+    assert len(re.findall(r"still to come", page)) == 3
     assert f'href="{path}"' in manager.get("/instalments").text
     assert manager.send(f"{path}/approve", at=path).status_code == 303
     row = proposed.row(plan)
@@ -230,7 +230,7 @@ def test_plans_go_out_as_workbooks_without_formulas(browse: Any, proposed: Propo
     plan = proposed()
     manager = browse("portfolio_manager")
     for path, sheets in (
-        (f"/instalments/{plan}/export", ["Instalments", "Payments", "Limits"]), ("/instalments/export", ["Asked for"]),
+        (f"/instalments/{plan}/export", ["Instalments", "Payments made", "Limits"]), ("/instalments/export", ["To decide"]),
     ):  # fmt: skip
         book = manager.get(path)
         read = python_calamine.load_workbook(io.BytesIO(book.content))

@@ -290,7 +290,8 @@ def test_proposed_recalls_are_declined_with_a_reason(browse: Any, desk: Desk) ->
 
 
 def test_what_waits_for_a_second_person_is_on_the_first_page_of_that_person_alone(browse: Any, desk: Desk) -> None:
-    ran(browse, desk)
+    run = ran(browse, desk)
+    assert f'href="/strategy-runs/{run.run_id}"' in browse("finance").get("/strategies").text
     assert "/strategy-runs?state=proposed" in browse("second").get("/").text
     assert "/strategy-runs?state=proposed" not in browse("portfolio_manager").get("/").text
     assert "/strategy-runs?state=proposed" not in browse("finance").get("/").text
