@@ -342,11 +342,11 @@ def _beginning(connection: Connection, column: ColumnElement[Any], key: ColumnEl
 class Summary:
     """How the worklist stands."""
 
-    tabs: Mapping[str, int]
+    tabs: dict[str, int]
     """how many rows each tab has"""
-    net_minor: Mapping[str, int]
+    net_minor: dict[str, int]
     """by currency, what open breaks are about in sum; the currency with the most breaks first"""
-    codes: Mapping[str, int]
+    codes: dict[str, int]
     """open breaks by code, the most frequent first"""
     oldest: datetime | None
     """when the oldest open break was opened"""

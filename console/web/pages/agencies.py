@@ -74,7 +74,7 @@ def _held(visit: Visit) -> dict[str, int]:
         with visit.desk.database.read() as connection:
             return traffic.held(connection)
 
-    return FIGURES.count(visit.desk, "held", count).value
+    return FIGURES.count(visit.desk, "held", count, dict[str, int]).value
 
 
 @router.post("/agencies", dependencies=[needs("agencies.change")])

@@ -14,6 +14,7 @@ from console.web.rendering import query
 from console.web.visits import Visit, Visiting, needs
 from infra import closing, jobs
 from infra.store import balances, browsing, money
+from models.closing import Finding
 from models.errors import ConsignError
 
 router = APIRouter()
@@ -41,7 +42,7 @@ def _shown(visit: Visit, lender: str, period: str, problem: ConsignError | None 
             moved = money.moved(connection, lender)
         # a large house's checklist reads every line of a month: it is looked through anew when the month itself moved
         key = ("closing", lender, period, *moved)
-        counted = FIGURES.count(visit.desk, key, lambda: closing.check(visit.desk, lender, period))
+        counted = FIGURES.count(visit.desk, key, lambda: closing.check(visit.desk, lender, period), list[Finding])
     found = counted.value if counted else []
     here = [one for one in told["closings"] if one["period"] == period and one["state"] == "closed"]
     asked = [one for one in told["reopenings"] if one["state"] == "waiting"]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 router = APIRouter()
 
+FACETS: Final = list[dict[str, Any]]
 SELECTED: Final = (
     "lender", "name", "stage", "policy", "currency", "term_days", "seed", "product", "bucket", "region", "portfolio",
     "min_balance", "max_balance", "min_dpd", "max_dpd", "evaluation",
@@ -57,7 +58,7 @@ def _select(visit: Visit, given: Given, *, error: ConsignError | None = None, st
         lender = given.get("lender") or next(iter(lenders), "")
         names = policies.names(connection)
         taken = browsing.plan_names(connection, str(lender), f"{visit.desk.today():%Y-%m}")
-    facets = FIGURES.count(visit.desk, ("facets", lender), lambda: _facets(visit, str(lender)))
+    facets = FIGURES.count(visit.desk, ("facets", lender), lambda: _facets(visit, str(lender)), FACETS)
     values = {name: given.getlist(name) if name in MANY else given.get(name, "") for name in SELECTED}
     values["lender"] = lender
     values["name"] = values["name"] or _free_name(f"{visit.desk.today():%Y-%m}", taken)
@@ -124,8 +125,8 @@ def _segment(visit: Visit, given: Given, *, error: ConsignError | None = None, s
 
 def _accounts(visit: Visit, lender: str) -> int:
     """How many open accounts the lender has, as the first form has counted them."""
-    facets = FIGURES.find(visit.desk, ("facets", lender)) or FIGURES.count(
-        visit.desk, ("facets", lender), lambda: _facets(visit, lender)
+    facets = FIGURES.find(visit.desk, ("facets", lender), FACETS) or FIGURES.count(
+        visit.desk, ("facets", lender), lambda: _facets(visit, lender), FACETS
     )
     return sum(int(row["accounts"]) for row in facets.value)
 

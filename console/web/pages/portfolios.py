@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 router = APIRouter()
 
+COUNTED: Final = dict[str, Any]
 COUNTED_AT_ONCE: Final = 50_000
 """Lines of a portfolio whose accounts are counted while the page is made; more are counted when somebody asks."""
 PORTFOLIO_TABS: Final = ("segments", "rejects", "holds")
@@ -58,7 +59,9 @@ def one(visit: Visiting, portfolio_id: int, tab: str = "segments", code: str = "
         lenders = browsing.lenders(connection)
         codes = browsing.reject_codes(connection, portfolio_id)
         rejects = browsing.rejects(connection, portfolio_id, code, after) if tab == "rejects" else None
-    at_once = portfolio["rows_read"] <= COUNTED_AT_ONCE or FIGURES.find(visit.desk, ("portfolio", portfolio_id))
+    at_once = portfolio["rows_read"] <= COUNTED_AT_ONCE or FIGURES.find(
+        visit.desk, ("portfolio", portfolio_id), COUNTED
+    )
     counted = _counted(visit, portfolio_id) if at_once else None
     return visit.page(
         "portfolio/portfolio.html", portfolio=portfolio, lenders=lenders, tab=tab, code=code, codes=codes,
@@ -90,7 +93,7 @@ def _counted(visit: Visit, portfolio_id: int) -> Any:
                 "held": browsing.held_back(connection, portfolio_id, today),
             }
 
-    return FIGURES.count(visit.desk, ("portfolio", portfolio_id), count)
+    return FIGURES.count(visit.desk, ("portfolio", portfolio_id), count, COUNTED)
 
 
 # -- holds -------------------------------------------------------------------------------------------------------------
@@ -175,8 +178,8 @@ def placements(
     return visit.page(
         "portfolio/placements.html", page=page, wanted=wanted, tab=tab, lender=lender, agency=agency, back_by=back_by,
         account=account, after=after, lenders=lenders, agencies=agencies, tabs=PLACEMENT_TABS,
-        counts=FIGURES.count(visit.desk, key, count).value, states=standings.PLACEMENT, today=visit.desk.today(),
-        error=None,
+        counts=FIGURES.count(visit.desk, key, count, dict[str, int]).value, states=standings.PLACEMENT,
+        today=visit.desk.today(), error=None,
     )  # fmt: skip
 
 

@@ -61,7 +61,7 @@ def every(
         page = browsing.recalls(connection, wanted, today, after)
         lenders, agencies = browsing.lenders(connection), browsing.agencies(connection)
         objections = len(browsing.objections(connection).rows)
-    counts = FIGURES.count(visit.desk, ("recalls", lender, agency, reason, today), count).value
+    counts = FIGURES.count(visit.desk, ("recalls", lender, agency, reason, today), count, dict[str, int]).value
     return visit.page(
         "portfolio/recalls.html", page=page, tab=tab, lender=lender, agency=agency, reason=reason, after=after,
         lenders=lenders, agencies=agencies, tabs=TABS, counts=counts, objections=objections, today=today,
@@ -83,7 +83,7 @@ def due(visit: Visiting) -> Response:
         counted = found.groupby(["lender", "agency", "reason"]).size().rename("placements").reset_index()
         return [{str(name): value for name, value in row.items()} for row in counted.to_dict("records")]
 
-    counted = FIGURES.count(visit.desk, ("due", visit.desk.today()), count)
+    counted = FIGURES.count(visit.desk, ("due", visit.desk.today()), count, list[dict[str, Any]])
     with visit.desk.database.read() as connection:
         lenders, agencies = browsing.lenders(connection), browsing.agencies(connection)
     return visit.page(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Response, UploadFile
 
@@ -22,6 +22,8 @@ from models.errors import ConsignError, UsageError
 router = APIRouter(route_class=SealedForms)
 
 Text = Annotated[str, Form()]
+TRIAL: Final = tuple[list[str], list[dict[str, Any]]]
+"""Months, and rows of the trial balance."""
 
 
 @router.get("/recoveries", dependencies=[needs("recoveries.see")])
@@ -118,7 +120,7 @@ def ledger(visit: Visiting, lender: str = "", period: str = "") -> Response:
             found = balances.trial_balance(connection, lender, period=period or None)
             return balances.months(connection, lender), records(found)
 
-    figure = FIGURES.count(visit.desk, ("trial", lender, period), summed)
+    figure = FIGURES.count(visit.desk, ("trial", lender, period), summed, TRIAL)
     months, rows = figure.value
     sums: dict[str, list[int]] = {}
     for row in rows:
