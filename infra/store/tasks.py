@@ -30,6 +30,7 @@ from models.tables import (
     PaymentRun,
     PeriodReopening,
     Plan,
+    PropensityModel,
     RecallObjection,
     RecallProposal,
     ReleasePolicy,
@@ -57,6 +58,7 @@ PROPOSALS: Final = bulk.table_of(RecallProposal)
 RULES: Final = bulk.table_of(Rulebook)
 STRATEGY_RUNS: Final = bulk.table_of(StrategyRun)
 EVALUATIONS: Final = bulk.table_of(Evaluation)
+MODELS: Final = bulk.table_of(PropensityModel)
 BASES: Final = bulk.table_of(ConsolidationBasis)
 CONTRACTS: Final = bulk.table_of(ContractProposal)
 REOPENINGS: Final = bulk.table_of(PeriodReopening)
@@ -133,6 +135,8 @@ def _second(actor: str) -> tuple[_Kind, ...]:
               (PROPOSALS.c.state == "proposed", PROPOSALS.c.created_by != actor)),
         _Kind("evaluations_to_approve", "evaluations.approve",
               (EVALUATIONS.c.state == "proposed", EVALUATIONS.c.proposed_by != actor)),
+        _Kind("models_to_approve", "propensity.approve",
+              (MODELS.c.state == "proposed", MODELS.c.made_by != actor)),
         _Kind("bases_to_approve", "consolidation.approve",
               (BASES.c.state == "proposed", BASES.c.proposed_by != actor)),
         _Kind("contracts_to_approve", "contracts.approve",

@@ -1,4 +1,4 @@
-"""Keeping, forgetting and looking after the house, as a part of the API: retention, holds, rule packs, the gate, backups."""
+"""Keeping, forgetting and looking after the house, by program: retention, holds, rule packs, the gate, backups."""
 
 from __future__ import annotations
 
