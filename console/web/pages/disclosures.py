@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Form, Response
 
@@ -28,6 +28,8 @@ from models.errors import ConsignError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pandas as pd
 
     from console.web.visits import Visit
     from infra.register import Answer
@@ -118,12 +120,21 @@ def _page(
     with visit.desk.database.read() as connection:
         lenders, agencies = browsing.lenders(connection), browsing.agencies(connection)
         questions = records(store.questions(connection, None, QUESTIONS_SHOWN))
-    by_agency = {} if told is None else {code: records(part) for code, part in told.told.groupby("agency", sort=True)}
+    by_agency = {} if told is None else {code: _files(part) for code, part in told.told.groupby("agency", sort=True)}
     return visit.page(
         "compliance/disclosures.html", told=told, by_agency=by_agency, given=defaultdict(str, given or {}),
         lenders=lenders, agencies=agencies, questions=questions, erasures=ERASURES, problem=problem,
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
+
+
+def _files(part: pd.DataFrame) -> list[dict[str, Any]]:
+    """What an agency was told, file by file: what holds of the file, and `rows` of a field and its treatment each."""
+    about = [name for name in part.columns if name not in {"agency", "field", "treatment", "value_class"}]
+    return [
+        {**records(some.head(1))[0], "rows": records(some[["field", "treatment"]])}
+        for _, some in part.groupby(about, sort=False, dropna=False)
+    ]
 
 
 # -- whom an account belongs to ----------------------------------------------------------------------------------------
