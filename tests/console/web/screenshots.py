@@ -26,12 +26,13 @@ from infra.people import sessions
 from infra.sandbox import staff
 from infra.sandbox.world import open_world, settings_of
 from infra.wiring import Desk
+from models.kinds import KINDS
 from models.permissions import AGENCY
 from tests.console.web import posed, walks
 from tests.console.web.walks import NOBODY, Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -86,6 +87,59 @@ def sandbox(kept: str | None) -> Iterator[Desk]:
         desk.database.close()
 
 
+def _checked(page: Page, _desk: Desk) -> None:
+    """An agency has checked a file with a mistake in it."""
+    columns = [field.name for field in KINDS["remittance"].fields]
+    line = {"account": "psn_00f2c9aa10", "agency_txn_id": "HR-88120", "type": "recovery", "gross": '"1.250,00"',
+            "net": "975.00", "currency": "CNY", "value_date": "2026-10-30"}  # fmt: skip
+    text = ",".join(columns) + "\n" + ",".join(line.get(name, "") for name in columns) + "\n"
+    page.locator("input[type=file]").first.set_input_files(
+        {"name": "remittance-2026-10.csv", "mimeType": "text/csv", "buffer": text.encode()}
+    )
+    page.locator("select[name=kind]").select_option("remittance")
+    page.locator("main form .button-main").first.click()
+    page.get_by_role("alert").wait_for()
+
+
+def _told(page: Page, desk: Desk) -> None:
+    """The register has answered who was told what about a debtor."""
+    (one,) = posed.known(desk, 1)
+    page.locator("input[name=who]").fill(one.number)
+    page.locator("select[name=lender]").select_option(one.lender)
+    page.locator("textarea[name=why]").fill(posed.WHY)
+    page.locator("main form .button-main").click()
+    page.locator("article").first.wait_for()
+
+
+def _chosen(page: Page, _desk: Desk) -> None:
+    """Placements are ticked, and what recalling them would do is shown."""
+    for key in ("j", "x", "j", "x", "j", "x", "r"):
+        page.keyboard.press(key)
+    page.wait_for_url("**/recalls/preview")
+
+
+def _helped(page: Page, _desk: Desk) -> None:
+    """The help lies beside the work."""
+    page.keyboard.press("?")
+    page.get_by_role("complementary").wait_for()
+
+
+def _opened(page: Page, _desk: Desk) -> None:
+    """The menu that a telephone has."""
+    if page.locator(".menu").is_visible():
+        page.locator(".menu").click()
+
+
+ACTS: Final[Mapping[Stop, Callable[[Page, Desk], None]]] = {
+    Stop("/portal/check", AGENCY, "/portal/check", "portal-check-answer"): _checked,
+    Stop("/disclosures", "compliance", "/disclosures", "disclosures-answer"): _told,
+    Stop("/placements", "portfolio_manager", "/placements", "placements-recall"): _chosen,
+    Stop("/breaks", "finance", "/breaks", "breaks-help"): _helped,
+    Stop("/people", "administrator", "/people", "people-menu"): _opened,
+}
+"""What is done on a page before its picture is taken: answers to forms, and what opens over a page."""
+
+
 class Camera:
     """Takes the pictures of one console."""
 
@@ -109,9 +163,11 @@ class Camera:
                     pages[stop.who] = stack.enter_context(self._window(view, stop)).new_page()
                 page = pages[stop.who]
                 page.goto(self.url + stop.path)
+                if stop in ACTS:
+                    ACTS[stop](page, self.desk)
                 _small(page.screenshot(), self.out / f"{stop.name}.{view.name}.png")
                 self.taken[stop].append(view.name)
-                if look_further:
+                if look_further and stop not in ACTS:
                     waiting[:0] = walks.further(page, stop)
         return list(looked.values())
 
@@ -184,7 +240,7 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         with desk.database.read() as connection:
-            stops = list(walks.stops(connection))
+            stops = [*walks.stops(connection), *ACTS]
         if given.paths:
             stops = [stop for stop in stops if any(stop.path.startswith(path) for path in given.paths)]
         browser = playwright.chromium.launch(executable_path=given.chromium, args=["--no-sandbox", "--disable-gpu"])

@@ -107,10 +107,14 @@ class Stop:
     who: str
     """the role whose work it is; NOBODY before signing in"""
     route: str = ""
+    called: str = ""
+    """what its picture is called, where the address does not say it"""
 
     @property
     def name(self) -> str:
         """What its picture is called: the path without numbers, and what was chosen."""
+        if self.called:
+            return self.called
         at = urlsplit(self.path)
         chosen = [
             value if name in {"tab", "kind", "form"} else name
