@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException as StarletteHttpError
 
@@ -50,6 +51,9 @@ _HTTP: Final = {
     413: later("That is larger than the console takes"),
 }
 
+SAID: Final = 10
+"""Of the faults of one request so many are told."""
+
 
 def status_of(error: ConsignError) -> int:
     """The status that says it."""
@@ -61,10 +65,16 @@ def heading_of(error: ConsignError) -> str:
     return next(heading for kind, _, heading in STATUS if isinstance(error, kind))
 
 
+def unread(error: RequestValidationError) -> str:
+    """Which parts of a request are not as they must be, and why, in English; never what they hold."""
+    return "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:SAID])
+
+
 def install(app: FastAPI) -> None:
     """Errors become pages."""
     app.add_exception_handler(visits.SignInFirst, _sign_in)
     app.add_exception_handler(ConsignError, _explained)
+    app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(StarletteHttpError, _plain)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -82,6 +92,13 @@ def _sign_in(request: Request, error: Exception) -> Response:
 def _explained(request: Request, error: Exception) -> Response:
     assert isinstance(error, ConsignError)  # noqa: S101 - the handler is installed for it
     return _answer(request, status_of(error), heading_of(error), str(error), error.fix)
+
+
+def _unreadable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - the handler is installed for it
+    if any(one["loc"][0] == "path" for one in error.errors()):
+        return _answer(request, 404, _HTTP[404], "", "")
+    return _answer(request, 422, later("The request is not as it must be"), unread(error), "")
 
 
 def _plain(request: Request, error: Exception) -> Response:

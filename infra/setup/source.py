@@ -388,11 +388,10 @@ def _bound(target: ast.expr, value: ast.expr, name: str) -> list[ast.expr]:
     if isinstance(target, ast.Tuple):
         if isinstance(value, ast.IfExp):
             return _bound(target, value.body, name) + _bound(target, value.orelse, name)
-        if not isinstance(value, ast.Tuple):
-            parts: list[ast.expr] = [
-                ast.copy_location(ast.Subscript(value, ast.Constant(at)), value) for at in range(len(target.elts))
-            ]
-            return [found for to, one in zip(target.elts, parts, strict=True) for found in _bound(to, one, name)]
+        parts: list[ast.expr] = [
+            ast.copy_location(ast.Subscript(value, ast.Constant(at)), value) for at in range(len(target.elts))
+        ]
         if isinstance(value, ast.Tuple) and len(value.elts) == len(target.elts):
-            return [found for to, one in zip(target.elts, value.elts, strict=True) for found in _bound(to, one, name)]
+            parts = value.elts
+        return [found for to, one in zip(target.elts, parts, strict=True) for found in _bound(to, one, name)]
     return []

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from console.web.api.shapes import Problem
 from console.web.language import chosen, later, say
-from console.web.problems import heading_of, status_of
+from console.web.problems import heading_of, status_of, unread
 from infra.journaling import journal
 from infra.people import tokens
 from infra.wiring import Desk
@@ -109,8 +109,8 @@ def _explained(request: Request, error: Exception) -> JSONResponse:
 
 def _unreadable(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-    told = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:10])
-    return _problem(request, 422, later("The request is not as it must be"), told, later("see /api/v1/openapi.json"))
+    fix = later("see /api/v1/openapi.json")
+    return _problem(request, 422, later("The request is not as it must be"), unread(error), fix)
 
 
 def _plain(request: Request, error: Exception) -> JSONResponse:

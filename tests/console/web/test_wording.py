@@ -254,6 +254,28 @@ def test_the_api_says_a_problem_in_the_language_that_is_asked_for(desk: Desk, br
         assert "999999" in answer.json()["detail"]
 
 
+def test_a_page_says_what_of_a_request_is_not_as_it_must_be_and_shows_no_json(browse: As) -> None:
+    for language in ("en", "zh"):
+        browser = browse("second", language=language)
+        no_number = browser.get("/plans/seven")
+        assert (no_number.status_code, no_number.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert "int_parsing" not in no_number.text
+        no_days = browser.send("/account/tokens", at="/account/tokens", name="tests", days="many")
+        assert no_days.status_code == 422
+        assert bool(CHINESE.search(_problem(no_days.text))) == (language == "zh")
+        assert "body.days" in _problem(no_days.text)
+        assert "many" not in _problem(no_days.text)
+
+
+def test_the_api_says_which_field_is_wrong_in_the_language_that_is_asked_for(desk: Desk, browse: As) -> None:
+    token = tokens.make(desk.acting(SECOND), SECOND, "tests").token
+    headers = {"Authorization": f"Bearer {token}", "Accept-Language": "zh"}
+    answer = browse().post("/api/v1/breaks/first/assign", json=[], headers=headers)
+    assert answer.status_code == 422
+    assert "path.break_id：须为整数" in answer.json()["detail"]
+    assert "body：须为对象" in answer.json()["detail"]
+
+
 def test_a_job_says_why_it_failed_in_its_reader_s_language(desk: Desk, browse: As) -> None:
     job_id = jobs.ask(desk.acting(SECOND), "reconcile", {"as_of": "2026-02-28"})
     jobs.failed(desk.acting(SECOND), job_id, "no agency north", "`consign agency list` shows them")
