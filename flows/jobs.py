@@ -53,22 +53,24 @@ def _draft(given: Identifiers) -> object:
 def _what_if(given: Identifiers) -> object:
     from flows.plan import would_be
     from infra import planspecs, workedout
+    from infra.previews import tried_as
 
     plan_id, name = int(given["plan_id"]), str(given["spec"])
     spec = planspecs.find(desk(), name)
     found = would_be(plan_id, spec)
     kept = {"spec": json.loads(spec.json()), "differs": found.differs, "summary": found.summary}
-    workedout.keep(desk(), f"what-if-{plan_id}-{name}", kept)
+    workedout.keep(desk(), tried_as(plan_id, name), kept)
     return {"plan": plan_id, "what_if": name, "moved": found.differs["moved"], "same": found.differs["same"]}
 
 
 def _compare(given: Identifiers) -> object:
     from flows.plan import difference
     from infra import workedout
+    from infra.previews import compared_as
 
     first, second = int(given["first"]), int(given["second"])
     found = difference(first, second)
-    workedout.keep(desk(), f"compare-{first}-{second}", {"differs": found})
+    workedout.keep(desk(), compared_as(first, second), {"differs": found})
     return {"plan": second, "compared_with": first, "moved": found["moved"], "same": found["same"]}
 
 

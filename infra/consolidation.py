@@ -240,6 +240,15 @@ def persons(desk: Desk, circle: str, after: str | None = None, *, divided: bool 
     return page
 
 
+def known_circle(desk: Desk, circle: str) -> str:
+    """The circle, which counts today. Raises UsageError."""
+    with desk.database.read() as connection:
+        known = sorted(set(store.circles(connection, desk.today())["circle"]))
+    if circle not in known:
+        raise UsageError("no basis of such a circle counts today", fix=f"there are {', '.join(known) or 'none'}")
+    return circle
+
+
 def _check_words(circle: str, scope: str, basis: str, evidence: str, split_order: str) -> None:
     if not CIRCLE.fullmatch(circle):
         raise UsageError("a circle's name is 2 to 20 of a-z, 0-9 and -", fix="choose a short one: retail-group")

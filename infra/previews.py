@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
+from infra import workedout
 from infra.indexes import ref_index
 from infra.store import plans, seeds
 from models.errors import UsageError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from models.tables import Plan
 
 STEPS: Final = ("select", "segment", "preview", "second approval", "send")
+COMPARED_AT_ONCE: Final = 50_000
+"""Accounts of two plans together that are compared while somebody waits; more are a job's."""
 AT_STEP: Final = {"draft": 2, "submitted": 3, "approved": 4, "placed": 5}
 
 
@@ -198,6 +201,29 @@ def difference(connection: Connection, first: int, second: int) -> dict[str, Any
         plans.lines(connection, first), plans.lines(connection, second), json.loads(one.summary),
         json.loads(other.summary),
     )  # fmt: skip
+
+
+def differing(desk: Desk, first: int, second: int) -> dict[str, Any] | None:
+    """The second plan against the first, as `difference` has it; of two large ones what a job found, None before it.
+
+    A plan's lines never change, so neither does what a job has found.
+    """
+    with desk.database.read() as connection:
+        accounts = sum(plans.plan(connection, number).accounts for number in (first, second))
+        if accounts <= COMPARED_AT_ONCE:
+            return difference(connection, first, second)
+    kept = workedout.find(desk, compared_as(first, second))
+    return None if kept is None else kept["found"]["differs"]
+
+
+def compared_as(first: int, second: int) -> str:
+    """The name under which a job keeps what it found of two plans."""
+    return f"compare-{first}-{second}"
+
+
+def tried_as(plan_id: int, spec: str) -> str:
+    """The name under which a job keeps what another spec would make of a plan; spec: its name in infra.planspecs."""
+    return f"what-if-{plan_id}-{spec}"
 
 
 def against(connection: Connection, known: Plan, proposal: Proposal) -> dict[str, Any]:

@@ -114,6 +114,11 @@ def _person(number: int, members: list[dict[str, Any]]) -> dict[str, Any]:
     return {"debtor_id": number, "members": members, "agencies": agencies, "divided": several}
 
 
+def bases(connection: Connection, after: str | None = None) -> Page:
+    """Every basis, the newest first."""
+    return keyset.page(connection, select(BASES), Order((BASES.c.basis_id,), falling=True), after)
+
+
 # -- joint payments ----------------------------------------------------------------------------------------------------
 
 

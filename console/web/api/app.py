@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from console.web.api import (
     agreed,
     book,
+    deciding,
     door,
     house,
     instalments,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 VERSION: Final = "1"
 ROUTERS: Final = (
     book.router, money.router, proof.router, house.router, own.router, intake.router, onboarding.router, agreed.router,
-    keeping.router, strategy.router, instalments.router,
+    keeping.router, strategy.router, instalments.router, deciding.router,
 )  # fmt: skip
 ABOUT: Final = """\
 What people do in the console, for programs. Every call carries a token (`Authorization: Bearer cst_…`) that belongs to

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from console.web.api.door import PROBLEMS, Calling, Refused, needs, there
+from console.web.api.door import PROBLEMS, Call, Calling, Refused, needs, there
 from console.web.api.shapes import Given, Listed, Number, Text, Word, of_table
 from flows import plan as plan_verbs
 from flows.jobs import VERBS
@@ -190,15 +190,19 @@ def list_plan_lines(call: Calling, plan_id: Id, agency: Word = "", after: Word =
 @router.post("/plans", dependencies=[needs("plans.change")], status_code=201)
 def draft_plan(call: Calling, given: PlanAsked) -> WholePlan | JobShape:  # type: ignore[valid-type]
     """A draft of what the spec asks for; of very many accounts a job makes it (the answer is then the job)."""
-    spec = PlanSpec.of(given.spec)
+    return drafted(call, PlanSpec.of(given.spec))
+
+
+def drafted(call: Call, spec: PlanSpec) -> WholePlan | JobShape:  # type: ignore[valid-type]  # made from the table
+    """The draft of the spec, or the job that makes it."""
     with call.desk.database.read() as connection:
         accounts = sum(int(one["accounts"]) for one in browsing.facets(connection, spec.lender))
     if accounts > DRAFTED_AT_ONCE:
         number = jobs.ask(call.desk, "draft", {"spec": planspecs.keep(call.desk, spec)})
         return JobShape.model_validate(job_of(call, number))
     with seated_here(call.desk):
-        drafted = plan_verbs.draft(spec)
-    return _plan(call, there(drafted.plan_id))
+        made = plan_verbs.draft(spec)
+    return _plan(call, there(made.plan_id))
 
 
 @router.post("/plans/{plan_id}/submit", dependencies=[needs("plans.change")])

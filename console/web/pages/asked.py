@@ -51,6 +51,21 @@ def one_of(word: str, known: Collection[str]) -> str:
     return word
 
 
+def plain(text: str, what: str, most: int = 80) -> str:
+    """The text without spaces around it, which a page can show. Raises UsageError."""
+    told = text.strip()
+    if not told or len(told) > most or not told.isprintable():
+        raise UsageError(f"{what} is empty, too long, or has signs that cannot be shown", fix="give a shorter one")
+    return told
+
+
+def not_to_come(told: date | None, today: date) -> date | None:
+    """The day, which has come. Raises UsageError."""
+    if told is not None and told > today:
+        raise UsageError("that day has not come yet", fix="name today or an earlier one")
+    return told
+
+
 async def _form(request: Request) -> FormData:
     return await request.form()
 

@@ -13,7 +13,7 @@ from console.web.problems import status_of
 from console.web.remembered import FIGURES
 from console.web.visits import Visiting, needs
 from flows import plan as flow
-from infra import jobs, planspecs, workedout
+from infra import jobs, planspecs, previews, workedout
 from infra.store import browsing, moves, plans, seeds
 from infra.wiring import seated_here
 from models.errors import ConsignError, UsageError
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 router = APIRouter()
 
 Text = Annotated[str, Form()]
-COMPARED_AT_ONCE: Final = 50_000
-"""Accounts of two plans together that are compared while the browser waits; more are a job's."""
-TERMS: Final = ("share", "min_share", "max_share", "max_accounts")
-"""What the form says of each agency; whatever else the plan says of it stays."""
 LONGEST_TOML: Final = 20_000
 
 
@@ -58,8 +54,8 @@ def compare(
     job = None if first is None else jobs.newest(visit.desk, "compare", {"first": first.plan_id, "second": plan_id})
     return visit.page(
         "portfolio/compare.html", plan=known, first=first, others_shown=_choices(first, found), differs=differs,
-        page=page, source=source, there=there, after=after, job=job, lenders=lenders, states=standings.PLAN, bounds=standings.BOUNDS,
-        nowhere=NOWHERE, names=names,
+        page=page, source=source, there=there, after=after, job=job, lenders=lenders, states=standings.PLAN,
+        bounds=standings.BOUNDS, nowhere=NOWHERE, names=names,
     )  # fmt: skip
 
 
@@ -78,17 +74,14 @@ def _choices(first: Plan | None, others: list[dict[str, Any]]) -> list[tuple[int
 
 
 def _differs(visit: Visit, first: Plan, second: Plan) -> dict[str, Any] | None:
-    """What differs; None of two large plans until a job has compared them. A plan's lines never change."""
-    if first.accounts + second.accounts > COMPARED_AT_ONCE:
-        kept = workedout.find(visit.desk, f"compare-{first.plan_id}-{second.plan_id}")
-        return None if kept is None else kept["found"]["differs"]
-    key = ("compare", first.plan_id, second.plan_id)
+    """What differs; None of two large plans until a job has compared them."""
 
-    def read() -> dict[str, Any]:
-        with seated_here(visit.desk):
-            return flow.difference(first.plan_id, second.plan_id)
+    def read() -> dict[str, Any] | None:
+        return previews.differing(visit.desk, first.plan_id, second.plan_id)
 
-    return FIGURES.count(visit.desk, key, read).value
+    if first.accounts + second.accounts > previews.COMPARED_AT_ONCE:
+        return read()
+    return FIGURES.count(visit.desk, ("compare", first.plan_id, second.plan_id), read).value
 
 
 @router.post("/plans/{plan_id}/compare", dependencies=[needs("plans.see")])
@@ -175,7 +168,7 @@ def _agencies(form: asked.Fields, spec: dict[str, Any]) -> dict[str, Any]:
 @router.get("/plans/{plan_id}/what-if/{name}", dependencies=[needs("plans.change")])
 def would_be(visit: Visiting, plan_id: int, name: str) -> Response:
     """What the plan would be, beside what it is; or how far the job is."""
-    kept = workedout.find(visit.desk, f"what-if-{plan_id}-{name}")
+    kept = workedout.find(visit.desk, previews.tried_as(plan_id, name))
     job = jobs.newest(visit.desk, "what_if", {"plan_id": plan_id, "spec": name})
     if kept is None and job is None:
         raise UsageError("nobody asked for that, or long ago", fix="ask again what the plan would be")
@@ -208,7 +201,7 @@ def _changed(before: dict[str, Any], after: dict[str, Any], path: str = "") -> l
 @router.post("/plans/{plan_id}/what-if/{name}", dependencies=[needs("plans.change")])
 def keep_it(visit: Visiting, plan_id: int, name: str) -> Response:
     """What was worked out becomes a draft of its own; the plan that it was asked of stays as it is."""
-    kept = workedout.find(visit.desk, f"what-if-{plan_id}-{name}")
+    kept = workedout.find(visit.desk, previews.tried_as(plan_id, name))
     if kept is None:
         raise UsageError("nobody asked for that, or long ago", fix="ask again what the plan would be")
     return planning.made(visit, PlanSpec.of(kept["found"]["spec"]))
@@ -237,11 +230,8 @@ def _seeds(visit: Visit, lender: str = "", after: str = "", error: ConsignError 
 def commit(visit: Visiting, lender: Text = "", name: Text = "") -> Response:
     """A secret seed for a plan to come; its hash is on the audit trail from now on."""
     try:
-        wanted = name.strip()
-        if not wanted or len(wanted) > planning.LENGTH_OF_A_NAME or not wanted.isprintable():
-            raise UsageError("the plan has no name that can be shown", fix="give the name that the plan will have")
         with seated_here(visit.desk):
-            told = flow.commit_seed(lender, wanted)
+            told = flow.commit_seed(lender, asked.plain(name, "the plan's name"))
     except ConsignError as error:
         return _seeds(visit, error=error)
     return visit.go(

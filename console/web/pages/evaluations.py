@@ -55,9 +55,7 @@ def _list(
 def evaluate(visit: Visiting, lender: Text = "", kind: Text = "periodic", as_of: Text = "") -> Response:
     """A job scores the agencies and proposes the next cycle."""
     try:
-        day = asked.day(as_of)
-        if day is not None and day > visit.desk.today():
-            raise UsageError("that day has not come yet", fix="evaluate as of today or earlier")
+        asked.not_to_come(asked.day(as_of), visit.desk.today())
         asked.one_of(kind, evaluations.KINDS)
         if lender:
             with visit.desk.database.read() as connection:

@@ -63,11 +63,10 @@ def fit(
         versions.require_on(visit.desk)
         with visit.desk.database.read() as connection:
             asked.one_of(lender, browsing.lenders(connection))
-        days, day = asked.number(horizon_days), asked.day(as_of)
+        days = asked.number(horizon_days)
+        asked.not_to_come(asked.day(as_of), visit.desk.today())
         if days is not None and not DAYS[0] <= days <= DAYS[1]:
             raise UsageError("a payment counts within 1 to 730 days", fix="write 90 for a quarter of a year")
-        if day is not None and day > visit.desk.today():
-            raise UsageError("that day has not come yet", fix="fit as of today or earlier")
         left_out = sorted({asked.one_of(fact, [one.name for one in FACTS]) for fact in without})
     except ConsignError as error:
         return _list(visit, error=error)

@@ -18,6 +18,7 @@ from models.tables import Placement, Plan, PlanLine, SeedCommitment
 
 if TYPE_CHECKING:
     from infra.wiring import Desk
+    from tests.console.web.conftest import Console, PageAs
 
 LENDER = "harbour"
 PLAN = {"lender": LENDER, "name": "2026-03-A", "stage": "phone", "policy": "cn-default", "allocator": "shares"}
@@ -235,3 +236,55 @@ def test_a_seed_is_committed_kept_secret_used_and_verified(browse: Any, desk: De
         connection.execute(update(SEEDS).values(sha256="0" * 64))
     assert 'class="fails"' in manager.get(f"/plans/{plan_id}/seed").text
     assert "was not committed before" in manager.get("/plans/1/seed").text
+
+
+# -- in Chromium -------------------------------------------------------------------------------------------------------
+
+WORDS = {
+    "en": {"next": "Next: segments and agencies", "preview": "Preview", "what": "What if…", "work": "Work it out",
+           "keep": "Make it a draft", "nothing": "Nothing has been kept as a plan", "seeds": "Committed seeds",
+           "commit": "Commit", "secret": "Secret until the plan is made", "compare": "Compare"},
+    "zh": {"next": "下一步：客群与机构", "preview": "预览", "what": "试算…", "work": "开始试算", "keep": "保存为草稿",
+           "nothing": "尚未保存为方案", "seeds": "已承诺的种子", "commit": "承诺", "secret": "方案生成前保密",
+           "compare": "比较"},
+}  # fmt: skip
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("language", "lender"), [("en", "harbour"), ("zh", "lotus")])
+def test_other_rules_are_tried_beside_a_draft_and_kept_in_chromium(
+    page_as: PageAs, running: Console, language: str, lender: str
+) -> None:
+    words = WORDS[language]
+    with running.desk.database.write() as connection:
+        connection.execute(
+            update(PLACEMENTS)
+            .where(PLACEMENTS.c.lender == lender, PLACEMENTS.c.placement_id % 2 == 0)
+            .values(state="closed", end_reason="term", ended_on=running.desk.today())
+        )
+    window = page_as("portfolio_manager", language)
+    page = window.go("/plans/seeds")
+    for closed in page.locator("details.card:not([open]) > summary").all():
+        closed.click()
+    page.locator("[name=lender]").select_option(lender)
+    page.locator("[name=name]").fill(f"2026-04-{language}")
+    page.get_by_role("button", name=words["commit"], exact=True).click()
+    page.get_by_text(words["secret"]).first.wait_for()
+    window.look()
+    page.goto(f"{window.url}/plans/new?lender={lender}")
+    page.get_by_role("button", name=words["next"]).click()
+    page.get_by_role("button", name=words["preview"], exact=True).click()
+    page.wait_for_url(re.compile(r"/plans/\d+$"))
+    path = page.url.removeprefix(window.url)
+    page.get_by_role("link", name=words["what"]).click()
+    window.look()
+    page.locator("[name=agency]").first.uncheck()
+    page.get_by_role("button", name=words["work"]).click()
+    page.get_by_text(words["nothing"]).first.wait_for(timeout=60_000)
+    window.look()
+    page.get_by_role("button", name=words["keep"]).click()
+    page.wait_for_url(re.compile(r"/plans/\d+$"))
+    assert page.url.removeprefix(window.url) != path
+    for there in (f"{path}/compare", f"{path}/seed"):
+        page = window.go(there)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

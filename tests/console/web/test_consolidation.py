@@ -18,6 +18,7 @@ from models.tables import Account, AuditEvent, ConsolidationBasis, Debtor, Joint
 
 if TYPE_CHECKING:
     from infra.wiring import Desk
+    from tests.console.web.conftest import Console, PageAs
 
 BASES, DEBTORS, LINKED = bulk.table_of(ConsolidationBasis), bulk.table_of(Debtor), bulk.table_of(LinkedDebtor)
 PLACEMENTS, ACCOUNTS, PAYMENTS = bulk.table_of(Placement), bulk.table_of(Account), bulk.table_of(JointPayment)
@@ -201,3 +202,31 @@ def test_a_list_is_checked_then_split_and_each_split_explains_itself(
     assert browse("portfolio_manager").get(at).status_code == 403
     assert browse("compliance").send(at, at=at).status_code == 403
     assert finance.get(f"{at}/99").status_code == 422
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("language", "size"), [("en", (1440, 900)), ("zh", (390, 844))])
+def test_two_people_put_a_basis_in_force_in_chromium(
+    page_as: PageAs, running: Console, language: str, size: tuple[int, int]
+) -> None:
+    propose, approve = {"en": ("Propose", "Approve"), "zh": ("提出", "批准")}[language]
+    same_person(running.desk)
+    mine, theirs = page_as("portfolio_manager", language, size), page_as("compliance", language, size)
+    for lender in ("harbour", "lotus"):
+        page = mine.go(AT)
+        if page.locator("details.card").get_attribute("open") != "":
+            page.locator("details.card summary").click()
+        page.locator("[name=circle]").fill(f"delta-{language}")
+        page.locator("[name=lender]").select_option(lender)
+        page.locator("[name=basis]").fill(TERMS["basis"])
+        page.locator("[name=evidence]").fill(TERMS["evidence"])
+        mine.look()
+        page.get_by_role("button", name=propose, exact=True).click()
+        page.wait_for_url("**/consolidation/bases/*")
+        mine.look()
+        other = theirs.go(page.url.removeprefix(mine.url))
+        other.get_by_role("button", name=approve, exact=True).click()
+        other.locator("[data-ended]").wait_for(timeout=60_000)
+    for path in (f"{AT}/people?circle=delta-{language}", f"{AT}/payments", f"{AT}/shares"):
+        page = theirs.go(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

@@ -19,6 +19,8 @@ from infra.wiring import Desk, seated_here
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.console.web.conftest import PageAs
+
 NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
 
 
@@ -105,3 +107,16 @@ def test_it_is_taken_away_as_a_workbook_as_pdf_and_as_lines_of_a_spec(browse: An
     assert finance.get(f"{at}/evaluation.zh.pdf").content.startswith(b"%PDF")
     assert "share = " in finance.get(f"{at}/shares.toml").text
     assert finance.get(f"{at}/evaluation.en.html").status_code == 422
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("language", "size"), [("en", (1440, 900)), ("zh", (390, 844))])
+def test_every_page_of_an_evaluation_passes_axe_in_both_languages(
+    page_as: PageAs, language: str, size: tuple[int, int]
+) -> None:
+    window = page_as("second", language, size)
+    for path in ("/evaluations", f"/evaluations/{EVALUATION}"):
+        page = window.go(path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    page.locator("main details > summary").first.click()
+    window.look()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.console.web.conftest import PageAs
+
 NOW = datetime(2026, 5, 2, 4, tzinfo=UTC)
 AT = "/propensity"
 MODEL = f"{AT}/1"
@@ -29,7 +31,7 @@ ACCOUNTS, MODELS = bulk.table_of(Account), bulk.table_of(PropensityModel)
 
 
 @pytest.fixture(scope="module")
-def fitted(bare_home: Path, payers: Callable[[Desk], None], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sandbox_home(bare_home: Path, payers: Callable[[Desk], None], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lender's year of placements, and a model that chen.yu made of it."""
     home = tmp_path_factory.mktemp("fitted") / "home"
     shutil.copytree(bare_home, home)
@@ -46,9 +48,9 @@ def seat(home: Path, actor: str, propensity: str = "shown") -> Desk:
 
 
 @pytest.fixture
-def desk(fitted: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Desk]:
+def desk(sandbox_home: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Desk]:
     """The console's desk on a copy; `parametrize("desk", ["off"], indirect=True)` has models switched off."""
-    shutil.copytree(fitted, tmp_path / "home")
+    shutil.copytree(sandbox_home, tmp_path / "home")
     made = seat(tmp_path / "home", "console", getattr(request, "param", "shown"))
     yield made
     made.database.close()
@@ -154,3 +156,19 @@ def test_numbers_that_somebody_changed_are_not_shown(browse: Any, desk: Desk) ->
     answer = browse("portfolio_manager").get(MODEL)
     assert answer.status_code == 403
     assert "not those that were made" in answer.text
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("language", "size", "dark"), [("en", (1440, 900), False), ("zh", (390, 844), True)], ids=["desk", "phone"]
+)
+def test_the_list_and_a_card_pass_axe_in_both_languages(
+    page_as: PageAs, language: str, size: tuple[int, int], *, dark: bool
+) -> None:
+    window = page_as("second", language, size, dark=dark)
+    window.go(AT)
+    page = window.go(MODEL)
+    for summary in page.locator("details.card > summary").all():
+        summary.click()
+    window.look()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
