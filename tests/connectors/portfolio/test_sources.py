@@ -233,7 +233,7 @@ def test_a_semicolon_and_an_apostrophe_are_the_profiles_to_choose(tmp_path: Path
 
 def test_the_wrong_encoding_is_told_with_the_line_and_no_value(tmp_path: Path) -> None:
     text = as_csv([*ROWS[:2], ["3", "王小明", "1", "1"]])
-    with pytest.raises(SourceUnreadable, match=r"not in utf-8 \(first at line 4") as told:
+    with pytest.raises(SourceUnreadable, match=r"not text in utf-8 \(first at line 4") as told:
         read(written(tmp_path / "g.csv", text, "gb18030"))
     assert told.value.__suppress_context__
     assert "王" not in str(told.value)
