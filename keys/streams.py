@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import struct
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -218,4 +218,4 @@ class ScratchStream(io.RawIOBase):
         counter = (self._first + block) % (1 << 8 * _BLOCK)
         turning = Cipher(self._key, CTR(counter.to_bytes(_BLOCK, "big"))).encryptor()
         turning.update(bytes(inside))
-        return cast("bytes", turning.update(content))
+        return turning.update(content)

@@ -21,7 +21,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, cast
 
 import numpy as np
 import pyarrow as pa
@@ -70,7 +70,7 @@ class HeldFile:
         """One on the disk. Raises SourceMissing."""
         if not path.is_file():
             raise SourceMissing(f"there is no file {path}", fix="check the path")
-        return cls(path.name, path.stat().st_size, partial(path.open, "rb"))
+        return cls(path.name, path.stat().st_size, lambda: path.open("rb"))
 
 
 class Source(Protocol):
@@ -149,7 +149,7 @@ class _File:
         """Hex digest of the file's bytes."""
         if self._digest is None:
             with self.file.opened() as file:
-                self._digest = hashlib.file_digest(file, "sha256").hexdigest()
+                self._digest = hashlib.file_digest(cast("io.BufferedIOBase", file), "sha256").hexdigest()
         return self._digest
 
     def fraction(self) -> float | None:

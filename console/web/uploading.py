@@ -50,7 +50,7 @@ class _Request(Request):
     async def _get_form(self, **limits: Any) -> FormData:
         if self._form is None and self.headers.get("content-type", "").startswith(MULTIPART):
             try:
-                self._form = await _Parser(self.headers, self.stream(), self.app.state.desk).parse()  # type: ignore[arg-type]  # an async generator it is
+                self._form = await _Parser(self.headers, self.stream(), self.app.state.desk).parse()
             except MultiPartException as broken:
                 raise HTTPException(400, broken.message) from None
         return await super()._get_form(**limits)

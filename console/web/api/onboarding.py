@@ -520,8 +520,8 @@ def get_certification(call: Calling, code: Word) -> Standing:
         run, steps = certification.status(call.desk, code)
     except UsageError:
         return told
-    told.run, told.steps = RunShape.model_validate(run), [StepShape(**one) for one in records(steps)]
-    return told
+    said = {"run": RunShape.model_validate(run), "steps": [StepShape(**one) for one in records(steps)]}
+    return told.model_copy(update=said)
 
 
 @router.post("/agencies/{code}/certification", dependencies=[needs("agencies.certify")], status_code=202)

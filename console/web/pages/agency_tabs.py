@@ -86,7 +86,7 @@ def certified(visit: Visit, code: str) -> dict[str, Any]:
     with visit.desk.database.read() as connection:
         waiver = certificates.waiver_asked(connection, code)
         has_one = certificates.has_certificate(connection, code)
-    told = {"levels": levels, "waiver": waiver, "has_certificate": has_one, "steps": [], "run": None}
+    told: dict[str, Any] = {"levels": levels, "waiver": waiver, "has_certificate": has_one, "steps": [], "run": None}
     try:
         run, steps = certification.status(visit.desk, code)
     except UsageError:

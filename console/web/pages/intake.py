@@ -88,16 +88,16 @@ def hand_in(
 def look(visit: Visiting, upload: str, code: str = "") -> Response:
     """What would come in and what would not; how far the job is, until it ends. The part alone where the page asks."""
     checked, taken = handed.jobs_of(visit.desk, upload)
-    is_over = taken is not None and taken.state == "done"
-    held = None if is_over else handed.mine(visit.desk, upload)  # what is in is kept no longer
-    result = handed.told(taken if is_over else checked)
+    over = taken if taken is not None and taken.state == "done" else None
+    held = None if over is not None else handed.mine(visit.desk, upload)  # what is in is kept no longer
+    result = handed.told(over or checked)
     lines, fraction = uploads.noted(visit.desk, upload)
     with visit.desk.database.read() as connection:
         lenders = browsing.lenders(connection)
     told: dict[str, Any] = {
         "name": upload, "upload": held, "checked": checked, "taken": taken, "result": result, "lines": lines,
         "fraction": fraction, "lenders": lenders, "code": code, "codes": CODES, "shown": handed.SHOWN, "columns": None,
-        "found": [], "is_over": is_over, "kept": uploads.KEPT,
+        "found": [], "is_over": over is not None, "kept": uploads.KEPT,
     }  # fmt: skip
     if held is not None and result:
         told |= {
@@ -137,10 +137,9 @@ def rejects(visit: Visiting, portfolio_id: int) -> Response:
     with visit.desk.database.read() as connection:
         browsing.portfolio(connection, portfolio_id)
         rows = portfolios.rejects(connection, portfolio_id)
-    kept = defused(rows[["line", "field", "code", "fix"]].sort_values("line", kind="stable"))
-    return sheets.download(
-        str(kept.to_csv(index=False, lineterminator="\n")), f"portfolio-{portfolio_id}-rejects.csv", CSV
-    )
+    told = rows[["line", "field", "code", "fix"]].sort_values("line", kind="stable")
+    content = str(defused(told).to_csv(index=False, lineterminator="\n"))
+    return sheets.download(content, f"portfolio-{portfolio_id}-rejects.csv", CSV)
 
 
 # -- how columns are read ----------------------------------------------------------------------------------------------

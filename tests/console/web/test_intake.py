@@ -50,6 +50,13 @@ def in_format(lines: pd.DataFrame, folder: Path, name: str) -> bytes:
     return path.read_bytes()
 
 
+def spoil(lines: pd.DataFrame, column: str, place: int, cell: str) -> None:
+    """The cell says something else."""
+    cells = lines[column].astype("str").tolist()
+    cells[place] = cell
+    lines[column] = cells
+
+
 def counted(desk: Desk, table: Any) -> int:
     with desk.database.read() as connection:
         return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
@@ -117,9 +124,8 @@ def test_nothing_of_a_debtor_lies_in_clear_while_the_file_waits_nor_after(
 def test_what_would_be_refused_is_told_by_line_and_code_and_taken_away_without_a_value(
     browse: Any, desk: Desk, lines: pd.DataFrame, tmp_path: Path
 ) -> None:
-    lines["balance"] = lines["balance"].astype("str")
-    lines.loc[3, "balance"] = "=1+cmd|evil"
-    lines.loc[9, "account_ref"] = lines.loc[8, "account_ref"]
+    spoil(lines, "balance", 3, "=1+cmd|evil")
+    spoil(lines, "account_ref", 9, str(lines["account_ref"].iloc[8]))
     browser = browse("operations")
     content = in_format(lines, tmp_path, "march.csv")
     at, page = looked_at(browser, desk, content)
@@ -285,8 +291,7 @@ def test_a_lender_is_added_once_and_its_name_is_text(browse: Any, desk: Desk) ->
 def test_a_program_hands_a_portfolio_in_looks_and_takes_it_in(desk: Desk, lines: pd.DataFrame, tmp_path: Path) -> None:
     maker = STAFF["portfolio_manager"]
     head = {"Authorization": f"Bearer {tokens.make(desk.acting(maker), maker, 'tests').token}"}
-    lines["balance"] = lines["balance"].astype("str")
-    lines.loc[3, "balance"] = "x"
+    spoil(lines, "balance", 3, "x")
     given = {"lender": "harbour", "profile": "consign", "as_of": "2026-03-02", "threshold": "0.1"}
     file = {"file": ("march.csv", in_format(lines, tmp_path, "march.csv"))}
     with TestClient(create_app(desk)) as client:
