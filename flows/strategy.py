@@ -169,7 +169,7 @@ def compare(before: str, after: str, lender: str | None) -> tuple[list[differenc
     at = desk()
     with at.database.read() as connection:
         pair = [strategies.BOOK.named(connection, name) for name in (before, after)]
-        told = difference.differences(*pair)
+        told = difference.differences(pair[0], pair[1])
         if lender is None:
             return told, None
         today = _today(connection, lender)

@@ -147,7 +147,8 @@ def compare_versions_of_instalment_limits(
     call: Calling, name: Name, against: Version, version: AnyVersion = ""
 ) -> Listed[Differs]:
     """What the version says otherwise than the one that it is held against."""
-    return Listed(items=difference.differences(*rules.pair(call, instalments.BOOK, name, against, version)))
+    before, after = rules.pair(call, instalments.BOOK, name, against, version)
+    return Listed(items=[Differs.model_validate(one) for one in difference.differences(before, after)])
 
 
 @router.post(

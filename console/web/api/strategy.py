@@ -184,7 +184,8 @@ def list_strategy_versions(call: Calling, name: Name) -> Listed[VersionShape]:  
 @router.get("/strategies/{name}/difference", dependencies=[needs("strategies.see")])
 def compare_strategy_versions(call: Calling, name: Name, against: Version, version: AnyVersion = "") -> Listed[Differs]:
     """What the version says otherwise than the one that it is held against."""
-    return Listed(items=difference.differences(*rules.pair(call, strategy.BOOK, name, against, version)))
+    before, after = rules.pair(call, strategy.BOOK, name, against, version)
+    return Listed(items=[Differs.model_validate(one) for one in difference.differences(before, after)])
 
 
 @router.get("/strategies/{name}/preview", dependencies=[needs("strategies.see")])
@@ -265,7 +266,11 @@ def approve_strategy_run(call: Calling, run_id: Id, given: Content) -> JobShape:
     """A job moves the accounts and drafts the plans of the stages: asked for by a second person."""
     with seated_here(call.desk):
         verbs.may_approve(run_id, given.content)
-    asked = {"run_id": run_id, "content": given.content, "certified_too": given.certified_too}
+    asked: dict[str, str | int | bool | None] = {
+        "run_id": run_id,
+        "content": given.content,
+        "certified_too": given.certified_too,
+    }
     return job_of(call, jobs.ask(call.desk, "move", asked))
 
 
