@@ -60,7 +60,16 @@ from keys.keyring import Keyring
 from models import packaged
 from models.errors import RefusedByPolicy, UsageError
 from models.planning.spec import PlanSpec
-from models.tables import Account, AgencyContract, Debtor, Instalment, InstalmentPlan, Placement, RecallObjection
+from models.tables import (
+    Account,
+    Agency,
+    AgencyContract,
+    Debtor,
+    Instalment,
+    InstalmentPlan,
+    Placement,
+    RecallObjection,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -196,7 +205,15 @@ def _held(desk: Desk, mine: list[Known]) -> None:
 def _plans(desk: Desk) -> None:
     """Accounts have come back; one plan for them is a draft, another waits for a second person."""
     manager = desk.acting(staff.STAFF["portfolio_manager"])
+    agencies = bulk.table_of(Agency)
     with desk.database.write() as connection:
+        for agency, held in connection.execute(
+            select(PLACEMENTS.c.agency, func.count())
+            .where(PLACEMENTS.c.state == "acknowledged")
+            .group_by(PLACEMENTS.c.agency)
+        ).all():
+            room = held + held // 2
+            connection.execute(update(agencies).where(agencies.c.agency == agency).values(capacity_accounts=room))
         named = select(PLACEMENTS.c.lender).distinct().order_by(PLACEMENTS.c.lender)
         lenders = list(connection.execute(named).scalars())
         for lender in lenders:

@@ -42,10 +42,15 @@ NOW: Final = datetime(2026, 11, 4, 1, tzinfo=UTC)
 MONTHS: Final = 6
 ACCOUNTS: Final = 2_000
 SEED: Final = 7
-COLOURS: Final = 40
+COLOURS: Final = 32
+APART: Final = 24
+"""How far two colours of a picture lie apart at least, over red, green and blue."""
 PEOPLE: Final = {**{str(role): actor for role, actor in staff.STAFF.items()}, AGENCY: staff.CLERK}
-DARK: Final = frozenset({"home", "breaks-open", "plans-one", "audit", "portal", "scorecards-one"})
-"""The pages that are shown in the dark too."""
+MAIN: Final = frozenset({
+    "home", "breaks-open", "plans-one", "audit", "portal", "portal-check-answer", "scorecards-one",
+    "disclosures-answer",
+})  # fmt: skip
+"""The pages that are shown in the dark, and on a telephone in 中文, too."""
 TITLES: Final = {
     NOBODY: "Before signing in", "portfolio_manager": "Portfolio manager", AGENCY: "Agency", "finance": "Finance",
     "compliance": "Compliance", "administrator": "Administrator", "operations": "Operations",
@@ -61,10 +66,16 @@ class View:
     size: tuple[int, int]
     dark: bool = False
 
+    def shows(self, stop: Stop) -> bool:
+        """Whether a picture is taken: what lies behind a page's tabs is shown once, the main pages in every way."""
+        if self.name in {"zh-phone", "zh-dark"}:
+            return stop.name in MAIN
+        return self.name == "en" or not stop.is_behind or stop.name in MAIN
+
 
 VIEWS: Final = (
-    View("en", "en", (1440, 900)), View("zh", "zh", (1440, 900)), View("en-phone", "en", (390, 844)),
-    View("zh-phone", "zh", (390, 844)), View("zh-dark", "zh", (1440, 900), dark=True),
+    View("en", "en", (1280, 800)), View("zh", "zh", (1280, 800)), View("en-phone", "en", (390, 844)),
+    View("zh-phone", "zh", (390, 844)), View("zh-dark", "zh", (1280, 800), dark=True),
 )  # fmt: skip
 
 
@@ -156,7 +167,7 @@ class Camera:
             waiting = list(stops)
             while waiting:
                 stop = waiting.pop(0)
-                if stop.name in looked or (view.dark and stop.name not in DARK):
+                if stop.name in looked or not view.shows(stop):
                     continue
                 looked[stop.name] = stop
                 if stop.who not in pages:
@@ -191,12 +202,20 @@ class Camera:
 
 
 def _small(png: bytes, path: Path) -> None:
-    """The picture with few colours: a fifth of the bytes, and nobody sees it."""
+    """The picture in its few most frequent colours that can be told apart: a fifth of the bytes, and nobody sees it."""
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as picture:
-        few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-        few.save(path, optimize=True)
+        plain = picture.convert("RGB")
+    chosen: list[tuple[int, int, int]] = []
+    for _, colour in sorted(plain.getcolors(plain.width * plain.height), reverse=True):
+        if all(sum(abs(one - other) for one, other in zip(colour, known, strict=True)) >= APART for known in chosen):
+            chosen.append(colour)
+        if len(chosen) == COLOURS:
+            break
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([value for colour in [*chosen, *chosen[:1] * (256 - len(chosen))] for value in colour])
+    plain.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def gallery(taken: dict[Stop, list[str]], out: Path) -> None:

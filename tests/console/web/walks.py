@@ -109,6 +109,8 @@ class Stop:
     route: str = ""
     called: str = ""
     """what its picture is called, where the address does not say it"""
+    is_behind: bool = False
+    """whether it lies behind a tab of another page, or opens beside a list"""
 
     @property
     def name(self) -> str:
@@ -168,7 +170,7 @@ def further(page: chromium.Page, stop: Stop) -> list[Stop]:
     here = urlsplit(stop.path)
     found = [urlsplit(href) for href in page.evaluate(FOUND) if href]
     paths = [f"{here.path}?{one.query}" for one in found if one.path in {"", here.path} and one.query]
-    return [replace(stop, path=path) for path in dict.fromkeys(paths) if path != stop.path]
+    return [replace(stop, path=path, is_behind=True) for path in dict.fromkeys(paths) if path != stop.path]
 
 
 def owner(route: APIRoute) -> str:
