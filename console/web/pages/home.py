@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 
 from console.web.language import later
 from console.web.visits import Visiting, needs
-from infra.store import tasks
+from infra.store import beginnings, tasks
 from models.exceptions import CODES
 
 router = APIRouter()
@@ -46,6 +46,17 @@ TASKS: Final = {
     "my_breaks": (later("Breaks assigned to me"), "/breaks?mine=1"),
 }
 """By kind of task: what it is called, and where it is worked on; `{first}` is what names the first of them."""
+STEPS: Final = {
+    "people": (later("Two people have roles to work by: nobody approves what he proposed"), "/people", "people.change"),
+    "lender": (later("A lender is there whose accounts are placed"), "/lenders", "lenders.change"),
+    "agency": (later("An agency is there that may collect"), "/agencies", "agencies.change"),
+    "contract": (later("A contract with an agency is in force"), "/contracts", "contracts.change"),
+    "live": (later("An agency is live: keys compared, files tried, certified"), "/agencies", "agencies.certify"),
+    "bank": (later("A bank account is registered that money comes in on"), "/bank", "bank.import"),
+    "portfolio": (later("A portfolio of overdue accounts has been taken in"), "/portfolios/new", "portfolios.import"),
+    "placed": (later("A plan has been approved and sent"), "/plans/new", "plans.change"),
+}
+"""On the way to the first placement: what each step says once it is taken, where it is taken, and who may."""
 
 
 @router.get("/", dependencies=[needs("home.see")])
@@ -56,6 +67,7 @@ def home(visit: Visiting) -> Response:
         return visit.go("/portal")
     with visit.desk.database.read() as connection:
         waiting = tasks.waiting(connection, person.actor, person.roles)
+        steps = beginnings.first_steps(connection)
         late = tasks.exceptions_of(connection, person.actor, person.roles, EXCEPTIONS_SHOWN)
     here = [task for task in waiting if visit.may(task.action)]
     cards = [
@@ -64,4 +76,9 @@ def home(visit: Visiting) -> Response:
         if task.count
     ]
     idle = [TASKS[task.code][0] for task in here if not task.count]
-    return visit.page("home.html", cards=cards, idle=idle, exceptions=late, codes=CODES, now=visit.desk.now())
+    first = [(is_done, text, path if visit.may(action) else "") for step, is_done in steps.items()
+             for text, path, action in [STEPS[step]]]  # fmt: skip
+    return visit.page(
+        "home.html", cards=cards, idle=idle, exceptions=late, codes=CODES, now=visit.desk.now(),
+        steps=[] if steps["placed"] else first,
+    )  # fmt: skip

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import insert
 
 from console.web.navigation import SECTIONS
 from console.web.pages.help import helps
@@ -13,6 +14,8 @@ from flows import jobs as working
 from infra import exceptions, jobs
 from infra.people import accounts, sessions, signing_in
 from infra.roles import RoleMissing
+from infra.store import beginnings, bulk
+from models.tables import Plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -226,3 +229,19 @@ def test_in_a_house_where_nothing_happened_yet_every_page_opens(browse: As, craw
     answers = {path: answer.status_code for path, answer in crawl(browse(who))}
     assert not [path for path, status in answers.items() if status not in {200, 303}]
     assert len(answers) > 10
+
+
+def test_a_new_house_is_led_to_its_first_placement(browse: As, desk: Desk) -> None:
+    with desk.database.read() as connection:
+        steps = beginnings.first_steps(connection)
+    assert {step for step, is_done in steps.items() if not is_done} == {"bank", "portfolio", "placed"}
+    page = browse("portfolio_manager").get("/").text
+    assert '<a href="/portfolios/new">' in page
+    assert '<a href="/lenders">' not in page, "that one is done"
+    assert '<a href="/portfolios/new">' not in browse("compliance").get("/").text
+    with desk.database.write() as connection:
+        connection.execute(insert(bulk.table_of(Plan)).values(plan_id=1, lender="harbour", name="first", state="placed",
+            policy="cn-default", policy_version="1", policy_sha256="", spec="{}", summary="{}", inputs_sha256="",
+            content_sha256="", accounts=1, balance_minor=1, currency="CNY", as_of=desk.today(), term_days=90, seed=1,
+            created_by="l.wang", created_at=desk.now()))  # fmt: skip
+    assert "/portfolios/new" not in browse("portfolio_manager").get("/").text
