@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, case, func, or_, select
 
 from infra.store.bulk import read, table_of
 from models.errors import UsageError
@@ -33,6 +33,8 @@ OPEN: dict[Kind, tuple[str, ...]] = {
 DAYS_AROUND = 120
 """Farther away in time nothing is offered as a candidate."""
 READ_AT_MOST = 2_000
+NEAREST = 400
+"""So many are read where no sums are looked for: twice what candidates are ranked among."""
 
 
 def explained(connection: Connection, kind: Kind, item_id: int) -> dict[str, Any]:
@@ -115,7 +117,7 @@ def candidates(
     own, day = _open_minor(kind, row), _day(row.value_date)
     refs = tuple(text for text in ((row.txn_ref, row.batch_ref) if kind == "line" else (row.reference,)) if text)
     other: Kind = "receipt" if kind == "line" else "line"
-    others = _open_ones(connection, other, row, own)
+    others = _open_ones(connection, other, row, own, refs, READ_AT_MOST if summed else NEAREST)
     if others.empty:
         return []
     single = ranked(own, day, refs, others, limit)
@@ -132,7 +134,7 @@ def candidates(
     for places in sums(own, amounts, limit):
         at = list(places)
         found.append(_summed("sum", ids[at], [], int(days[at].max()) - day))
-    beside = _open_ones(connection, kind, row, own)
+    beside = _open_ones(connection, kind, row, own, (), READ_AT_MOST)
     beside = beside[beside["id"] != item_id]
     beside = beside.assign(apart=(beside["day"] - day).abs()).sort_values(["apart", "content"])
     for place, places in several_for_several(own, beside["amount_minor"].to_numpy(), amounts, limit):
@@ -169,8 +171,13 @@ def _day(day: Any) -> int:
     return int(np.datetime64(day, "D").astype(np.int64))
 
 
-def _open_ones(connection: Connection, kind: Kind, row: Row[Any], own: int) -> pd.DataFrame:
-    """Open ones around the item: `id`, `amount_minor`, `day`, `reference`, `reference_2`, `content`."""
+def _open_ones(
+    connection: Connection, kind: Kind, row: Row[Any], own: int, references: tuple[str, ...], at_most: int
+) -> pd.DataFrame:
+    """Open ones around the item: `id`, `amount_minor`, `day`, `reference`, `reference_2`, `content`.
+
+    at_most: so many of them; those that have one of the references first, then those of the nearest amount.
+    """
     if kind == "line":
         amount, key, content = LINE.c.net_minor - LINE.c.cash_minor, LINE.c.line_id, LINE.c.content_id
         texts, table = (LINE.c.txn_ref, LINE.c.batch_ref), LINE
@@ -201,11 +208,17 @@ def _open_ones(connection: Connection, kind: Kind, row: Row[Any], own: int) -> p
             table.c.value_date.between(first.item(), last.item()),
             mine,
         )
-        .order_by(func.abs(amount - own), table.c.value_date, key)
-        .limit(READ_AT_MOST),
+        .order_by(*_named_first(texts, references), func.abs(amount - own), table.c.value_date, key)
+        .limit(at_most),
     )
     found["day"] = found["value_date"].to_numpy(dtype="datetime64[D]").astype(np.int64)
     return found.assign(content=found["content"].fillna(""))
+
+
+def _named_first(texts: tuple[Any, ...], references: tuple[str, ...]) -> list[Any]:
+    """What sorts rows that have one of the references before all others; nothing where there is none."""
+    named = [func.upper(text) == reference.upper() for text in dict.fromkeys(texts) for reference in references]
+    return [case((or_(*named), 0), else_=1)] if named else []
 
 
 def _paid_already(connection: Connection, receipt: Row[Any]) -> bool:

@@ -43,15 +43,12 @@ def ranked(amount_minor: int, day: int, references: tuple[str, ...], others: pd.
     near["far"] = ~exact
     near = near.sort_values(["far", "size", "apart", "content"]).head(max(limit * 5, SUMMED))
     said = texts.loc[near.index]
-    # of several rows, or in both places, the same reference is compared once
-    alike = {
-        text: max((_alike(one, text) for one in references), default=0)
-        for text in {part for both in said for part in both.split("\x1f") if part}
-    }
-    near["likeness"] = [max((alike[part] for part in both.split("\x1f") if part), default=0) for both in said]
+    # what cannot be alike is not compared: for the ranking it has nothing to do with the references
+    near["likeness"] = _likeness(references, said, at_least=ALIKE)
     # a mangled reference with the very amount is better than the amount alone
     near["unlike"] = 100 - near["likeness"].where((near["likeness"] >= ALIKE) | ~near["far"], 0)
     best = near.sort_values(["far", "size", "unlike", "apart", "content"]).head(limit)
+    best["likeness"] = _likeness(references, said.loc[best.index], at_least=0)
     return best.drop(columns=["size", "apart", "far", "unlike"])
 
 
@@ -59,8 +56,23 @@ ALIKE = 70
 """Below such a likeness two references have nothing to do with each other."""
 
 
-def _alike(one: str, other: str) -> int:
-    return round(100 * SequenceMatcher(None, one.upper(), other.upper(), autojunk=False).ratio())
+def _likeness(references: tuple[str, ...], said: pd.Series, *, at_least: int) -> list[int]:
+    """How alike each row's references are to one of these, 0 to 100; what is certainly less than `at_least` is 0."""
+    # of several rows, or in both places, the same reference is compared once
+    alike = {
+        text: max((_alike(one, text, at_least) for one in references), default=0)
+        for text in {part for both in said for part in both.split("\x1f") if part}
+    }
+    return [max((alike[part] for part in both.split("\x1f") if part), default=0) for both in said]
+
+
+def _alike(one: str, other: str, at_least: int) -> int:
+    mine, theirs = one.upper(), other.upper()
+    # letters in common, wherever they stand, are the most that can be alike; counting them is ten times as fast
+    shared = sum(min(mine.count(letter), theirs.count(letter)) for letter in set(mine))
+    if round(200 * shared / (len(mine) + len(theirs) or 1)) < at_least:
+        return 0
+    return round(100 * SequenceMatcher(None, mine, theirs, autojunk=False).ratio())
 
 
 def sums(target: int, amounts: Ints, limit: int) -> list[tuple[int, ...]]:

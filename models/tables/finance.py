@@ -118,6 +118,10 @@ class BankReceipt(SQLModel, table=True):
     """One entry of a bank statement, batched entries taken apart."""
 
     __tablename__ = "bank_receipt"
+    __table_args__ = (
+        # what may belong to a line is looked for among the agency's open ones around its day
+        Index("bank_receipt_open", "lender", "agency", "state", "value_date"),
+    )
     receipt_id: int = big(primary_key=True)
     statement_id: int = big(index=True)
     entry: int

@@ -224,6 +224,7 @@ def upgrade() -> None:
         sa.Column("by_hand", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("receipt_id"),
     )
+    op.create_index("bank_receipt_open", "bank_receipt", ["lender", "agency", "state", "value_date"], unique=False)
     op.create_index(op.f("ix_bank_receipt_reference"), "bank_receipt", ["reference"], unique=False)
     op.create_index(op.f("ix_bank_receipt_statement_id"), "bank_receipt", ["statement_id"], unique=False)
     op.create_table(
@@ -2124,6 +2125,7 @@ def downgrade() -> None:
     op.drop_table("bank_statement")
     op.drop_index(op.f("ix_bank_receipt_statement_id"), table_name="bank_receipt")
     op.drop_index(op.f("ix_bank_receipt_reference"), table_name="bank_receipt")
+    op.drop_index("bank_receipt_open", table_name="bank_receipt")
     op.drop_table("bank_receipt")
     op.drop_table("bank_account")
     op.drop_table("audited_file")
