@@ -155,6 +155,22 @@ def test_who_has_not_the_role_neither_proposes_nor_accepts(browse: Any, desk: De
     assert browse("agency").get("/strategies").status_code == 403
 
 
+def test_every_code_of_the_rules_has_its_words() -> None:
+    from console.web import rulewords
+    from models.instalments import judging, limits
+    from models.strategy import moves, rules
+
+    assert judging.CODES == rulewords.CODES
+    assert moves.WORDS == rulewords.WHY
+    assert set(moves.LEFT) <= set(rulewords.LEFT)
+    assert set(rules.REASONS) == set(rulewords.REASONS)
+    assert {*rules.LEVELS, rules.LEGAL, rules.EXHAUSTED, "none"} == set(rulewords.LEVELS)
+    assert set(judging.LIMITED) == set(rulewords.LIMITS)
+    assert set(judging.NEVER) == set(rulewords.NEVER)
+    assert set(limits.POINTS) == set(rulewords.SIGNS)
+    assert set(limits.GRADES) == set(rulewords.GRADES)
+
+
 # --- trying out -------------------------------------------------------------------------------------------------------
 
 
