@@ -96,7 +96,7 @@ class Table:
         """The text under the key, one of those allowed."""
         value = self.text(key, default)
         if value not in allowed:
-            raise self.fault(f"{self.where}: {key} is {value!r}", fix=f"use one of {', '.join(filter(None, allowed))}")
+            raise self.fault(f"{self.where}: {key} is {value!r}, which it cannot be", fix=f"use one of {', '.join(filter(None, allowed))}")
         return value
 
     def formed(self, key: str, form: re.Pattern[str]) -> str:

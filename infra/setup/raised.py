@@ -117,7 +117,8 @@ class _Reading:
             return
         owner, maker = call.scope.owner, self.source.makers.get(name)
         of_error = owner is not None and owner.name in self.source.errors and owner.name != BASE
-        if (name == "__init__" and of_error and _is_super(call.node.func)) or (maker and maker.name == BASE):
+        is_super = name == "__init__" and of_error and _is_super(call.node.func)
+        if is_super or (maker and maker.name == BASE) or self.source.raises_what_it_was_given(call):
             yield from given_to(call.node, 0, "message")
             yield from given_to(call.node, BY_NAME_ALONE, "fix")
 

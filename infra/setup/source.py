@@ -111,6 +111,18 @@ class Source:
             seen.add(one)
         return None
 
+    def raises_what_it_was_given(self, call: Call) -> bool:
+        """Whether the call makes an error whose class is a parameter or kept in `self`: `raise self.fault(...)`."""
+        function = call.scope.function
+        if function is None or call.node not in _raised(function) or self.function(call.node.func, call.scope):
+            return False
+        match call.node.func:
+            case ast.Name(id=name):
+                return _parameter(function, name) is not None
+            case ast.Attribute(value=ast.Name(id="self")):
+                return True
+        return False
+
     def function(self, given: ast.expr, scope: Scope) -> tuple[Module, ast.FunctionDef] | None:
         """The function of ours that is called so."""
         module = scope.module
@@ -326,6 +338,10 @@ def _walk(function: ast.FunctionDef) -> tuple[ast.AST, ...]:
 
 def _package(module: Module) -> str:
     return module.path.split("/", maxsplit=1)[0]
+
+
+def _raised(function: ast.FunctionDef) -> list[ast.expr]:
+    return [one.exc for one in _walk(function) if isinstance(one, ast.Raise) and one.exc is not None]
 
 
 def _yielded(function: ast.FunctionDef) -> list[ast.expr]:
