@@ -11,7 +11,7 @@ from connectors.bank import profiles
 from connectors.bank.reading import read
 from infra import audit, roles
 from infra.ownfiles import Shelf
-from infra.store import bulk
+from infra.store import bulk, exchange
 from models.errors import RefusedByPolicy, UsageError
 from models.tables import BankAccount
 
@@ -82,6 +82,18 @@ def of_number(connection: Connection, lender: str, account: str) -> list[str]:
             .order_by(ACCOUNTS.c.currency)
         ).scalars()
     )
+
+
+def register(
+    desk: Desk, account: str, currency: str, lender: str, *, ledger: str = "1010", layout: str | None = None
+) -> bool:
+    """The account is in the register as this lender's, in a transaction of its own; whether it was new.
+
+    Raises UsageError where there is no such lender, and as `add`.
+    """
+    with desk.database.write() as connection:
+        exchange.lender_timezone(connection, lender)
+        return add(connection, desk, account, currency.strip().upper(), lender, ledger=ledger, layout=layout)
 
 
 def add(

@@ -106,13 +106,9 @@ def add_account(
 ) -> None:
     """Put an account into the register; statements of it are taken from now on."""
     from infra import bankaccounts
-    from infra.store import exchange
     from infra.wiring import desk
 
-    at = desk()
-    with at.database.write() as connection:
-        exchange.lender_timezone(connection, lender)
-        is_new = bankaccounts.add(connection, at, account, currency.upper(), lender, ledger=ledger, layout=layout)
+    is_new = bankaccounts.register(desk(), account, currency, lender, ledger=ledger, layout=layout)
     shown = {"account": f"…{account[-4:]}", "lender": lender, "currency": currency.upper(), "new": is_new}
     emit(shown, title="Bank account")
 

@@ -295,11 +295,9 @@ def list_bank_accounts(call: Calling, lender: Word = "") -> Listed[BankAccountSh
 @router.post("/bank/accounts", dependencies=[needs("bank.import")], status_code=201)
 def add_bank_account(call: Calling, given: NewBankAccount) -> BankAccountShape:
     """The account is in the register."""
-    handed.lender_of(call.desk, given.lender)
-    with call.desk.database.write() as connection:
-        bankaccounts.add(
-            connection, call.desk, given.account, given.currency, given.lender, ledger=given.ledger, layout=given.layout
-        )
+    bankaccounts.register(
+        call.desk, given.account, given.currency, given.lender, ledger=given.ledger, layout=given.layout
+    )
     return _masked(given.model_dump())
 
 

@@ -102,6 +102,20 @@ def take(
     return visit.go(f"/jobs/{jobs.ask(visit.desk, 'bank', {'upload': upload})}")
 
 
+@router.post("/bank/accounts", dependencies=[needs("bank.import")])
+def register(
+    visit: Visiting, number: Text = "", currency: Text = "", lender: Text = "", ledger: Text = "", layout: Text = ""
+) -> Response:
+    """Statements of the account are taken from now on."""
+    try:
+        bankaccounts.register(
+            visit.desk, number, currency, lender, ledger=ledger.strip() or "1010", layout=layout or None
+        )
+    except ConsignError as problem:
+        return _bank(visit, lender, "", problem)
+    return visit.go("/bank", visit.say("The account is in the register."))
+
+
 # -- the books ---------------------------------------------------------------------------------------------------------
 
 

@@ -184,3 +184,19 @@ def test_the_trial_balance_comes_to_nothing_and_leads_to_its_entries(browse: Any
     assert "0.00" in text.rpartition("<tfoot>")[2]
     assert "/ledger/entries?" in text
     assert browser.get("/ledger?period=April").status_code == 422
+
+
+def test_an_account_is_put_into_the_register_once_and_shown_by_its_end(
+    browse: Any, month: tuple[str, str, Any]
+) -> None:
+    browser = browse("finance")
+    form = {"number": "6222 0000 1111 9876", "currency": "cny", "lender": month[0]}
+    assert browser.send("/bank/accounts", at="/bank", **form).headers["location"] == "/bank"
+    assert browser.send("/bank/accounts", at="/bank", **form).status_code == 303, "the same again changes nothing"
+    page = browser.get("/bank").text
+    assert page.count("…9876") == 1
+    assert "1111" not in page
+    other = browser.send("/bank/accounts", at="/bank", **form | {"ledger": "1020"})
+    assert other.status_code == 422
+    assert "already, as something else" in other.text
+    assert browse("portfolio_manager").send("/bank/accounts", at="/bank", **form).status_code == 403
