@@ -161,7 +161,7 @@ _TABLE: Final = (
     # agencies' own people
     _action("portal.see", (AGENCY,), "see one's own agency's files, statements and scorecard", "查看本机构的文件、结算单和评分卡", scope="agency"),
     _action("portal.check", (AGENCY,), "check a file before sending it", "发送前检查文件", scope="agency"),
-    _action("portal.keys", (AGENCY,), "hand in one's own agency's keys, compare the lender's", "提交本机构密钥、核对出借方密钥", scope="agency"),
+    _action("portal.keys", (AGENCY,), "hand in one's own agency's keys, compare the lender's", "提交本机构密钥、核对出借人密钥", scope="agency"),
     # the house
     _action("people.see", ADMINISTRATOR, "see who has an account", "查看人员账号"),
     _action("people.change", ADMINISTRATOR, "add and disable people, end their sessions", "新增和停用人员、结束会话"),
