@@ -17,13 +17,13 @@ from infra.store.consolidation import (
     FILES,
     LINKED,
     PAYMENTS,
-    PLACEMENTS,
     REMITTED,
     SHARES,
     counting,
     whereabouts,
 )
 from infra.store.keyset import Order, Page
+from infra.store.whereabouts import PLACEMENTS
 from models.errors import UsageError
 
 if TYPE_CHECKING:

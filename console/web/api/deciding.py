@@ -145,7 +145,7 @@ def list_moves(
         for number in (plan_id, other_id):
             plan_rows.plan(connection, number)
         page = moves.moved(connection, other_id, plan_id, after, source=source, there=there)
-    return Listed(items=page.rows, next=page.after)
+    return Listed(items=[Move(**row) for row in page.rows], next=page.after)
 
 
 @router.post("/plans/{plan_id}/what-if", dependencies=[needs("plans.change")], status_code=202)
@@ -198,10 +198,11 @@ def verify_seed(call: Calling, plan_id: Number) -> SeedOfPlan:
         known = plan_rows.plan(connection, plan_id)
         used = seeds.told(connection, plan_id)
     again = commitment(known.lender, known.name, known.seed)
+    if used is None:
+        return SeedOfPlan(seed=known.seed, sha256=again, told=None, told_at=None, same=None, before=None)
     return SeedOfPlan(
-        seed=known.seed, sha256=again, told=used and used["sha256"], told_at=used and used["committed_at"],
-        same=None if used is None else used["sha256"] == again,
-        before=None if used is None else used["committed_at"] <= known.created_at,
+        seed=known.seed, sha256=again, told=used["sha256"], told_at=used["committed_at"], same=used["sha256"] == again,
+        before=used["committed_at"] <= known.created_at,
     )  # fmt: skip
 
 
@@ -260,7 +261,7 @@ def ask_for_evaluation(call: Calling, given: EvaluationWanted) -> JobAnswer:  # 
     """A job scores the agencies and proposes the next cycle."""
     _known_lender(call, given.lender)
     day = asked.not_to_come(given.as_of, call.desk.today())
-    wanted = {"lender": given.lender, "as_of": day and day.isoformat(), "kind": given.kind}
+    wanted = {"lender": given.lender, "as_of": None if day is None else day.isoformat(), "kind": given.kind}
     return job_of(call, jobs.ask(call.desk, "evaluate", wanted))
 
 
@@ -390,7 +391,7 @@ def withdraw_basis(call: Calling, basis_id: Number, given: Why) -> BasisShape:  
 def list_persons(call: Calling, circle: Word, divided: bool = False, after: Word = "") -> Listed[Person]:
     """Persons of a circle by numbers; that somebody looked is on record."""
     page = consolidation.persons(call.desk, consolidation.known_circle(call.desk, circle), after, divided=divided)
-    return Listed(items=page.rows, next=page.after)
+    return Listed(items=[Person.model_validate(row) for row in page.rows], next=page.after)
 
 
 @router.get("/consolidation/payments", dependencies=[needs("consolidation.payments")])
@@ -418,7 +419,8 @@ def split_joint_payments(call: Calling, given: PaymentList) -> SplitTold:
         path = Path(folder) / "list.csv"
         path.write_text(given.csv, encoding="utf-8", errors="replace")
         told, lines = jointpayments.take_in(call.desk, given.agency, path, dry_run=given.dry_run)
-    return SplitTold(**asdict(told), advice=lines.astype(str).to_dict("records"))
+    advice = [{str(name): str(value) for name, value in row.items()} for row in lines.to_dict("records")]
+    return SplitTold(**asdict(told), advice=advice)
 
 
 @router.get("/consolidation/shares", dependencies=[needs("consolidation.see")])
@@ -501,7 +503,7 @@ def ask_for_model(call: Calling, given: ModelWanted) -> JobAnswer:  # type: igno
     left_out = sorted({asked.one_of(fact, [one.name for one in FACTS]) for fact in given.without})
     day = asked.not_to_come(given.as_of, call.desk.today())
     wanted = {
-        "lender": given.lender, "horizon_days": given.horizon_days, "as_of": day and day.isoformat(),
+        "lender": given.lender, "horizon_days": given.horizon_days, "as_of": None if day is None else day.isoformat(),
         "without": ",".join(left_out) or None,
     }  # fmt: skip
     return job_of(call, jobs.ask(call.desk, "fit_propensity", wanted))

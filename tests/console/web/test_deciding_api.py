@@ -54,7 +54,7 @@ def test_other_rules_are_tried_and_kept_and_two_plans_compared(ask: Ask, desk: D
     assert (seed["same"], seed["before"], seed["told"]) == (True, True, told["sha256"])
     at = f"/plans/{made['plan_id']}/what-if"
     assert ask(me, "POST", at, {"changes": {"nobody_knows": 1}}).status_code == 422
-    changes = {"agencies": {"quayside": {}, "lantern": {}}}
+    changes: dict[str, Any] = {"agencies": {"quayside": {}, "lantern": {}}}
     wanted = ask(me, "POST", at, {"changes": changes})
     assert wanted.status_code == 202
     name = wanted.json()["name"]

@@ -115,8 +115,9 @@ def test_every_page_of_an_evaluation_passes_axe_in_both_languages(
     page_as: PageAs, language: str, size: tuple[int, int]
 ) -> None:
     window = page_as("second", language, size)
-    for path in ("/evaluations", f"/evaluations/{EVALUATION}"):
-        page = window.go(path)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    narrow = "document.documentElement.scrollWidth <= innerWidth"
+    assert window.go("/evaluations").evaluate(narrow)
+    page = window.go(f"/evaluations/{EVALUATION}")
+    assert page.evaluate(narrow)
     page.locator("main details > summary").first.click()
     window.look()
