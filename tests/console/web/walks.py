@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
 FILES: Final = table_of(InboundFile)
+EMPTY: Final = "() => !document.querySelector('main tbody tr, main .drawer') && !!document.querySelector('main .empty')"
+"""Whether a page says that nothing is there."""
 NOBODY: Final = ""
 """Whom the pages belong to that are seen before signing in."""
 NO_PAGES: Final = re.compile(
