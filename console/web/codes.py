@@ -51,20 +51,12 @@ CHANNEL: Final = _table(
 )
 STAGE: Final = _table(reminder="提醒", phone="电催", field="外访", legal="法催", any="任意", new="新案")
 REMITS: Final = _table(gross="全额汇缴", net="净额汇缴")
-PURPOSE: Final = _table(collection="催收")
-"""Those of the policies that come with Consign; a lender's own are told as written."""
+PURPOSE: Final = MappingProxyType({**FILE, "collection": "催收", "keys": "密钥公告"})
+"""Those of the policies that come with Consign, and files by themselves; a lender's own are told as written."""
+POLICY: Final = _table(exchange="文件交换")
+"""What stands for a policy where a file needs none."""
 VERIFIED: Final = _table(text="已核原文", secondary="二手资料", unverified="未核实")
 JURISDICTION: Final = _table(CN="中国", US="美国", EU="欧盟", UK="英国", any="任意")
-CLASS: Final = _table(
-    pseudonym="假名",
-    identifier="标识号",
-    identity="身份",
-    contact="联系方式",
-    third_party="第三人",
-    financial="财务",
-    fact="事实",
-)
-"""Kinds of value."""
 LEVEL: Final = _table(exchange="交换", work="作业", money="资金")
 """Of a certification."""
 STEP: Final = _table(waiting="未开始", open="待办", done="完成", failed="未通过", passed="通过", given_up="已放弃")
@@ -115,8 +107,6 @@ OWNER: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Who owns an exception until a person takes it."""
-DROP: Final = _table(kind="方式", host="主机", port="端口", username="用户名", root="根目录", host_keys="主机密钥")
-"""What says how an agency is reached."""
 IDENTIFIER: Final = _table(
     resident_id="居民身份证号",
     phone="电话号码",
@@ -188,9 +178,10 @@ OWED: Final = _table(
 SWITCH: Final = _table(on="开", off="关")
 GROUPS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
-        "file": FILE, "channel": CHANNEL, "stage": STAGE, "remits": REMITS, "purpose": PURPOSE, "verified": VERIFIED,
-        "jurisdiction": JURISDICTION, "class": CLASS, "level": LEVEL, "evidence": EVIDENCE, "event": EVENT,
-        "rule": RULE, "owner": OWNER, "drop": DROP, "step": STEP,
+        "file": FILE, "channel": CHANNEL, "stage": STAGE, "remits": REMITS, "purpose": PURPOSE, "policy": POLICY,
+        "verified": VERIFIED,
+        "jurisdiction": JURISDICTION, "level": LEVEL, "evidence": EVIDENCE, "event": EVENT,
+        "rule": RULE, "owner": OWNER, "step": STEP,
         "identifier": IDENTIFIER, "certainty": CERTAINTY, "type": TYPE, "layout": LAYOUT, "source": SOURCE,
         "owed": OWED, "switch": SWITCH,
     }

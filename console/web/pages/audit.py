@@ -36,7 +36,14 @@ KINDS: Final = {
     "agencies": later("Agencies, for publication"),
 }  # fmt: skip
 FORMS: Final = ("html", "csv")
-GROUPS: Final = {"channels": "channel", "stage": "stage", "purpose": "purpose", "kind": "file", "value": "switch"}
+GROUPS: Final = {
+    "channels": "channel",
+    "stage": "stage",
+    "purpose": "purpose",
+    "kind": "file",
+    "value": "switch",
+    "policy": "policy",
+}
 """Columns of the drafts whose cells are codes, by the group of console.web.codes."""
 
 
