@@ -162,6 +162,7 @@ def _is_code(node: html.HtmlElement) -> bool:
     )
 
 
+@pytest.mark.timeout(600)  # some hundred pages: seconds alone, minutes on a machine that others use too
 @pytest.mark.parametrize("who", ["second", "agency"])
 def test_no_english_is_left_on_a_page_in_chinese(browse: As, crawl: Crawl, desk: Desk, who: str) -> None:
     left: dict[str, set[str]] = defaultdict(set)
