@@ -230,7 +230,8 @@ def test_plans_go_out_as_workbooks_without_formulas(browse: Any, proposed: Propo
     plan = proposed()
     manager = browse("portfolio_manager")
     for path, sheets in (
-        (f"/instalments/{plan}/export", ["Instalments", "Payments made", "Limits"]), ("/instalments/export", ["To decide"]),
+        (f"/instalments/{plan}/export", ["Instalments", "Payments made", "Limits"]),
+        ("/instalments/export", ["To decide"]),
     ):  # fmt: skip
         book = manager.get(path)
         read = python_calamine.load_workbook(io.BytesIO(book.content))
