@@ -90,7 +90,7 @@ def test_a_portfolio_is_checked_first_and_comes_in_when_somebody_says_so(
     assert browser.send(f"{at}/import").status_code == 303
     assert jobs.work_off(desk) == 1
     page = browser.get(at).text
-    assert "40 accounts are new" in page
+    assert "40 accounts are new" in page, page[page.index('id="looked"') :]
     assert counted(desk, ACCOUNTS) == before + 40
     assert not list(desk.folder("uploads").iterdir())
     with desk.database.read() as connection:
