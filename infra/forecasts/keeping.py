@@ -56,6 +56,6 @@ def _one_month_ahead(tested: pd.DataFrame) -> pd.DataFrame:
 def _rows(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[dict[str, Any]]:
     """Plain texts, integers and truths."""
     return [
-        {name: value.item() if hasattr(value, "item") else value for name, value in row.items()}
+        {str(name): value.item() if hasattr(value, "item") else value for name, value in row.items()}
         for row in frame.reindex(columns=list(columns)).to_dict("records")
     ]

@@ -41,7 +41,7 @@ def test_finance_forecasts_and_prices_a_month_under_other_terms(
     window.go("/ledger/exports")
 
 
-@pytest.mark.parametrize(("language", "place", "lift"), [("en", "Place the hold", "Lift"), ("zh", "设置保留", "解除")])
+@pytest.mark.parametrize(("language", "place", "lift"), [("en", "Place the hold", "Lift"), ("zh", "设置保全", "解除")])
 def test_compliance_holds_by_two_and_sees_what_is_kept_how_long(
     page_as: PageAs, running: Console, language: str, place: str, lift: str
 ) -> None:
