@@ -274,11 +274,11 @@ class Policy:
         name = top.word("name", NAME)
         agencies = top.codes("agencies")
         purposes = {
-            purpose: _purpose(purpose, Table(f"{name}: purpose {purpose}", table))
+            purpose: _purpose(purpose, Table(f"{name}, purpose {purpose}", table))
             for purpose, table in top.table("purposes").items()
         }
         entries = tuple(
-            _entry(number, Table(f"{name}: release {number}", table), purposes, agencies)
+            _entry(number, Table(f"{name}, release {number}", table), purposes, agencies)
             for number, table in enumerate(top.tables("release"), 1)
         )
         policy = cls(
@@ -289,7 +289,7 @@ class Policy:
             sha256=hashlib.sha256(text.encode()).hexdigest(),
             purposes=MappingProxyType(purposes),
             entries=entries,
-            risk=limits.read(f"{name}: risk", top.take("risk", dict, {})),
+            risk=limits.read(f"{name}, risk", top.take("risk", dict, {})),
             agencies=agencies,
             over=top.text("over", ""),
         )
@@ -503,7 +503,7 @@ def _can_be_enforced(policy: Policy) -> None:
     for entry in policy.entries:
         if entry.reach <= covered:
             raise PolicyInvalid(
-                f"{policy.name}: release {entry.number} never counts: earlier entries cover all of it",
+                f"{policy.name}, release {entry.number} never counts: earlier entries cover all of it",
                 fix="the first that covers a purpose, stage, channel and agency counts: put the narrower one first",
             )
         covered |= entry.reach

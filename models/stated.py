@@ -96,7 +96,8 @@ class Table:
         """The text under the key, one of those allowed."""
         value = self.text(key, default)
         if value not in allowed:
-            raise self.fault(f"{self.where}: {key} is {value!r}, which it cannot be", fix=f"use one of {', '.join(filter(None, allowed))}")
+            fix = f"use one of {', '.join(filter(None, allowed))}"
+            raise self.fault(f"{self.where}: {key} is {value!r}, which it cannot be", fix=fix)
         return value
 
     def formed(self, key: str, form: re.Pattern[str]) -> str:

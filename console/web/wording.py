@@ -22,8 +22,21 @@ if TYPE_CHECKING:
 DEEPEST: Final = 6
 """Sentences within sentences, beyond which English stays."""
 COLON: Final = ": "
-JOINTS: Final = (("\n", "\n"), ("; ", "；"), (COLON, "："), (", ", "、"), (" or ", "或"), (" and ", "和"))
+COLON_COSTS: Final = 4
+LINE_COSTS: Final = 40
+"""Letters of text that a colon in a blank outweighs, and a line's end in one that is not the last."""
+JOINTS: Final = (
+    ("\n  - ", "\n  - "),
+    ("\n", "\n"),
+    ("; ", "；"),
+    (COLON, "："),
+    (", ", "、"),
+    (" or ", "或"),
+    (" and ", "和"),
+)
 """What stands between several sentences or words, in English and in 中文; what binds less comes first."""
+SENTENCES: Final = 3
+"""The first so many stand between whole sentences."""
 LISTED: Final = frozenset({", ", " or ", " and "})
 """These stand in sentences too: only what is a list of known words is told as one."""
 FEW: Final = 5
@@ -73,10 +86,16 @@ class Template:
         """How much of it is text."""
         return sum(len(part) for part in self.english if isinstance(part, str))
 
-    @cached_property
-    def rank(self) -> tuple[int, int]:
-        """Of several that fit a sentence the highest is meant: that with most text, and then with fewest blanks."""
-        return self.weight, -len(self.english)
+    def rank(self, found: Mapping[int, str]) -> tuple[int, int]:
+        """Of several that fit a sentence the highest is meant: that with most text, and then with fewest blanks.
+
+        found: what would stand in its blanks. A colon there tells against it (`rule 3: no day` is not about a rule),
+        and so does a line's end before its own text ends.
+        """
+        cost = COLON_COSTS * sum(value.count(COLON) for value in found.values())
+        if not isinstance(self.english[-1], Blank) or "\n" in "".join(list(found.values())[:-1]):
+            cost += LINE_COSTS * sum("\n" in value for value in found.values())
+        return self.weight - cost, -len(self.english)
 
     @cached_property
     def is_weak(self) -> bool:
@@ -151,9 +170,13 @@ class Wording:
             return self._whole[sentence]
         if not deepest:
             return None
-        for template, found in sorted(self._fitting(sentence), key=lambda one: one[0].rank, reverse=True):
+        for template, found in sorted(self._fitting(sentence), key=lambda one: one[0].rank(one[1]), reverse=True):
             if several := self._several(sentence, template, found.values(), deepest - 1):
                 return several
+            if any(COLON in value for value in found.values()) and (
+                about := self._about(sentence, template.weight, deepest - 1)
+            ):
+                return about
             if (made := self._made(template, found, deepest - 1)) is not None:
                 return made
         return self._parted(sentence, deepest - 1, joints)
@@ -180,14 +203,23 @@ class Wording:
 
     def _several(self, sentence: str, template: Template, values: Iterable[str], deepest: int) -> str | None:
         """In 中文 where it is rather several sentences, and a blank of the template has swallowed all but the first."""
-        for joint, told in JOINTS[:2]:
+        for joint, told in JOINTS[:SENTENCES]:
             if any(joint in value for value in values):
                 parts = sentence.split(joint)
+                if template.filled(parts[0]) is None:
+                    continue
                 weights = [self._weight(part) for part in parts]
                 found = [self._told(part, deepest) for part in parts] if sum(weights) > template.weight else []
                 if all(weights) and found and all(found):
                     return told.join(filter(None, found))
         return None
+
+    def _about(self, sentence: str, least: int, deepest: int) -> str | None:
+        """In 中文 where what stands behind its first colon is a sentence with more text than `least`."""
+        about, _, rest = sentence.partition(COLON)
+        if self._weight(rest) <= least or not (known := self._told(rest, deepest)):
+            return None
+        return f"{self._told(about, deepest) or about}：{known}"
 
     def _weight(self, sentence: str) -> int:
         """How much of it is the text of what it fits best."""
@@ -197,6 +229,8 @@ class Wording:
 
     def _parted(self, sentence: str, deepest: int, joints: tuple[tuple[str, str], ...]) -> str | None:
         """Several sentences or words in one: a list where each is known, sentences where any is."""
+        if about := self._about(sentence, len(sentence) // 2, deepest):
+            return about
         for at, (joint, told) in enumerate(joints):
             if joint not in sentence:
                 continue

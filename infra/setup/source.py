@@ -136,7 +136,19 @@ class Source:
             case ast.Attribute(value=ast.Name(id=alias), attr=name) if alias in module.imported:
                 there, word = module.imported[alias]
                 return self._there(f"{there}.{word}" if word else there, name)
+            case ast.Attribute(attr=name):
+                homes = [one for one in self._homes.get(name, ()) if _package(one) == _package(module)]
+                return (homes[0], homes[0].functions[name]) if len(homes) == 1 else None
         return None
+
+    @cached_property
+    def _homes(self) -> dict[str, list[Module]]:
+        """By the name of a function: the modules that have one."""
+        found: dict[str, list[Module]] = defaultdict(list)
+        for module in self.modules.values():
+            for name in module.functions:
+                found[name].append(module)
+        return found
 
     def _there(self, module: str, name: str) -> tuple[Module, ast.FunctionDef] | None:
         there = self.modules.get(module)

@@ -125,6 +125,8 @@ SMALL: Final = Wording(
         "known are {1}": "可用的有：{1+}",
         "{1} in {2}": "{2} 中：{1+}",
         "it is late": "迟到",
+        "plan {1} is late: {2}": "方案 {1} 逾期：{2}",
+        "no day:\n{1}": "没有日期：\n{1+}",
         "a {{brace}} of {1}": "{1} 的 {{花括号}}",
     }
 )
@@ -143,6 +145,9 @@ SMALL: Final = Wording(
         ("it is late; no agency north", "迟到；没有机构 north"),
         ("no agency north; no agency south", "没有机构 north；没有机构 south"),
         ("no agency north; and south", "没有机构 north; and south"),
+        ("plan 7: it is late", "方案 7：迟到"),
+        ("north: plan 7 is late: no, it is early", "north：方案 7 逾期：no, it is early"),
+        ("no day:\nit is late\nno agency north", "没有日期：\n迟到\n没有机构 north"),
         ("known are planned, placed", "可用的有：已计划、已委出"),
         ("known are planned, lost", "可用的有：planned, lost"),
         ("it is late in march", "march 中：迟到"),
@@ -181,8 +186,8 @@ def own(english: str, values: Mapping[int, str]) -> None:
     if answer == filled(template.chinese, values):
         return
     others = (Template(parts_of(one), parts_of(zh)) for one, zh in told().items() if one != english)
-    fits = [one for one in others if one.rank >= template.rank and one.filled(sentence) is not None]
-    told_by = [filled(one.chinese, one.filled(sentence) or {}) for one in fits]
+    fits = [(one, found) for one in others if (found := one.filled(sentence)) is not None]
+    told_by = [filled(one.chinese, found) for one, found in fits if one.rank(found) >= template.rank(values)]
     assert answer in told_by, (english, sentence, answer)
 
 
