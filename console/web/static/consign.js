@@ -86,12 +86,19 @@
     const heads = [...(table.tHead?.rows[0]?.cells ?? [])];
     if (!telephone.matches || !heads.length || table.scrollWidth <= table.parentElement.clientWidth) return;
     const names = heads.flatMap((head) => Array(head.colSpan).fill(head.textContent.replace(/[↓↑]/g, "").trim()));
-    for (const row of [...table.tBodies, table.tFoot].flatMap((part) => [...(part?.rows ?? [])])) {
-      let column = 0, named = false;
-      for (const cell of row.cells) {
-        if (cell.colSpan === 1 && names[column]) cell.dataset.label = names[column];
-        if (!named && !cell.matches(".tickbox")) { cell.classList.add("names"); named = true; }
-        column += cell.colSpan;
+    for (const part of [...table.tBodies, table.tFoot]) {
+      const from = []; // by column, how many more rows a cell above reaches down to
+      for (const row of part?.rows ?? []) {
+        let column = 0, named = false;
+        for (const cell of row.cells) {
+          while (from[column] > 0) from[column++] -= 1;
+          const ticks = cell.querySelector("input[type=checkbox]") && !cell.textContent.trim();
+          if (ticks) cell.classList.add("tickbox");
+          else if (cell.colSpan === 1 && names[column]) cell.dataset.label = names[column];
+          if (!ticks && !named) { if (!column || cell.previousElementSibling) cell.classList.add("names"); named = true; }
+          for (let wide = 0; wide < cell.colSpan; wide += 1) from[column++] = cell.rowSpan - 1;
+        }
+        while (column < from.length) { if (from[column] > 0) from[column] -= 1; column += 1; }
       }
     }
     table.classList.add("stacks");

@@ -25,6 +25,18 @@ LANGUAGES = ("en", "zh")
 PHONE: chromium.ViewportSize = {"width": 390, "height": 844}
 DESK: chromium.ViewportSize = {"width": 1440, "height": 900}
 TELEPHONE = (390, 844)
+CELLS = "[...table.querySelectorAll('tbody td')].filter(cell => cell.colSpan === 1)"
+ABOVE = f"""() => [...document.querySelectorAll('main table')].filter(table => table.tHead).map(table => {{
+    const heads = [...table.tHead.rows[0].cells].map(head => [head.getBoundingClientRect(), head.textContent.trim()]);
+    return {CELLS}.map(cell => {{
+        const box = cell.getBoundingClientRect(), middle = (box.left + box.right) / 2;
+        return (heads.find(([head]) => head.left <= middle && middle <= head.right) ?? ['', ''])[1];
+    }});
+}})"""
+"""By table and cell, the head that it stands under at a desk, whatever spans rows or columns there."""
+LABELLED = f"""() => [...document.querySelectorAll('main table')].filter(table => table.tHead)
+    .map(table => {CELLS}.map(cell => cell.dataset.label ?? ''))"""
+"""The same as the cells say it on a telephone."""
 WIDER = "[document.documentElement.scrollWidth, window.innerWidth]"
 
 
@@ -135,6 +147,17 @@ def test_a_manager_reads_a_plan_on_the_way_and_its_rows_say_what_they_are(page_a
     assert say_("Nothing has been sent.") in page.locator(".about").inner_text()
     fits(page)
     window.look()
+
+
+@pytest.mark.parametrize("path", ["/instalments/limits/cn-default", "/placements"])
+def test_a_cell_is_labelled_with_the_head_of_its_own_column(page_as: PageAs, path: str) -> None:
+    desk, telephone = page_as("second").go(path), page_as("second", "en", TELEPHONE).go(path)
+    telephone.locator("table.stacks").first.wait_for()
+    heads, labels = desk.evaluate(ABOVE), telephone.evaluate(LABELLED)
+    stacked = [pair for pair in zip(heads, labels, strict=True) if any(pair[1])]
+    assert stacked
+    for at_a_desk, on_a_telephone in stacked:
+        assert on_a_telephone == at_a_desk
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
