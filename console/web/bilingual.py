@@ -41,8 +41,9 @@ def _pairs() -> Iterator[tuple[str, str]]:
             yield account.name, account.zh
     for pack in map(packs.load, packs.shipped()):
         yield pack.about, pack.about_zh
-        for rule in (*pack.rules, *pack.gates, *pack.needs):
-            yield rule.text, rule.text_zh
+        yield from ((rule.text, rule.text_zh) for rule in pack.rules)
+        yield from ((gate.text, gate.text_zh) for gate in pack.gates)
+        yield from ((need.text, need.text_zh) for need in pack.needs)
     for schedule in map(retention.load, retention.shipped()):
         yield schedule.about, schedule.about_zh
         for kept in schedule.rules.values():
