@@ -308,7 +308,7 @@ def _together(desk: Desk) -> None:
     """Somebody owes both lenders: they are one person to the agency, and what it collected is split."""
     manager, compliance = desk.acting(staff.STAFF["portfolio_manager"]), desk.acting(staff.STAFF["compliance"])
     number_of = pd.DataFrame({"id_number": pd.Series(["11010519491231002X"], dtype="str")})
-    debtors = bulk.table_of(Debtor)
+    debtors, debtor = bulk.table_of(Debtor), 0
     with desk.database.write() as connection:
         for lender in ("harbour", "lotus"):
             mine = select(func.min(PLACEMENTS.c.debtor_id)).where(

@@ -18,7 +18,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from console import scenario
 from console.web import visits
@@ -212,7 +212,8 @@ def _small(png: bytes, path: Path) -> None:
     with Image.open(io.BytesIO(png)) as picture:
         plain = picture.convert("RGB")
     chosen: list[tuple[int, int, int]] = []
-    for _, colour in sorted(plain.getcolors(plain.width * plain.height), reverse=True):
+    counted = cast("list[tuple[int, tuple[int, int, int]]]", plain.getcolors(plain.width * plain.height))  # of RGB
+    for _, colour in sorted(counted, reverse=True):
         if all(sum(abs(one - other) for one, other in zip(colour, known, strict=True)) >= APART for known in chosen):
             chosen.append(colour)
         if len(chosen) == COLOURS:
