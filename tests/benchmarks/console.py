@@ -32,11 +32,11 @@ from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from console.web import crew
 from console.web.app import create_app
-from infra.people import sessions
+from infra.people import sessions, tokens
 from infra.sandbox import staff
 from infra.sandbox.world import settings_of
 from infra.wiring import Desk
@@ -60,7 +60,7 @@ class Page:
     name: str
     path: str
     who: str = "finance"
-    """the role of who asks (infra.sandbox.staff)"""
+    """the role of who asks (infra.sandbox.staff); `agency`: its clerk; `api`: a token of who has every role"""
     part: bool = False
     """asked for by HTMX"""
     on: int = 0
@@ -113,9 +113,73 @@ PAGES: Final = (
     Page("recalls, confirmed", "/recalls?tab=confirmed", "portfolio_manager"),
     Page("schedules", "/schedules", "portfolio_manager"),
     Page("agencies", "/agencies", "portfolio_manager"),
+    Page("an agency", "/agencies/lotus", "portfolio_manager"),
+    Page("what was sent", "/exchanges/sent/1", "portfolio_manager"),
+    Page("what came", "/exchanges/came/1", "portfolio_manager"),
+    Page("recalls due by rule", "/recalls/due", "portfolio_manager"),
+    Page("objections to recalls", "/recalls/objections", "portfolio_manager"),
+    Page("plans compared", "/plans/1/compare", "portfolio_manager"),
+    Page("plans, what if", "/plans/1/what-if", "portfolio_manager"),
+    Page("strategies", "/strategies", "portfolio_manager"),
+    Page("strategy runs", "/strategy-runs", "portfolio_manager"),
+    Page("stages", "/stages", "portfolio_manager"),
+    Page("proposed recalls", "/proposed-recalls", "portfolio_manager"),
+    Page("instalment plans", "/instalments", "portfolio_manager"),
+    Page("evaluations", "/evaluations", "portfolio_manager"),
+    Page("propensity", "/propensity", "portfolio_manager"),
+    Page("scorecards", "/scorecards", "portfolio_manager"),
+    Page("a portfolio taken in", "/portfolios/new", "portfolio_manager"),
+    Page("lenders", "/lenders", "portfolio_manager"),
+    Page("contracts", "/contracts", "portfolio_manager"),
+    Page("cash forecast", "/forecast"),
+    Page("entries of the ledger", "/ledger/entries?lender=harbour"),
+    # compliance
+    Page("field policy", "/policies", "compliance"),
+    Page("disclosure register", "/disclosures", "compliance"),
+    Page("debtors' requests", "/requests", "compliance"),
+    Page("erasures", "/erasures", "compliance"),
+    Page("complaints", "/complaints", "compliance"),
+    Page("a complaint", "/complaints/1", "compliance"),
+    Page("breaches", "/breaches", "compliance"),
+    Page("breaches, page 40", "/breaches", "compliance", on=39),
+    Page("a breach", "/breaches/1", "compliance"),
+    Page("audit trail", "/audit", "compliance"),
+    Page("audit trail, page 40", "/audit", "compliance", on=39),
+    Page("consolidation", "/consolidation", "compliance"),
+    Page("retention", "/retention", "compliance"),
+    Page("the gate", "/gate", "compliance"),
+    Page("rule packs", "/rules", "compliance"),
+    Page("assessments", "/assessments", "compliance"),
+    # the house
+    Page("operations", "/operations", "operations"),
+    Page("exceptions", "/exceptions", "operations"),
+    Page("layouts", "/layouts", "operations"),
+    Page("keys", "/keys", "operations"),
+    Page("backups", "/backups", "operations"),
+    Page("jobs", "/jobs", "operations"),
+    Page("people", "/people", "administrator"),
+    # an agency's portal
+    Page("portal", "/portal", "agency"),
+    Page("portal, files", "/portal/files", "agency"),
+    Page("portal, a file", "/portal/files/3", "agency"),
+    Page("portal, statements", "/portal/statements", "agency"),
+    Page("portal, scorecard", "/portal/scorecard", "agency"),
+    Page("portal, erasures", "/portal/erasures", "agency"),
+    Page("portal, instalments", "/portal/instalments", "agency"),
     # everybody
     Page("waiting for me", "/"),
-)
+    Page("account", "/account"),
+    Page("help", "/help?at=/breaks", part=True),
+    # the API
+    *(
+        Page(f"API {path}", f"/api/v1{path}", "api")
+        for path in (
+            "/me", "/breaks", "/placements", "/plans", "/plans/1/lines", "/portfolios", "/recalls", "/holds",
+            "/agencies", "/files/sent", "/files/received", "/statements", "/events", "/breaches", "/complaints",
+            "/erasures", "/exceptions", "/bank/statements", "/stages", "/contracts",
+        )
+    ),
+)  # fmt: skip
 
 
 def run(rows: int) -> dict[str, Any]:
@@ -127,6 +191,9 @@ def run(rows: int) -> dict[str, Any]:
 
 def filled(home: Path, accounts: int, breaks: int) -> None:
     """The house is at `home`, with its people; filled in a process of its own."""
+    with_home = {**os.environ, "CONSIGN_HOME": str(home)}
+    init = [sys.executable, "-m", "console.cli.main", "init"]
+    subprocess.run(init, env=with_home, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     subprocess.run([sys.executable, "-m", "tests.benchmarks.fullhouse", home, str(accounts), str(breaks)], check=True)
     at = desk_of(home)
     staff.hire(at, "lotus")
@@ -182,13 +249,13 @@ def percentile(values: Sequence[float], share: int) -> float:
 
 
 def signed_in(home: Path, pages: Sequence[Page]) -> dict[str, str]:
-    """The cookie of somebody of each role."""
+    """The cookie of somebody of each role, and a token."""
     at = desk_of(home)
-    people = {page.who: staff.STAFF[page.who] for page in pages}  # type: ignore[index]  # a role's name
+    people = {**staff.STAFF, "agency": staff.CLERK}
     cookies = {
-        role: sessions.begin(at, actor, factors=2, address="127.0.0.1", browser="bench")
-        for role, actor in people.items()
-    }
+        role: sessions.begin(at, people[role], factors=2, address="127.0.0.1", browser="bench")  # type: ignore[index]
+        for role in {page.who for page in pages} - {"api"}
+    } | {"api": tokens.make(at.acting(staff.STAFF["administrator"]), staff.SECOND, "bench").token}
     at.database.close()
     return cookies
 
@@ -264,7 +331,9 @@ class Asking:
 
     def ask(self, page: Page, path: str) -> float:
         """The milliseconds that the server took. Raises RuntimeError where it does not answer with the page."""
-        headers = {"Cookie": f"consign_session={self.cookies[page.who]}", "Accept-Encoding": "identity"}
+        told = self.cookies[page.who]
+        whose = {"Authorization": f"Bearer {told}"} if page.who == "api" else {"Cookie": f"consign_session={told}"}
+        headers = {**whose, "Accept-Encoding": "identity"}
         if page.part:
             headers |= {"HX-Request": "true", "HX-Request-Type": "partial"}
         self.connection.request("GET", path, headers=headers)
@@ -283,7 +352,7 @@ class Asking:
             following = re.search(r'rel="next" href="([^"]+)"', self.text)
             if following is None:
                 break
-            path = unescape(following[1])
+            path = urljoin(page.path, unescape(following[1]))
         return path
 
 

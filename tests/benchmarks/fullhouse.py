@@ -41,6 +41,7 @@ from models.tables import (
     RemittanceLine,
     Resolution,
 )
+from tests.benchmarks import fullrecords
 
 LENDER: Final = "harbour"
 TODAY: Final = date(2026, 11, 22)
@@ -96,6 +97,7 @@ def fill(desk: Desk, sizes: Sizes) -> None:
             _accounts(connection, rng, first, min(AT_ONCE, sizes.accounts - first))
         bulk.append(connection, Plan, _plan(sizes.accounts))
         _money(connection, rng, sizes)
+        fullrecords.add(connection, rng, sizes.accounts, LENDER, [*AGENCIES])
         _counters(connection, sizes)
     if desk.database.is_sqlite:
         with desk.database.write() as connection:
@@ -310,7 +312,7 @@ def _counters(connection: Any, sizes: Sizes) -> None:
     """Whoever adds a row draws a number that is free."""
     most = max(sizes.accounts, sizes.lines * 2) + 1
     names = ("match", "match_part", "break", "account", "debtor", "placement", "plan", "portfolio", "remittance_line",
-             "bank_receipt", "bank_statement")  # fmt: skip
+             "bank_receipt", "bank_statement", "transmission", "inbound_file")  # fmt: skip
     bulk.append(connection, IdCounter, pd.DataFrame({"name": names, "next_id": most}))
 
 
@@ -327,5 +329,8 @@ if __name__ == "__main__":
     at = Desk(settings_of(Path(sys.argv[1])), clock=lambda: NOW, actor="bench")
     began = time.perf_counter()
     fill(at, Sizes(int(sys.argv[2]), int(sys.argv[3])))
+    if at.settings.keyring_path.exists():
+        for code in AGENCIES:
+            at.keyring.rotate("pseudonym", code, NOW, valid_days=365)
     sys.stdout.write(f"filled in {time.perf_counter() - began:.0f} s\n")
     at.database.close()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.console.web.conftest import As
+    from tests.console.web.conftest import As, PageAs
 
 STATIC = Path(__file__).resolve().parents[3] / "console" / "web" / "static"
 FIRST_LOAD = 60_000
@@ -41,6 +41,21 @@ def test_the_first_load_is_small(browse: As) -> None:
     }
     assert len(sizes) >= 4
     assert int(page.headers["content-length"]) + sum(sizes.values()) < FIRST_LOAD, sizes
+
+
+@pytest.mark.browser
+def test_a_browser_that_was_never_here_loads_little(page_as: PageAs) -> None:
+    window = page_as("second")
+    for path in ("/", "/breaks"):
+        window.page.goto(window.url + path, wait_until="networkidle")
+        came = window.page.evaluate(
+            "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+            ".map(one => [new URL(one.name).pathname, one.transferSize])"
+        )
+        names = {name for name, _ in came}
+        assert {path, "/static/consign.css", "/static/consign.js", "/static/vendor/htmx.min.js"} <= names
+        assert all(size > 0 for _, size in came) or path != "/", came  # the second page's files are there already
+        assert sum(size for _, size in came) < FIRST_LOAD, came
 
 
 def test_every_file_that_a_page_names_is_there(browse: As) -> None:
