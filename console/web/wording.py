@@ -173,9 +173,7 @@ class Wording:
         for template, found in sorted(self._fitting(sentence), key=lambda one: one[0].rank(one[1]), reverse=True):
             if several := self._several(sentence, template, found.values(), deepest - 1):
                 return several
-            if any(COLON in value for value in found.values()) and (
-                about := self._about(sentence, template.weight, deepest - 1)
-            ):
+            if about := self._about(sentence, template.weight, deepest - 1):
                 return about
             if (made := self._made(template, found, deepest - 1)) is not None:
                 return made
@@ -198,7 +196,7 @@ class Wording:
         near = (self._by_word.get(word, ()) for word in set(_WORD.findall(sentence)))
         for template in chain(*near, self._wordless):
             found = template.filled(sentence)
-            if found is not None:
+            if found is not None and template.rank(found)[0] > 0:
                 yield template, found
 
     def _several(self, sentence: str, template: Template, values: Iterable[str], deepest: int) -> str | None:
