@@ -371,7 +371,7 @@ VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
             ("See what an agency's server shows", "查看机构服务器出示的主机密钥"), "agencies.keys", _scan_host
         ),
         "confirm_login": Asked(("Log in with our newest key", "用我方最新密钥登录"), "agencies.keys", _confirm_login),
-        "certify": Asked(("Begin a certification", "开始准入测试"), "agencies.certify", _certify),
+        "certify": Asked(("Begin a certification", "开始认证"), "agencies.certify", _certify),
         "bank": Asked(("Take a bank statement in", "导入银行对账单"), "bank.import", _bank),
         "rehearse": Asked(("Match (dry run)", "试跑匹配"), "breaks.work", _rehearse),
         "recall": Asked(("Take back what is due", "收回到期账户"), "recalls.change", _recall),

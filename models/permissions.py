@@ -89,10 +89,10 @@ _TABLE: Final = (
         "agencies.keys_approve", OPERATIONS, "approve keys that somebody else handed in", "复核他人登记的机构密钥", second=True
     ),
     _action("agencies.reach", OPERATIONS, "say how agencies are reached, and try their servers out", "设置机构连接方式并试连其服务器"),
-    _action("agencies.certify", (*PORTFOLIO, *OPERATIONS), "certify agencies, and ask to waive a certificate", "办理机构准入测试、申请豁免证书"),
+    _action("agencies.certify", (*PORTFOLIO, *OPERATIONS), "certify agencies, and ask to waive a certificate", "办理机构认证、申请豁免证书"),
     _action("waivers.grant", COMPLIANCE, "grant a waiver that somebody else asked for", "复核他人的豁免申请", second=True),
     _action("diligence.change", COMPLIANCE, "put evidence about agencies on record", "登记机构尽职调查材料"),
-    _action("layouts.change", OPERATIONS, "keep layouts, and agree on one with an agency", "保存文件布局并与机构约定布局"),
+    _action("layouts.change", OPERATIONS, "keep layouts, and agree on one with an agency", "保存版式并与机构约定版式"),
     _action("keys.change", OPERATIONS, "renew, announce and revoke our own keys", "更换、公告和吊销我方密钥"),
     _action("contracts.change", (*PORTFOLIO, *FINANCE), "propose and withdraw terms of contracts", "提出和撤回合同条款"),
     _action(
