@@ -10,7 +10,8 @@ from sqlalchemy import update
 
 from infra.store import agreements, stages
 from infra.store import strategy as store
-from infra.store.agreements import PLANS, Wanted
+from infra.store.agreements import Wanted
+from infra.store.instalments import PLANS
 from infra.store.stages import Group
 from models.tables import Instalment, InstalmentPlan
 
