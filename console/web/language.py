@@ -61,7 +61,7 @@ class Say:
 
     def explained(self, error: object) -> str:
         """What an error says, or its `fix`, by console.web.wording; English where nothing is known of it."""
-        return _wording().told(str(error)) if self.code == "zh" else str(error)
+        return _explained(str(error)) if self.code == "zh" else str(error)
 
     def pair(self, words: Sequence[str]) -> str:
         """One of (English, 中文), as the tables of `models` have their words."""
@@ -131,6 +131,12 @@ def catalogues() -> Mapping[str, Any]:
 def errors() -> Mapping[str, Any]:
     """The catalogues of what errors say, by the package's name."""
     return _read(of_errors=True)
+
+
+@lru_cache(maxsize=2_000)
+def _explained(sentence: str) -> str:
+    """In 中文; a list says the same few again and again."""
+    return _wording().told(sentence)
 
 
 @cache
