@@ -211,7 +211,7 @@ class _Answering(uvicorn.Server):
             connection = socket.socket(fileno=descriptor)
             connection.setblocking(False)
             task = asyncio.ensure_future(self._take(connection))
-            self.server_state.tasks.add(cast("asyncio.Task[None]", task))
+            self.server_state.tasks.add(task)
             task.add_done_callback(self.server_state.tasks.discard)
 
     async def _take(self, connection: socket.socket) -> None:

@@ -251,9 +251,9 @@ def percentile(values: Sequence[float], share: int) -> float:
 def signed_in(home: Path, pages: Sequence[Page]) -> dict[str, str]:
     """The cookie of somebody of each role, and a token."""
     at = desk_of(home)
-    people = {**staff.STAFF, "agency": staff.CLERK}
+    people = {str(role): actor for role, actor in staff.STAFF.items()} | {"agency": staff.CLERK}
     cookies = {
-        role: sessions.begin(at, people[role], factors=2, address="127.0.0.1", browser="bench")  # type: ignore[index]
+        role: sessions.begin(at, people[role], factors=2, address="127.0.0.1", browser="bench")
         for role in {page.who for page in pages} - {"api"}
     } | {"api": tokens.make(at.acting(staff.STAFF["administrator"]), staff.SECOND, "bench").token}
     at.database.close()

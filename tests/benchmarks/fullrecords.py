@@ -125,7 +125,7 @@ def _files(connection: Any, rng: np.random.Generator, accounts: int, lender: str
     }))  # fmt: skip
     each = np.repeat(number, FIELDS_PER_FILE)
     field = np.tile(np.array([f"field_{nth:02d}" for nth in range(FIELDS_PER_FILE)], dtype=object), count)
-    when = at.loc[each].reset_index(drop=True)
+    when = at.repeat(FIELDS_PER_FILE).reset_index(drop=True)
     for first in range(0, len(each), AT_ONCE):
         part = slice(first, first + AT_ONCE)
         bulk.append(connection, Disclosure, pd.DataFrame({

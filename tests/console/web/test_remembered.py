@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -14,9 +14,12 @@ from infra.settings import Settings
 from infra.wiring import Desk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.console.web.conftest import As
+
+T = TypeVar("T")
 
 
 def test_a_figure_that_cost_nothing_is_counted_anew_and_one_that_cost_is_kept(tmp_path: Path) -> None:
@@ -80,9 +83,19 @@ def test_what_one_process_counted_another_one_knows_and_so_does_the_next_start(t
     assert Remembered().find(desk, ("tabs", "harbour"), dict[str, int]) is None
 
 
+def _slowly(value: T, seconds: float) -> Callable[[], T]:
+    """Counts the value, and takes its time."""
+
+    def make() -> T:
+        time.sleep(seconds)
+        return value
+
+    return make
+
+
 def test_a_file_that_another_version_wrote_is_counted_anew(tmp_path: Path) -> None:
     desk = Desk(Settings(home=tmp_path))
-    Remembered().count(desk, "key", lambda: time.sleep(0.12) or "a word", str)
+    Remembered().count(desk, "key", _slowly("a word", 0.12), str)
     assert Remembered().count(desk, "key", lambda: 7, int).value == 7
 
 
@@ -135,7 +148,7 @@ def test_what_cannot_be_counted_behind_a_page_is_told_to_the_journal_and_tried_a
         tried.append(1)
         raise ValueError
 
-    assert figures.count(desk, "key", lambda: time.sleep(0.06) or 1).value == 1
+    assert figures.count(desk, "key", _slowly(1, 0.06)).value == 1
     until = time.monotonic() + 5
     while len(tried) < 2:
         assert time.monotonic() < until

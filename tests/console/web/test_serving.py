@@ -41,9 +41,14 @@ def crews() -> list[crew.Crew]:
 def port(home: Path, crews: list[crew.Crew]) -> Iterator[int]:
     """The port of a console of two processes."""
     desk = Desk(Settings(home=home))
+
+    def noted(*given: Any) -> crew.Crew:
+        crews.append(_Crew(*given))
+        return crews[-1]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONSIGN_METRICS_TOKEN", TOKEN)
-        patch.setattr(crew, "Crew", lambda *given: crews.append(_Crew(*given)) or crews[-1])
+        patch.setattr(crew, "Crew", noted)
         open_journal(home)
         with crew.served_by_crew(desk, 0, 2) as running:
             taken = urlsplit(running.url).port or 0
@@ -97,7 +102,7 @@ def test_each_process_gets_its_share_and_the_counts_add_up(port: int, crews: lis
             _ask(connection)
         assert _answered(reader) == before + 14
     with ExitStack() as stack:  # what was closed is told of, and not counted any more
-        _until(lambda: [member.hear() for member in members] and not sum(member.connections for member in members))
+        _until(lambda: not any(member.connections for member in members))  # the crew listens while it waits
         _ask(_open(port, stack))
 
 
@@ -105,11 +110,12 @@ def test_one_that_dies_is_started_again_and_its_counts_are_kept(port: int, crews
     with ExitStack() as stack:
         before = _answered(_open(port, stack))
         _ask(_open(port, stack))
-    crews[0].members[0].process.send_signal(signal.SIGKILL)
-    dead = crews[0].members[0].process.pid
+    victim = crews[0].members[0].process
+    victim.send_signal(signal.SIGKILL)
+    _until(lambda: victim.returncode is not None)  # the crew has seen it
     with ExitStack() as stack:
         _ask(_open(port, stack))  # somebody answers all the while
-    _until(lambda: crews[0].members[0].process.pid != dead and crews[0].is_ready)
+    _until(lambda: crews[0].members[0].process is not victim and crews[0].is_ready)
     with ExitStack() as stack:
         assert _answered(_open(port, stack)) == before + 2
     assert "a process of the console ended and is started again" in (home / "logs" / "consign.log").read_text()
