@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
 
-PERSONS_AT_ONCE: Final = 500
-"""That one question looks at for those with several agencies."""
+DEBTORS_AT_ONCE: Final = 500
+"""Linked debtors that one question looks at."""
 QUESTIONS: Final = 4
+"""That a page asks; where they find too few, the list goes on behind them."""
 
 
 # -- who is one person -------------------------------------------------------------------------------------------------
@@ -45,42 +46,61 @@ def persons(
     """The circle's linked persons: `debtor_id` (their lowest), `members`, `agencies`, `divided`.
 
     members: `debtor_id`, `lender`, `accounts` that are open, `agencies` that have some. divided: only persons with
-    several agencies; a page may then hold few, or none, and still go on.
+    several agencies. A page may hold few, or none, and still go on.
     """
     found: list[dict[str, Any]] = []
-    for _ in range(QUESTIONS if divided else 1):
-        page = keyset.page(
-            connection, _lowest(circle, today), Order((LINKED.c.debtor_id,)), after,
-            PERSONS_AT_ONCE if divided else keyset.ROWS,
-        )  # fmt: skip
-        told = _with_members(connection, circle, page.rows, today)
-        found += [one for one in told if one["divided"]] if divided else told
-        after = page.after
-        if after is None or len(found) >= keyset.ROWS:
-            break
-    return Page(found, after)
+    last = keyset.behind(after)
+    for _ in range(QUESTIONS):
+        upto = _last_of_next(connection, circle, last)
+        if upto is None:
+            return Page(found, None)
+        lowest = list(connection.execute(_lowest(circle, today, last, upto)).scalars())
+        if not divided:
+            lowest = lowest[: keyset.ROWS + 1 - len(found)]  # one more tells that the list goes on
+        told = _with_members(connection, circle, lowest, today)
+        found += [one for one in told if one["divided"] or not divided]
+        if len(found) > keyset.ROWS:
+            return Page(found[: keyset.ROWS], str(found[keyset.ROWS - 1]["debtor_id"]))
+        last = upto
+    return Page(found, None if _last_of_next(connection, circle, last) is None else str(last))
 
 
-def _lowest(circle: str, today: date) -> Select[Any]:
-    """Each person's lowest debtor, of those who are linked with another lender's today."""
+def _last_of_next(connection: Connection, circle: str, last: int) -> int | None:
+    """The last of the next debtors of the circle that one question looks at; None where there is none."""
+    some = (
+        select(LINKED.c.debtor_id)
+        .where(LINKED.c.circle == circle, LINKED.c.debtor_id > last)
+        .order_by(LINKED.c.debtor_id)
+        .limit(DEBTORS_AT_ONCE)
+        .subquery()
+    )
+    found = connection.execute(select(func.max(some.c.debtor_id))).scalar_one()
+    return None if found is None else int(found)
+
+
+def _lowest(circle: str, today: date, last: int, upto: int) -> Select[Any]:
+    """Each person's lowest debtor, of those in the span who are linked with another lender's today."""
     people = counting(today).subquery()
     other = LINKED.alias("lower")
     lower = select(other.c.debtor_id).where(
-        other.c.circle == LINKED.c.circle, other.c.link == LINKED.c.link, other.c.debtor_id < LINKED.c.debtor_id
+        other.c.circle == LINKED.c.circle,
+        other.c.link == LINKED.c.link,
+        other.c.debtor_id + 0 < LINKED.c.debtor_id,  # found by the link: by number there would be all before it
+    )
+    linked = select(people.c.debtor_id).where(
+        people.c.circle == LINKED.c.circle, people.c.debtor_id == LINKED.c.debtor_id
     )
     return (
         select(LINKED.c.debtor_id)
-        .where(LINKED.c.circle == circle, ~lower.correlate(LINKED).exists())
         .where(
-            select(people.c.debtor_id)
-            .where(people.c.circle == LINKED.c.circle, people.c.debtor_id == LINKED.c.debtor_id)
-            .exists()
+            LINKED.c.circle == circle, LINKED.c.debtor_id > last, LINKED.c.debtor_id <= upto,
+            ~lower.correlate(LINKED).exists(), linked.correlate(LINKED).exists(),
         )
-    )
+        .order_by(LINKED.c.debtor_id)
+    )  # fmt: skip
 
 
-def _with_members(connection: Connection, circle: str, rows: list[dict[str, Any]], today: date) -> list[dict[str, Any]]:
-    lowest = [row["debtor_id"] for row in rows]
+def _with_members(connection: Connection, circle: str, lowest: list[int], today: date) -> list[dict[str, Any]]:
     if not lowest:
         return []
     people = counting(today).subquery()

@@ -29,6 +29,8 @@ ROWS: Final = 50
 """On a page, unless told otherwise."""
 COUNTED_TO: Final = 10_000
 """Counting stops here: nobody reads so far, and a million rows would take their time."""
+LONGEST_NUMBER: Final = 18
+"""Digits: what the store's largest numbers have."""
 STATEMENTS_AT_ONCE: Final = 200
 """SQLite takes no more than 500 parts in one UNION."""
 
@@ -103,6 +105,15 @@ def page_of(
         whole += map(dict, connection.execute(union_all(*parts) if len(parts) > 1 else parts[0]).mappings())
     some: Callable[..., list[dict[str, Any]]] = heapq.nlargest if order.falling else heapq.nsmallest
     return _cut(iter(some(rows + 1, whole, key=order.place)), order, rows)
+
+
+def behind(after: str | None) -> int:
+    """The number that a list of numbers goes on behind; 0 at its beginning. Raises CursorInvalid."""
+    if not after:
+        return 0
+    if not after.isascii() or not after.isdecimal() or len(after) > LONGEST_NUMBER:
+        raise CursorInvalid("the address does not say where the list goes on", fix="begin at the first page")
+    return int(after)
 
 
 def counted(connection: Connection, statements: Iterable[Select[Any]], to: int = COUNTED_TO) -> int:

@@ -8,16 +8,14 @@ from sqlalchemy import and_, func, literal, or_, select, union_all
 
 from infra.store import keyset
 from infra.store.browsing import LINES
-from infra.store.keyset import CursorInvalid, Page
+from infra.store.keyset import Page
 from models.planning.comparing import NOWHERE
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Select
 
-ACCOUNTS_AT_ONCE: Final = 20_000
+ACCOUNTS_AT_ONCE: Final = 10_000
 """Numbers of accounts that one question spans."""
-LONGEST: Final = 18
-"""Digits of an account's number."""
 QUESTIONS: Final = 2
 """That a page asks; where they find too few, the list goes on behind them."""
 
@@ -29,7 +27,7 @@ def moved(
 
     source, there: only moves from that agency, to that one. A page may hold few rows, or none, and still go on.
     """
-    lowest = _next(connection, first, second, _number(after))
+    lowest = _next(connection, first, second, keyset.behind(after))
     rows: list[dict[str, Any]] = []
     for _ in range(QUESTIONS):
         if lowest is None:
@@ -40,15 +38,6 @@ def moved(
             return Page(rows[: keyset.ROWS], str(rows[keyset.ROWS - 1]["account_id"]))
         lowest = _next(connection, first, second, beyond - 1)
     return Page(rows, None if lowest is None else str(lowest - 1))
-
-
-def _number(after: str | None) -> int:
-    """The account that the page begins behind. Raises CursorInvalid."""
-    if not after:
-        return 0
-    if not after.isascii() or not after.isdecimal() or len(after) > LONGEST:
-        raise CursorInvalid("the address does not say where the list goes on", fix="begin at the first page")
-    return int(after)
 
 
 def _next(connection: Connection, first: int, second: int, behind: int) -> int | None:
