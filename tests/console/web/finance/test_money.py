@@ -13,7 +13,15 @@ from infra.sandbox.bank import BankAccount
 from infra.store import worklist
 from infra.store.bulk import table_of
 from infra.wiring import Desk, seated
-from models.tables import AccountingPeriod, AgencyContract, BankReceipt, PaymentRun, PeriodAcceptance, Statement
+from models.tables import (
+    AccountingPeriod,
+    AgencyContract,
+    BankReceipt,
+    BankStatement,
+    PaymentRun,
+    PeriodAcceptance,
+    Statement,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,3 +208,30 @@ def test_an_account_is_put_into_the_register_once_and_shown_by_its_end(
     assert other.status_code == 422
     assert "already, as something else" in other.text
     assert browse("portfolio_manager").send("/bank/accounts", at="/bank", **form).status_code == 403
+
+
+def test_a_table_that_names_no_account_is_taken_for_the_one_that_is_typed(
+    desk: Desk, browse: Any, month: tuple[str, str, Any], tmp_path: Path
+) -> None:
+    import pandas as pd
+
+    entries = pd.DataFrame([
+        {"value_date": pd.Timestamp(2026, 4, 3), "amount_minor": 700, "reference": "X", "payer_account": "A",
+         "is_reversal": False}
+    ])  # fmt: skip
+    path = BankAccount("WX-7", "CNY").write_wallet(tmp_path / "flow.csv", entries)
+    browser = browse("finance")
+    browser.send("/bank/accounts", at="/bank", number="WX-7", currency="CNY", lender=month[0])
+
+    def taken(account: str) -> str:
+        browser.get("/bank")
+        fields = {"_form": browser.word, "lender": month[0], "layout": "cn-wechat-fundflow", "account": account}
+        answer = browser.post("/bank", data=fields, files={"file": ("flow.csv", path.read_bytes())})
+        assert jobs.work_off(desk) == 1
+        return str(browser.get(answer.headers["location"]).text)
+
+    assert "does not say which account" in taken("")
+    assert "does not say which account" not in taken(" WX-7 ")
+    with desk.database.read() as connection:
+        accounts = set(connection.execute(select(table_of(BankStatement).c.bank_account)).scalars())
+    assert "WX-7" in accounts
