@@ -103,15 +103,16 @@ def _lowest(circle: str, today: date, last: int, upto: int) -> Select[Any]:
 def _with_members(connection: Connection, circle: str, lowest: list[int], today: date) -> list[dict[str, Any]]:
     if not lowest:
         return []
-    people = counting(today).subquery()
-    first = LINKED.alias("first")
-    members = bulk.read(
-        connection,
-        select(first.c.debtor_id.label("person"), people.c.debtor_id, people.c.lender)
-        .join(people, and_(people.c.circle == first.c.circle, people.c.link == first.c.link))
-        .where(first.c.circle == circle, first.c.debtor_id.in_(lowest))
-        .order_by(first.c.debtor_id, people.c.lender, people.c.debtor_id),
-    )
+    mine = LINKED.c.circle == circle
+    # in two steps: a join would look at everybody who is linked
+    links = {
+        str(link): int(debtor_id)
+        for debtor_id, link in connection.execute(
+            select(LINKED.c.debtor_id, LINKED.c.link).where(mine, LINKED.c.debtor_id.in_(lowest))
+        )
+    }
+    members = bulk.read(connection, counting(today).where(mine, LINKED.c.link.in_(list(links))))
+    members = members.assign(person=members["link"].map(links)).sort_values(["person", "lender", "debtor_id"])
     owed = bulk.read(
         connection,
         select(ACCOUNTS.c.debtor_id, func.count().label("accounts"))
