@@ -14,8 +14,8 @@ from sqlmodel import SQLModel
 
 from infra.store import bulk, joint, moves
 from infra.store.database import Database
-from infra.store.joint import LINKED
-from infra.store.moves import LINES
+from infra.store.browsing import LINES
+from infra.store.consolidation import LINKED
 from models.tables import Account, ConsolidationBasis, Placement, PlanLine
 
 TODAY = date(2026, 3, 2)
