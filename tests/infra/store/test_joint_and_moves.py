@@ -13,9 +13,9 @@ from sqlalchemy import delete
 from sqlmodel import SQLModel
 
 from infra.store import bulk, joint, moves
-from infra.store.database import Database
 from infra.store.browsing import LINES
 from infra.store.consolidation import LINKED
+from infra.store.database import Database
 from models.tables import Account, ConsolidationBasis, Placement, PlanLine
 
 TODAY = date(2026, 3, 2)
