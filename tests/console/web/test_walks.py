@@ -167,7 +167,7 @@ def test_finance_opens_a_break_and_sees_its_drawer_first(page_as: PageAs, langua
     page.locator("a[data-open]").first.click()
     drawer = page.locator("#drawer, .drawer").first
     drawer.wait_for()
-    page.wait_for_function("document.activeElement.matches('.drawer')")
+    page.locator(".drawer:focus").wait_for()
     box = drawer.bounding_box()
     assert box is not None
     assert 0 <= box["y"] < TELEPHONE[1] / 4, "the drawer begins where the eye is"

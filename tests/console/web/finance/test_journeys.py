@@ -67,7 +67,7 @@ def test_a_morning_at_the_worklist_by_keyboard_alone(page_as: Any, running: Any,
     page.keyboard.press("Enter")
     page.locator("#drawer").wait_for()
     assert re.search(r"open=break-\d+", page.url)
-    page.wait_for_function("document.activeElement.matches('tr[aria-current=true]')")
+    page.locator("tr[aria-current=true]:focus").wait_for()
     window.look()
     best = page.locator('#drawer [data-key="m"]')
     while not best.count():  # nothing that is open is near this one: on to the next
@@ -75,7 +75,7 @@ def test_a_morning_at_the_worklist_by_keyboard_alone(page_as: Any, running: Any,
         page.keyboard.press("j")
         page.keyboard.press("Enter")
         page.wait_for_url(lambda url, was=was: url != was)
-        page.wait_for_function("document.activeElement.matches('tr[aria-current=true]')")
+        page.locator("tr[aria-current=true]:focus").wait_for()
     before = counted(running.desk, Match, rule="by_hand")
     page.keyboard.press("m")
     page.wait_for_url(lambda url: "open=break-" in url or "open" not in url)
