@@ -121,27 +121,22 @@ def due_for_recall(
 
     Columns: placement_id, lender, agency, reason.
     """
-    of_plan = (HOLDS.c.reason == BY_PLAN).label("of_plan")
-    held = (
-        select(HOLDS.c.debtor_id, HOLDS.c.account_id, of_plan, func.min(HOLDS.c.reason).label("reason"))
-        .where(
-            HOLDS.c.lifted_at.is_(None), HOLDS.c.since <= today, or_(HOLDS.c.until.is_(None), HOLDS.c.until >= today)
-        )
-        .group_by(HOLDS.c.debtor_id, HOLDS.c.account_id, of_plan)
-        .subquery()
-    )
     # while an instalment plan is kept, its hold keeps the account where the plan was agreed
     runs = (
         exists()
         .where(INSTALMENT_PLANS.c.placement_id == PLACEMENTS.c.placement_id, INSTALMENT_PLANS.c.state == "approved")
         .correlate(PLACEMENTS)
     )
+    # of the table itself, which has an index by debtor: of holds grouped before, every one is read for every placement
     on_hold = (
-        select(func.min(held.c.reason))
+        select(func.min(HOLDS.c.reason))
         .where(
-            held.c.debtor_id == PLACEMENTS.c.debtor_id,
-            or_(held.c.account_id.is_(None), held.c.account_id == PLACEMENTS.c.account_id),
-            or_(~held.c.of_plan, ~runs),
+            HOLDS.c.debtor_id == PLACEMENTS.c.debtor_id,
+            or_(HOLDS.c.account_id.is_(None), HOLDS.c.account_id == PLACEMENTS.c.account_id),
+            HOLDS.c.lifted_at.is_(None),
+            HOLDS.c.since <= today,
+            or_(HOLDS.c.until.is_(None), HOLDS.c.until >= today),
+            or_(HOLDS.c.reason != BY_PLAN, ~runs),
         )
         .correlate(PLACEMENTS)
         .scalar_subquery()
