@@ -43,7 +43,7 @@ NOW: Final = datetime(2026, 11, 4, 1, tzinfo=UTC)
 MONTHS: Final = 6
 ACCOUNTS: Final = 1_500
 SEED: Final = 7
-COLOURS: Final = 32
+COLOURS: Final = 24
 APART: Final = 16
 """How far two colours of a picture lie apart at least, over red, green and blue."""
 PEOPLE: Final = {**{str(role): actor for role, actor in staff.STAFF.items()}, AGENCY: staff.CLERK}
@@ -52,6 +52,9 @@ MAIN: Final = frozenset({
     "disclosures-answer",
 })  # fmt: skip
 """The pages that are shown in the dark, and on a telephone in 中文, too."""
+MENU: Final = "people-menu"
+NARROW: Final = 900
+"""Below so many pixels the side of a page is a menu."""
 TITLES: Final = {
     NOBODY: "Before signing in", "portfolio_manager": "Portfolio manager", AGENCY: "Agency", "finance": "Finance",
     "compliance": "Compliance", "administrator": "Administrator", "operations": "Operations",
@@ -71,6 +74,8 @@ class View:
         """Whether a picture is taken: what lies behind a page's tabs is shown once, the main pages in every way."""
         if self.name in {"zh-phone", "zh-dark"}:
             return stop.name in MAIN
+        if stop.name == MENU:
+            return self.size[0] < NARROW
         return self.name == "en" or not stop.is_behind or stop.name in MAIN
 
 
@@ -147,7 +152,7 @@ ACTS: Final[Mapping[Stop, Callable[[Page, Desk], None]]] = {
     Stop("/disclosures", "compliance", "/disclosures", "disclosures-answer"): _told,
     Stop("/placements", "portfolio_manager", "/placements", "placements-recall"): _chosen,
     Stop("/breaks", "finance", "/breaks", "breaks-help"): _helped,
-    Stop("/people", "administrator", "/people", "people-menu"): _opened,
+    Stop("/people", "administrator", "/people", MENU): _opened,
 }
 """What is done on a page before its picture is taken: answers to forms, and what opens over a page."""
 
@@ -206,14 +211,15 @@ class Camera:
 
 
 def _small(png: bytes, path: Path) -> None:
-    """The picture in its few most frequent colours that can be told apart: a fifth of the bytes, and nobody sees it."""
+    """The picture in few colours that can be told apart, frequent and bright ones: a fifth of the bytes."""
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as picture:
         plain = picture.convert("RGB")
     chosen: list[tuple[int, int, int]] = []
     counted = cast("list[tuple[int, tuple[int, int, int]]]", plain.getcolors(plain.width * plain.height))  # of RGB
-    for _, colour in sorted(counted, reverse=True):
+    # a badge is small, and its colour says more than another grey between a letter and its paper
+    for _, colour in sorted(counted, key=lambda one: one[0] * (8 + max(one[1]) - min(one[1])), reverse=True):
         if all(sum(abs(one - other) for one, other in zip(colour, known, strict=True)) >= APART for known in chosen):
             chosen.append(colour)
         if len(chosen) == COLOURS:
@@ -270,8 +276,9 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=given.chromium, args=["--no-sandbox", "--disable-gpu"])
         camera = Camera(browser, desk, running.url, given.out)
         for place, view in enumerate(view for view in VIEWS if view.name in given.views):
-            stops = camera.take(stops, view, look_further=place == 0)
-            print(f"{view.name}: {len(stops)} pages")
+            seen = camera.take(stops, view, look_further=place == 0)
+            stops = list(dict.fromkeys([*seen, *stops]))
+            print(f"{view.name}: {len(seen)} pages")
         browser.close()
     if not given.paths:
         gallery(camera.taken, given.out)
