@@ -142,7 +142,7 @@ def _conduct(connection: Any, rng: np.random.Generator, accounts: int, lender: s
     at = _instants(rng, 365, count)
     number = np.arange(count)
     bulk.append(connection, Breach, pd.DataFrame({
-        "breach_id": number + 1, "pack": "cn", "pack_version": "1", "clause": "Art. 1", "counter": "hours",
+        "breach_id": number + 1, "pack": "cn", "pack_version": "2026.1", "clause": "Art. 1", "counter": "hours",
         "rule_id": _chosen(rng, ["GBT45251-hours", "CBA2026-hours", "GBT45251-calls"], count),
         "severity": _chosen(rng, ["serious", "normal", "low"], count),
         "evidence": "activity:1:" + pd.Series(number).astype("str"), "agency": _chosen(rng, agencies, count),

@@ -13,6 +13,7 @@ from console.web.frames import records
 from console.web.language import later
 from console.web.pages import asked
 from console.web.problems import status_of
+from console.web.remembered import FIGURES
 from console.web.rendering import query
 from console.web.visits import Visiting, needs
 from infra import complaints, conduct, gates, jobs, rulepacks
@@ -82,8 +83,14 @@ def _complaints(
             connection, closed=tab == "closed", agency=agency, owner=visit.who.actor if mine else "",
             overdue_on=today if overdue else None, after=after or None,
         )  # fmt: skip
-        rates = records(complaint_rows.rates(connection, None, date.fromordinal(today.toordinal() - RATE_DAYS), today))
         agencies, lenders = browsing.agencies(connection), browsing.lenders(connection)
+
+    def rated() -> list[dict[str, Any]]:
+        since = date.fromordinal(today.toordinal() - RATE_DAYS)
+        with visit.desk.database.read() as connection:
+            return records(complaint_rows.rates(connection, None, since, today))
+
+    rates = FIGURES.count(visit.desk, ("complaint rates", today), rated, list[dict[str, Any]]).value
     return visit.page(
         "compliance/complaints.html", page=page, next=page.after or "", tab=tab, agency=agency, mine=mine,
         overdue=overdue, after=after, rates=rates, days=RATE_DAYS, agencies=agencies, lenders=lenders, today=today,
