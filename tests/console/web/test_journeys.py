@@ -52,10 +52,10 @@ def test_a_person_switches_the_language_and_the_colour(page_as: PageAs) -> None:
     window = page_as("finance")
     page = window.go("/account")
     page.get_by_role("button", name="中文").click()
-    assert page.get_by_role("button", name="English").is_visible()
+    page.get_by_role("button", name="English").wait_for()
     assert page.locator("html").get_attribute("lang") == "zh-Hans"
     page.get_by_role("button", name="浅色或深色").click()
-    assert page.locator("html").get_attribute("data-theme") == "dark"
+    page.locator('html[data-theme="dark"]').wait_for()
     window.look()
 
 
