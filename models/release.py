@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations, product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -266,36 +266,7 @@ class Policy:
     @classmethod
     def parse(cls, text: str) -> Policy:
         """The policy that the TOML says. Raises PolicyInvalid with the entry and field at fault."""
-        try:
-            raw = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as broken:
-            raise PolicyInvalid(f"the policy is not TOML: {broken}", fix="correct the file") from None
-        top = Table("the policy", raw)
-        name = top.word("name", NAME)
-        agencies = top.codes("agencies")
-        purposes = {
-            purpose: _purpose(purpose, Table(f"{name}, purpose {purpose}", table))
-            for purpose, table in top.table("purposes").items()
-        }
-        entries = tuple(
-            _entry(number, Table(f"{name}, release {number}", table), purposes, agencies)
-            for number, table in enumerate(top.tables("release"), 1)
-        )
-        policy = cls(
-            name=name,
-            version=top.word("version", VERSION),
-            jurisdiction=top.text("jurisdiction"),
-            about=top.text("about", ""),
-            sha256=hashlib.sha256(text.encode()).hexdigest(),
-            purposes=MappingProxyType(purposes),
-            entries=entries,
-            risk=limits.read(f"{name}, risk", top.take("risk", dict, {})),
-            agencies=agencies,
-            over=top.text("over", ""),
-        )
-        top.nothing_else()
-        _can_be_enforced(policy)
-        return policy
+        return _parsed(text)
 
     def under(self, overlays: Iterable[Policy]) -> Policy:
         """This policy with those that stand over it; version and sha256 are of all of them.
@@ -389,6 +360,41 @@ class Policy:
 def shipped() -> tuple[str, ...]:
     """The names of the policies that come with Consign."""
     return packaged.names("models", "policies")
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Policy:
+    """The policy that the TOML says: a house's few policies are asked for again and again."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as broken:
+        raise PolicyInvalid(f"the policy is not TOML: {broken}", fix="correct the file") from None
+    top = Table("the policy", raw)
+    name = top.word("name", NAME)
+    agencies = top.codes("agencies")
+    purposes = {
+        purpose: _purpose(purpose, Table(f"{name}, purpose {purpose}", table))
+        for purpose, table in top.table("purposes").items()
+    }
+    entries = tuple(
+        _entry(number, Table(f"{name}, release {number}", table), purposes, agencies)
+        for number, table in enumerate(top.tables("release"), 1)
+    )
+    policy = Policy(
+        name=name,
+        version=top.word("version", VERSION),
+        jurisdiction=top.text("jurisdiction"),
+        about=top.text("about", ""),
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        purposes=MappingProxyType(purposes),
+        entries=entries,
+        risk=limits.read(f"{name}, risk", top.take("risk", dict, {})),
+        agencies=agencies,
+        over=top.text("over", ""),
+    )
+    top.nothing_else()
+    _can_be_enforced(policy)
+    return policy
 
 
 def load(name: str) -> Policy:

@@ -13,8 +13,16 @@ if TYPE_CHECKING:
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """One mapping per row; what is missing is None, whatever the column's type."""
-    told = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in told]
+    names = [str(name) for name in frame.columns]
+    columns = [_plain(frame.iloc[:, place]) for place in range(len(names))]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _plain(column: pd.Series) -> list[Any]:
+    """The column's values as Python has them; a frame's own `to_dict` takes a millisecond for every dozen columns."""
+    values = column.tolist()
+    missing = column.isna().to_numpy()
+    return [None if gone else value for value, gone in zip(values, missing, strict=True)] if missing.any() else values
 
 
 def told(row: Row[Any]) -> dict[str, Any]:

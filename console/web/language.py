@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date
 from babel.messages.pofile import read_po
 from babel.numbers import get_decimal_symbol, get_group_symbol
 
@@ -31,7 +31,6 @@ NAMES: Final = {"en": "English", "zh": "中文"}
 ZONE: Final = ZoneInfo("Asia/Shanghai")
 """Where the lender is, as `Desk.today` has it."""
 _DAY: Final = {"en": "d MMM y", "zh": "y年M月d日"}
-_INSTANT: Final = {code: f"{day} HH:mm" for code, day in _DAY.items()}
 
 
 def later(sentence: str) -> str:
@@ -85,19 +84,20 @@ class Say:
 
     def day(self, day: date | None) -> str:
         """22 Nov 2026."""
-        return MISSING if day is None else format_date(day, _DAY[self.code], self._figures.locale)
+        return MISSING if day is None else _day(self.code, day.year, day.month, day.day)
 
     def instant(self, at: datetime | None) -> str:
         """22 Nov 2026 01:15, where the lender is."""
         if at is None:
             return MISSING
-        return format_datetime(at.astimezone(ZONE), _INSTANT[self.code], locale=self._figures.locale)
+        here = at.astimezone(ZONE)
+        return f"{_day(self.code, here.year, here.month, here.day)} {here:%H:%M}"
 
 
 @lru_cache(maxsize=4_000)
-def _written(year: int, month: int, day: int, code: str, tag: str) -> str:
+def _day(code: str, year: int, month: int, day: int) -> str:
     """The day in words; a list says the same few again and again."""
-    return format_date(date(year, month, day), "d MMM y" if code == "en" else "medium", tag)
+    return format_date(date(year, month, day), _DAY[code], figures_of(code).locale)
 
 
 @cache

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy import column as named
 from sqlalchemy import func, literal, select, tuple_, union_all
 
 from models.errors import UsageError
@@ -23,7 +24,7 @@ from models.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import ColumnElement, CompoundSelect, Connection, Select
 
 ROWS: Final = 50
 """On a page, unless told otherwise."""
@@ -74,6 +75,11 @@ class Order:
         """What goes into ORDER BY."""
         return [column.desc() if self.falling else column.asc() for column in self.columns]
 
+    def named(self) -> list[ColumnElement[Any]]:
+        """What goes into the ORDER BY of a UNION, which knows its columns by their names alone."""
+        names: list[ColumnElement[Any]] = [named(one.key or "") for one in self.columns]
+        return [name.desc() if self.falling else name.asc() for name in names]
+
     def cursor(self, row: Mapping[str, Any]) -> str:
         """The row's keys as a text for an address."""
         return _written([row[column.key or ""] for column in self.columns])
@@ -102,7 +108,10 @@ def page_of(
             select(one.where(*behind).order_by(*by).limit(rows + 1).subquery())
             for one in statements[first : first + STATEMENTS_AT_ONCE]
         ]
-        whole += map(dict, connection.execute(union_all(*parts) if len(parts) > 1 else parts[0]).mappings())
+        chosen: Select[Any] | CompoundSelect[Any] = parts[0]
+        if len(parts) > 1:  # the store merges them: 50 rows come out of twenty times 50
+            chosen = union_all(*parts).order_by(*order.named()).limit(rows + 1)
+        whole += map(dict, connection.execute(chosen).mappings())
     some: Callable[..., list[dict[str, Any]]] = heapq.nlargest if order.falling else heapq.nsmallest
     return _cut(iter(some(rows + 1, whole, key=order.place)), order, rows)
 

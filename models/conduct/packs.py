@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import dataclass, field
 from datetime import date, time
 from decimal import Decimal
+from functools import cache
 from itertools import pairwise
 from typing import Final, Literal, get_args
 
@@ -231,6 +232,7 @@ def shipped() -> tuple[str, ...]:
     return packaged.names("models.conduct", "packs")
 
 
+@cache
 def load(name: str) -> Pack:
     """A shipped pack. Raises PackInvalid where there is none."""
     if name not in shipped():
