@@ -13,6 +13,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from itertools import pairwise, product
 from pathlib import Path
 from types import MappingProxyType
@@ -252,6 +253,7 @@ def load_layout(name_or_path: str) -> Layout:
     return layout
 
 
+@lru_cache(maxsize=64)
 def parse_layout(text: str, where: str) -> Layout:
     """The profile written in `text`; `where` names it in messages. Raises LayoutInvalid with all that is wrong."""
     written, fault = toml_of(text)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from models.tables.columns import big, serial
+
+OWED = text("verified_at IS NULL")
+"""Of an erasure: no certificate has satisfied."""
 
 
 class Placement(SQLModel, table=True):
@@ -64,7 +67,10 @@ class Recall(SQLModel, table=True):
 class Erasure(SQLModel, table=True):
     """The agency must delete what it was told about a placement, and certify it."""
 
-    __table_args__ = (Index("erasure_listed", "agency", "verified_at", "due_on", "erasure_id"),)
+    __table_args__ = (
+        Index("erasure_listed", "agency", "verified_at", "due_on", "erasure_id"),
+        Index("erasure_owed", "due_on", "erasure_id", sqlite_where=OWED, postgresql_where=OWED),
+    )
     erasure_id: int = big(primary_key=True)
     placement_id: int = big(unique=True)
     agency: str

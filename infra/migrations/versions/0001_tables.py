@@ -612,6 +612,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("placement_id"),
     )
     op.create_index("erasure_listed", "erasure", ["agency", "verified_at", "due_on", "erasure_id"], unique=False)
+    op.create_index(
+        "erasure_owed",
+        "erasure",
+        ["due_on", "erasure_id"],
+        unique=False,
+        sqlite_where=sa.text("verified_at IS NULL"),
+        postgresql_where=sa.text("verified_at IS NULL"),
+    )
     op.create_index(op.f("ix_erasure_transmission_id"), "erasure", ["transmission_id"], unique=False)
     op.create_table(
         "escrow",
@@ -2069,6 +2077,12 @@ def downgrade() -> None:
     op.drop_table("evaluation")
     op.drop_table("escrow")
     op.drop_index(op.f("ix_erasure_transmission_id"), table_name="erasure")
+    op.drop_index(
+        "erasure_owed",
+        table_name="erasure",
+        sqlite_where=sa.text("verified_at IS NULL"),
+        postgresql_where=sa.text("verified_at IS NULL"),
+    )
     op.drop_index("erasure_listed", table_name="erasure")
     op.drop_table("erasure")
     op.drop_table("erased_mark")
