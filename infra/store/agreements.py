@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, func, not_, select
+from sqlalchemy import BigInteger, and_, cast, func, not_, select
 
 from infra.store import keyset
 from infra.store.instalments import INSTALMENTS, LINES, OPEN, PLANS, RUNNING
@@ -57,7 +57,7 @@ class Wanted:
 def due_minor(today: date) -> ColumnElement[int]:
     """What of a plan was due before the day."""
     return (
-        select(func.coalesce(func.sum(INSTALMENTS.c.amount_minor), 0))
+        select(cast(func.coalesce(func.sum(INSTALMENTS.c.amount_minor), 0), BigInteger))
         .where(INSTALMENTS.c.instalment_plan_id == PLANS.c.instalment_plan_id, INSTALMENTS.c.due_on < today)
         .correlate(PLANS)
         .scalar_subquery()
