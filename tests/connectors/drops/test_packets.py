@@ -204,4 +204,4 @@ def test_we_ask_for_new_keys_when_enough_went_through(
         (openssh.outgoing / sent.name).rename(openssh.incoming / sent.name)
         drop.fetch(drop.claim(drop.waiting()[0]), tmp_path / "got")
     assert (tmp_path / "got").read_bytes() == sent.content
-    assert len(asked) > 8
+    assert len(asked) > 4, "once for every megabyte or two"

@@ -176,7 +176,7 @@ def test_finance_opens_a_break_and_sees_its_drawer_first(page_as: PageAs, langua
     page.get_by_label(say_("Comment")).fill("looked at on the train")
     page.get_by_role("button", name=say_("Add"), exact=True).click()
     page.locator("p.note-good[role=status]").wait_for()
-    assert page.get_by_text("looked at on the train").first.is_visible()
+    page.get_by_text("looked at on the train").first.wait_for()
     fits(page)
 
 
