@@ -47,7 +47,7 @@ def up(desk: Desk, port: int) -> Iterator[Ready]:
 
     schema.ensure(desk.database)
     _ = desk.keyring  # without it no flow could run: better said now
-    with _signals() as asked, serving.server(desk.settings, port) as api_url:
+    with asked_to_stop() as asked, serving.server(desk.settings, port) as api_url:
         worker = _started(desk, api_url)
         try:
             ready = Ready(api_url.removesuffix("/api"), os.getpid(), _registered(worker, api_url), worker, asked)
@@ -64,7 +64,7 @@ class Asked(threading.Event):
 
 
 @contextmanager
-def _signals() -> Iterator[Asked]:
+def asked_to_stop() -> Iterator[Asked]:
     """SIGINT and SIGTERM ask to stop; asked again while stopping, they interrupt."""
     asked = Asked()
 

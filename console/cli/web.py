@@ -21,11 +21,14 @@ def web(
     """Run the console alone, until Ctrl-C; `consign up` runs it beside the schedules."""
     from console.web.crew import console
     from console.web.serving import worker
+    from flows.upkeep import asked_to_stop
     from infra.wiring import desk
 
     at = desk()
-    with worker(at), console(at, at.settings.web_port if port is None else port) as running:
+    where = at.settings.web_port if port is None else port
+    with asked_to_stop() as asked, worker(at), console(at, where) as running:
+        asked.is_polite = True
         emit({"url": running.url}, title="The console")
         say("Ctrl-C stops it.")
-        running.wait()
+        running.wait(asked)
     say("Stopped.")

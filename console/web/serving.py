@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,12 +46,11 @@ class Running:
     _ended: threading.Event
     """not the thread itself: a join that Ctrl-C interrupts takes the thread for ended (bpo-45274)"""
 
-    def wait(self) -> None:
-        """Return at Ctrl-C. Raises ConsoleFailed if the console ends by itself."""
-        with suppress(KeyboardInterrupt):
-            while not self._ended.wait(0.5):
-                pass
-            raise ConsoleFailed("the console ended by itself", fix="see home/logs/consign.log, and start it again")
+    def wait(self, asked: threading.Event) -> None:
+        """Return when we are asked to stop. Raises ConsoleFailed if the console ends by itself."""
+        while not asked.wait(0.5):
+            if self._ended.is_set():
+                raise ConsoleFailed("the console ended by itself", fix="see home/logs/consign.log, and start it again")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -77,11 +78,12 @@ def test_a_weak_password_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch)
     assert desk.actor == "boss"
 
 
-def test_web_answers_until_it_is_asked_to_stop(desk: Desk) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_web_answers_until_it_is_asked_to_stop(desk: Desk, how: signal.Signals, tmp_path: Path) -> None:
     desk.database.close()
     process = subprocess.Popen(
         [sys.executable, "-m", "console.cli.main", "web", "--port", "0", "--json"],
-        env={**os.environ},
+        env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -91,8 +93,9 @@ def test_web_answers_until_it_is_asked_to_stop(desk: Desk) -> None:
         url = json.loads(process.stdout.readline())["url"]
         with urllib.request.urlopen(url + "/healthz") as answer:  # noqa: S310 - our own, on loopback
             assert json.load(answer) == {"ready": True}
-        process.send_signal(2)
+        process.send_signal(how)
         assert process.wait(60) == 0
+        assert not list(tmp_path.glob("consign-*")), "nothing is left behind"
     finally:
         process.kill()
         process.communicate()
