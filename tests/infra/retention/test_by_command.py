@@ -80,6 +80,8 @@ def test_retention_is_shown_held_and_run(house: Any, raw: pd.DataFrame) -> None:
     number = typed("retention", "hold", "add", "lender", "--lender", "harbour", "--why", "a suit")["legal_hold_id"]
     assert typed("retention", "run")["classes"] == {}
     assert typed("retention", "hold", "list")["count"] == 1
+    typed("retention", "hold", "lift", number, code=6)
+    house.desk.actor = "li.wei"
     assert typed("retention", "hold", "lift", number)["lifted"]
     assert typed("retention", "run", "--dry-run")["items"][0]["due"] == 3
     assert typed("retention", "run")["classes"] == {"identity": 3}
