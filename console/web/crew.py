@@ -157,6 +157,8 @@ class Crew:
 def console(desk: Desk, port: int) -> AbstractContextManager[serving.Running]:
     """The console answers in the block, by as many processes as the setting `web_processes` says."""
     open_journal(desk.settings.home)
+    schema.ensure(desk.database)
+    desk.database.look_at_tables()
     count = desk.settings.web_processes
     return serving.served(desk, port) if count == 1 else served_by_crew(desk, port, count)
 
@@ -164,7 +166,6 @@ def console(desk: Desk, port: int) -> AbstractContextManager[serving.Running]:
 @contextmanager
 def served_by_crew(desk: Desk, port: int, count: int, program: Sequence[str] = PROGRAM) -> Iterator[serving.Running]:
     """The console answers in the block, in so many processes. Raises ConsoleFailed where the port is taken."""
-    schema.ensure(desk.database)
     listening = serving.listening_at(desk.settings.web_host, port)
     with tempfile.TemporaryDirectory(prefix="consign-metrics-") as folder:
         crew = Crew(desk, listening, count, folder, program)

@@ -83,7 +83,7 @@ def every(visit: Visiting, tab: str = "asked", lender: str = "", agency: str = "
     with visit.desk.database.read() as connection:
         page = agreements.listed(connection, wanted, today, after or None)
         lenders, agencies = browsing.lenders(connection), browsing.agencies(connection)
-    counts = FIGURES.count(visit.desk, ("instalments", lender, agency, today), count).value
+    counts = FIGURES.count(visit.desk, ("instalments", lender, agency, today), count, dict[str, int]).value
     return visit.page(
         "instalments/plans.html", page=page, tab=tab, lender=lender, agency=agency, after=after, lenders=lenders,
         agencies=agencies, tabs=TABS, counts=counts, states=STATES, verdicts=VERDICTS, words=rulewords,

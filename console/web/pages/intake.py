@@ -196,7 +196,7 @@ def _lenders(visit: Visit, given: Mapping[str, str], *, error: ConsignError | No
         rows = portfolios.lender_rows(connection)
     return visit.page(
         "intake/lenders.html", status=status_of(error) if error else 200, rows=rows, error=error, given=given,
-        accounts=FIGURES.count(visit.desk, "lenders", count).value,
+        accounts=FIGURES.count(visit.desk, "lenders", count, dict[str, int]).value,
         countries=COUNTRIES, zones=sorted(available_timezones()),
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Response
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 router = APIRouter()
 
 BOOK: Final = strategy.BOOK
+Stood = tuple[str, int, datetime | None, int]
+"""A stage, how many accounts runs put there, since when the oldest, and how many are with agencies."""
 COUNTED_AT_ONCE: Final = 50_000
 """Open accounts of a lender up to which a strategy is tried out while the page is made: a second or two."""
 SHOWN_VERSIONS: Final = 50
@@ -69,12 +72,13 @@ def _list(visit: Visit, lender: str = "", *, problem: ConsignError | None = None
 def _drawn(visit: Visit, lender: str, one: Strategy | None) -> list[dict[str, Any]]:
     """The stages of the lender's strategy, softest first, with how many of its accounts stand in each."""
 
-    def count() -> list[dict[str, Any]]:
+    def count() -> list[Stood]:
         with visit.desk.database.read() as connection:
-            return stages.standing(connection, lender)
+            rows = stages.standing(connection, lender)
+        return [(row["stage"], row["accounts"], row["oldest"], row["out"]) for row in rows]
 
-    counted = FIGURES.count(visit.desk, ("stages", lender), count).value
-    there = {row["stage"]: row for row in counted}
+    counted = FIGURES.count(visit.desk, ("stages", lender), count, list[Stood]).value
+    there = {row[0]: dict(zip(("stage", "accounts", "oldest", "out"), row, strict=True)) for row in counted}
     known = [] if one is None else [part.stage for part in one.stages]
     works = {} if one is None else {part.stage: rulewords.worked(visit.say, part) for part in one.stages}
     nothing = {"accounts": 0, "out": 0, "oldest": None}

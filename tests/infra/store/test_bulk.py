@@ -33,9 +33,9 @@ from sqlalchemy import (
 )
 from sqlmodel import SQLModel
 
-from infra.store import bulk
+from infra.store import bulk, schema
 from infra.store.database import Database
-from models.tables import IdCounter
+from models.tables import Agency, IdCounter
 
 REPEATED = (sqlite3.IntegrityError, psycopg.errors.UniqueViolation)
 
@@ -316,3 +316,20 @@ def test_a_range_that_was_not_committed_is_given_again(database: Database) -> No
         fails()
     with database.write() as connection:
         assert bulk.reserve(connection, "thing", 5) == 1
+
+
+def test_the_planner_is_told_how_tables_are_filled(database_url: str) -> None:
+    database = Database(database_url)
+    schema.ensure(database)
+    with database.write() as connection:
+        connection.execute(bulk.table_of(Agency).insert(), [
+            {"agency": f"a{number}", "name": "x", "drop": "{}", "created_at": datetime(2026, 1, 1, tzinfo=UTC)}
+            for number in range(20)
+        ])  # fmt: skip
+    database.look_at_tables()
+    if database.is_sqlite:
+        with database.read() as connection:
+            told = connection.exec_driver_sql("SELECT stat FROM sqlite_stat1 WHERE tbl = 'agency'").scalars().all()
+        assert told
+        assert all(str(stat).startswith("20 ") for stat in told)
+    database.close()
