@@ -99,9 +99,7 @@ def fill(desk: Desk, sizes: Sizes) -> None:
         _money(connection, rng, sizes)
         fullrecords.add(connection, rng, sizes.accounts, LENDER, [*AGENCIES])
         _counters(connection, sizes)
-    if desk.database.is_sqlite:
-        with desk.database.write() as connection:
-            connection.exec_driver_sql("ANALYZE")
+    desk.database.look_at_tables()
 
 
 def _agencies() -> pd.DataFrame:
