@@ -76,8 +76,7 @@ def home(visit: Visiting) -> Response:
         if task.count
     ]
     idle = [TASKS[task.code][0] for task in here if not task.count]
-    first = [(is_done, text, path if visit.may(action) else "") for step, is_done in steps.items()
-             for text, path, action in [STEPS[step]]]  # fmt: skip
+    first = [(steps[step], text, path if visit.may(action) else "") for step, (text, path, action) in STEPS.items()]
     return visit.page(
         "home.html", cards=cards, idle=idle, exceptions=late, codes=CODES, now=visit.desk.now(),
         steps=[] if steps["placed"] else first,

@@ -51,11 +51,9 @@ def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     TESTS_SANDBOX names one that was built before, so that a test is tried again without the wait.
     """
-    from console import scenario
-
     if kept := os.environ.get("TESTS_SANDBOX"):
         return Path(kept)
-    return built(tmp_path_factory, lambda world: scenario.Story(world, ACCOUNTS, _silent, MONTHS).run())
+    return built(tmp_path_factory, two_months)
 
 
 @pytest.fixture(scope="session")
@@ -64,17 +62,24 @@ def bare_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(tmp_path_factory, lambda _world: None)
 
 
-def built(folders: pytest.TempPathFactory, live: Callable[[World], object]) -> Path:
-    """A sandbox with people, once it has lived."""
+def built(folders: pytest.TempPathFactory, live: Callable[[World], object], **settings: Any) -> Path:
+    """A sandbox with people, once it has lived; settings: more of them."""
     home = folders.mktemp("sandbox") / "home"
     home.mkdir()
     with (
         contextlib.redirect_stderr(io.StringIO()),
-        open_world(home, seed=7, start=START, engine="direct", sftp=False) as world,
+        open_world(home, seed=7, start=START, engine="direct", sftp=False, **settings) as world,
     ):
         live(world)
         staff.hire(world.desk, CLERKS_AGENCY)
     return home
+
+
+def two_months(world: World) -> None:
+    """The story of every sandbox here."""
+    from console import scenario
+
+    scenario.Story(world, ACCOUNTS, _silent, MONTHS).run()
 
 
 def _silent(_what: str, _done: float) -> None:

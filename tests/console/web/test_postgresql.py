@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from typing import TYPE_CHECKING
 
 import pytest
 
-from console import scenario
-from infra.sandbox import staff
-from infra.sandbox.world import open_world, settings_of
+from infra.sandbox.world import settings_of
 from infra.wiring import Desk
 from tests.console.web import posed
-from tests.console.web.conftest import ACCOUNTS, CLERKS_AGENCY, MONTHS, START
+from tests.console.web.conftest import built, two_months
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.console.web.conftest import As, Crawl, StillClock
 
@@ -25,16 +20,9 @@ pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 
 @pytest.fixture
-def desk(empty_postgres_url: str, tmp_path: Path, clock: StillClock) -> Iterator[Desk]:
+def desk(empty_postgres_url: str, tmp_path_factory: pytest.TempPathFactory, clock: StillClock) -> Iterator[Desk]:
     """A sandbox's months on PostgreSQL, in the middle of its work."""
-    home = tmp_path / "home"
-    home.mkdir()
-    with (
-        contextlib.redirect_stderr(io.StringIO()),
-        open_world(home, seed=7, start=START, engine="direct", sftp=False, database=empty_postgres_url) as world,
-    ):
-        scenario.Story(world, ACCOUNTS, lambda _what, _done: None, MONTHS).run()
-        staff.hire(world.desk, CLERKS_AGENCY)
+    home = built(tmp_path_factory, two_months, database=empty_postgres_url)
     made = Desk(settings_of(home, engine="direct", database=empty_postgres_url), clock=clock, actor="console")
     posed.pose(made)
     yield made
