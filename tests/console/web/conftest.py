@@ -17,19 +17,24 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select, update
 
 from infra.people import sessions
 from infra.sandbox import staff
 from infra.sandbox.world import World, open_world, settings_of
+from infra.store.bulk import table_of
 from infra.wiring import Desk
+from models.tables import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import playwright.sync_api as chromium_
     from httpx2 import Response
+    from sqlalchemy import ColumnElement, Connection
 
 START = date(2026, 1, 1)
+PLACEMENTS = table_of(Placement)
 PER_KIND = 2
 """So many pages of one kind (a path but for its numbers, with the same filters) a walk along the links looks at."""
 MONTHS, ACCOUNTS = 2, 120
@@ -117,6 +122,27 @@ def desk(sandbox_home: Path, tmp_path: Path, clock: StillClock) -> Iterator[Desk
     made = desk_of(sandbox_home, tmp_path / "home", clock)
     yield made
     made.database.close()
+
+
+def half_comes_back(desk: Desk) -> Desk:
+    """Half of what was placed has come back unpaid: there is something to plan, and to move."""
+    with desk.database.write() as connection:
+        _come_back(connection, PLACEMENTS.c.placement_id % 2 == 0, desk.today())
+    return desk
+
+
+def some_come_back(desk: Desk, lender: str) -> None:
+    """Twelve of the lender's accounts have."""
+    some = select(PLACEMENTS.c.placement_id).where(
+        PLACEMENTS.c.lender == lender, PLACEMENTS.c.state.in_(("placed", "acknowledged"))
+    )
+    with desk.database.write() as connection:
+        chosen = some.order_by(PLACEMENTS.c.placement_id).limit(12)
+        _come_back(connection, PLACEMENTS.c.placement_id.in_(chosen), desk.today())
+
+
+def _come_back(connection: Connection, which: ColumnElement[bool], today: date) -> None:
+    connection.execute(update(PLACEMENTS).where(which).values(state="closed", end_reason="term", ended_on=today))
 
 
 # --- browsers without scripts -----------------------------------------------------------------------------------------

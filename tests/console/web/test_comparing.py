@@ -15,6 +15,7 @@ from infra.store import bulk, moves, plans
 from infra.wiring import seated_here
 from models.planning.champion import commitment
 from models.tables import Placement, Plan, PlanLine, SeedCommitment
+from tests.console.web.conftest import half_comes_back
 
 if TYPE_CHECKING:
     from infra.wiring import Desk
@@ -30,13 +31,7 @@ PART = {"HX-Request": "true", "HX-Request-Type": "partial"}
 @pytest.fixture
 def desk(desk: Desk) -> Desk:
     """Half of what was placed has come back unpaid: there is something to plan."""
-    with desk.database.write() as connection:
-        connection.execute(
-            update(PLACEMENTS)
-            .where(PLACEMENTS.c.placement_id % 2 == 0)
-            .values(state="closed", end_reason="term", ended_on=desk.today())
-        )
-    return desk
+    return half_comes_back(desk)
 
 
 def drafted(browser: Any, **more: Any) -> int:

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from flows.jobs import work_off
 from infra.store import bulk, plans
 from models.tables import AuditEvent, Placement
+from tests.console.web.conftest import half_comes_back
 
 if TYPE_CHECKING:
     from infra.wiring import Desk
@@ -31,13 +32,7 @@ NAUGHTY = (
 @pytest.fixture
 def desk(desk: Desk) -> Desk:
     """Half of what was placed has come back unpaid: there is something to plan."""
-    with desk.database.write() as connection:
-        connection.execute(
-            update(PLACEMENTS)
-            .where(PLACEMENTS.c.placement_id % 2 == 0)
-            .values(state="closed", end_reason="term", ended_on=desk.today())
-        )
-    return desk
+    return half_comes_back(desk)
 
 
 def drafted(browser: Any, **more: Any) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import select, update
 
 from infra.store import bulk
 from models.tables import Placement
+from tests.console.web.conftest import some_come_back
 
 if TYPE_CHECKING:
-    from infra.wiring import Desk
     from tests.console.web.conftest import Console, PageAs
 
 pytestmark = pytest.mark.browser
@@ -37,25 +36,12 @@ WORDS = {
 }  # fmt: skip
 
 
-def freed(desk: Desk, lender: str) -> None:
-    """Some of the lender's accounts have come back unpaid: there is something to plan."""
-    with desk.database.write() as connection:
-        some = select(PLACEMENTS.c.placement_id).where(
-            PLACEMENTS.c.lender == lender, PLACEMENTS.c.state.in_(("placed", "acknowledged"))
-        )
-        connection.execute(
-            update(PLACEMENTS)
-            .where(PLACEMENTS.c.placement_id.in_(some.limit(12)))
-            .values(state="closed", end_reason="term", ended_on=desk.today())
-        )
-
-
 @pytest.mark.parametrize(("language", "lender"), [("en", "harbour"), ("zh", "lotus")])
 def test_a_plan_from_the_first_form_to_the_agencies(
     page_as: PageAs, running: Console, language: str, lender: str
 ) -> None:
     words = WORDS[language]
-    freed(running.desk, lender)
+    some_come_back(running.desk, lender)
     mine, theirs = page_as("portfolio_manager", language), page_as("second", language)
     page = mine.go(f"/plans/new?lender={lender}")
     page.get_by_role("button", name=words["next"]).click()

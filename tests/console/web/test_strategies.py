@@ -15,6 +15,7 @@ from infra.store import bulk
 from infra.store import strategy as store
 from models.packaged import text
 from models.tables import AccountStage, AuditEvent, Placement, Plan, RecallProposal, StageMove, StrategyRun
+from tests.console.web.conftest import half_comes_back
 
 if TYPE_CHECKING:
     from infra.wiring import Desk
@@ -34,13 +35,7 @@ OURS = (
 @pytest.fixture
 def desk(desk: Desk) -> Desk:
     """Half of what was placed has come back unpaid: there is something to move."""
-    with desk.database.write() as connection:
-        connection.execute(
-            update(PLACEMENTS)
-            .where(PLACEMENTS.c.placement_id % 2 == 0)
-            .values(state="closed", end_reason="term", ended_on=desk.today())
-        )
-    return desk
+    return half_comes_back(desk)
 
 
 def rows(desk: Desk, table: Any, **where: Any) -> list[Any]:

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select
 
 from infra.store import bulk
 from infra.store import instalments as store
 from models.packaged import text
 from models.tables import Account, InboundFile, Placement
+from tests.console.web.conftest import some_come_back
 
 if TYPE_CHECKING:
     from infra.wiring import Desk
@@ -31,19 +32,6 @@ WORDS = {
         "accept": "同意调整", "accepted": "已接收", "approve": "批准", "agreed": "已同意", "done": "已完成",
     },
 }  # fmt: skip
-
-
-def freed(desk: Desk, lender: str) -> None:
-    """Some of the lender's accounts have come back unpaid: there is something to move."""
-    with desk.database.write() as connection:
-        some = select(PLACEMENTS.c.placement_id).where(
-            PLACEMENTS.c.lender == lender, PLACEMENTS.c.state.in_(("placed", "acknowledged"))
-        )
-        connection.execute(
-            update(PLACEMENTS)
-            .where(PLACEMENTS.c.placement_id.in_(some.order_by(PLACEMENTS.c.placement_id).limit(12)))
-            .values(state="closed", end_reason="term", ended_on=desk.today())
-        )
 
 
 def proposed(desk: Desk, agency: str) -> int:
@@ -87,7 +75,7 @@ def test_rules_are_mended_put_in_force_run_and_accepted_by_another_person(
     page_as: PageAs, running: Console, language: str, lender: str
 ) -> None:
     words, name = WORDS[language], f"ours-{lender}"
-    freed(running.desk, lender)
+    some_come_back(running.desk, lender)
     rules = text("models.strategy", "shipped", "cn-soft-first").replace(
         'name = "cn-soft-first"', f'name = "{name}"\nlenders = ["{lender}"]'
     )
