@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from models.planning.allocation import Aims, Draw, Question
 from models.planning.allocators import FALLBACK, Allocation, by_price, by_thompson, by_value
-from models.planning.bounds import BALANCE, CAPACITY, CHALLENGER, CHANGE, REGION, SHARE, Limits, Window
-from models.planning.optimal import groups_of, optimum
+from models.planning.bounds import BALANCE, CAPACITY, CHALLENGER, CHANGE, MINIMUM, REGION, SHARE, Limits, Window
+from models.planning.optimal import best_of, groups_of, problem_of
 from models.planning.programme import LIMITED, NOTHING, Programme, Solution, in_process
 from models.planning.worth import Worth
 
@@ -157,36 +157,65 @@ def test_the_order_of_the_rows_is_irrelevant_and_the_same_seed_gives_the_same(qu
     pd.testing.assert_frame_equal(by_thompson(question).answer, by_thompson(mixed).answer)
 
 
-# The same examples each time: of some thousands drawn at random one was half a percent off, and is not explained yet.
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None)
 @given(questions(), st.sampled_from(AGENCIES), st.integers(1, 40))
-def test_more_room_never_lowers_the_optimum(question: Question, agency: str, more: int) -> None:
-    rooms = question.agencies
-    looser = rooms.assign(
-        room_accounts=rooms["room_accounts"].mask(rooms["agency"] == agency, rooms["room_accounts"] + more)
-    )
-    assert question.aims is not None
-    # every account must find a place, else more room brings in accounts that cost more than they bring
-    tight, loose = (_best(replace(question, agencies=one)) for one in (rooms, looser))
+def test_more_room_never_lowers_the_optimum_over_the_same_accounts(question: Question, agency: str, more: int) -> None:
+    # Incumbents have their places before anybody is shared out. More room may seat more of them, and they may take more
+    # than came to it: of balance, of a share, of the accounts that shares are counted in (the next test has one).
+    draw = incumbents_of(question)
+    tight, loose = (_cost(draw, one) for one in (question, with_more_room(question, agency, more)))
     # with whole variables either may be a gap of 1e-6 away from its best
     assert loose <= tight + 2e-6 * max(abs(tight), 1.0)
 
 
-def _best(question: Question) -> float:
-    """The programme's cost: what is given up and left out is priced in it."""
-    costs: list[float] = []
+def test_an_incumbent_who_fits_now_comes_before_those_who_would_bring_more() -> None:
+    debtors = people(2, accounts=[2, 1], base=1_000.0, cell=0, incumbent=pd.Series(["harbour", None], dtype="str"))
+    tight = asked(debtors, rooms={"harbour": (1, None)})
+    loose = with_more_room(tight, "harbour", 1)
+    before, after = by_value(tight), by_value(loose)
+    assert before.answer["why"].tolist() == ["no_capacity", "value"]
+    assert before.answer["agency"].tolist()[1] == "harbour"
+    assert after.answer["why"].tolist() == ["incumbent", "value"]
+    assert after.answer["agency"].tolist() == ["harbour", "lotus"]
+    assert before.optimum is not None
+    assert after.optimum is not None
+    # the one who is shared out brings less now; both together bring more
+    assert (before.optimum.value_minor, after.optimum.value_minor) == (1_200, 1_000)
+    assert net_of(loose, after) > net_of(tight, before)
 
-    def listening(programmes: Any) -> list[Solution]:
-        found = in_process(programmes)
-        costs.append(found[0].cost)
-        return found
 
-    assert question.aims is not None
+@settings(max_examples=25, deadline=None)
+@given(questions(), st.sampled_from(AGENCIES), st.integers(1, 40))
+def test_more_room_sends_no_incumbent_away(question: Question, agency: str, more: int) -> None:
+    tight, loose = (incumbents_of(one).agency for one in (question, with_more_room(question, agency, more)))
+    assert (loose[tight >= 0] == tight[tight >= 0]).all()
+
+
+def with_more_room(question: Question, agency: str, more: int) -> Question:
+    """The question with room for so many accounts more at the agency, where its room has an end."""
+    rooms = question.agencies
+    wider = rooms["room_accounts"].mask(rooms["agency"] == agency, rooms["room_accounts"] + more)
+    return replace(question, agencies=rooms.assign(room_accounts=wider))
+
+
+def incumbents_of(question: Question) -> Draw:
+    """Incumbents are seated, and nobody else."""
     draw = Draw.of(question)
     draw.keep_incumbents()
-    aims = replace(question.aims, solver=listening)
-    optimum(draw, groups_of(draw, question, aims), question, aims)
-    return costs[0] if costs else 0.0
+    return draw
+
+
+def _cost(draw: Draw, question: Question) -> float:
+    """The programme's cost, whole variables and all: what is given up and left out is priced in it."""
+    aims = question.aims
+    assert aims is not None
+    groups = groups_of(draw, question, aims)
+    if not len(groups.accounts):
+        return 0.0
+    problem, free = (
+        problem_of(draw, groups, question, bounds) for bounds in (aims.limits, aims.limits.without(MINIMUM))
+    )
+    return best_of(problem, free, aims.solver).cost
 
 
 @settings(max_examples=20, deadline=None)
