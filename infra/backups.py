@@ -12,6 +12,7 @@ import base64
 import hashlib
 import json
 import re
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +25,6 @@ from infra.outbox import scratch
 from infra.store import schema
 from infra.store import shredding as store
 from infra.store.database import Database
-from infra.wiring import Desk
 from keys.backups import open_backup, seal_backup
 from keys.errors import OpenRefused
 from keys.files import write_private
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from infra.wiring import Desk
 
 FORMAT: Final = "consign.backup"
 VERSION: Final = 1
@@ -212,13 +214,10 @@ def check(desk: Desk, name: str) -> Checked:
             return Checked(name, ok=True, why="")
         if not dumps.whole(plain):
             return Checked(name, ok=False, why="SQLite finds its pages damaged")
-        database = Database(f"sqlite:///{plain}", durable=False)
-        try:
+        with closing(Database(f"sqlite:///{plain}", durable=False)) as database:
             events, why = _trail(desk, database, backup)
             with database.read() as connection:
                 identities, dead = store.identities_under(connection, _destroyed(desk))
-        finally:
-            database.close()
     return Checked(name, ok=not why, why=why, events=events, identities=identities, unreadable=dead)
 
 
@@ -230,34 +229,36 @@ def restore(desk: Desk, name: str, url: str) -> Restored:
     """
     backup = found(desk, name)
     _may(desk)
-    database = Database(url)
-    if _kind(database) != backup.kind:
-        raise UsageError(f"backup {name} is of {backup.kind}", fix="name a store of its kind")
-    with scratch(desk) as private:
-        plain = private / "store"
-        _open(desk, backup, plain)
-        dumps.load(database, plain)
+    with closing(Database(url)) as database:
+        if _kind(database) != backup.kind:
+            raise UsageError(f"backup {name} is of {backup.kind}", fix="name a store of its kind")
+        with scratch(desk) as private:
+            plain = private / "store"
+            _open(desk, backup, plain)
+            dumps.load(database, plain)
+        return _restored(desk, backup, database)
+
+
+def _restored(desk: Desk, backup: Backup, database: Database) -> Restored:
+    """The store that was just loaded is of today's schema, and knows nobody who was erased since. Raises Findings."""
     events, why = _trail(desk, database, backup)
     if why:
-        raise Findings(f"backup {name} is restored, but its audit trail is not whole: {why}", fix="take another backup")
+        message = f"backup {backup.name} is restored, but its audit trail is not whole: {why}"
+        raise Findings(message, fix="take another backup")
     schema.ensure(database)
     keys, accounts = _destroyed(desk), _erased(desk)
     desk.keyring.bury_data_keys(keys, desk.now())
-    there = Desk(desk.settings.model_copy(update={"database": url}), clock=desk.clock, actor=desk.actor)
-    there.keyring = desk.keyring
-    try:
-        forgotten, lost = shredding.forget_again(there, keys, accounts)
-        with there.database.write() as connection:
-            identities, _ = store.identities_under(connection, set())
-            audit.record(
-                connection, desk.actor, "backup.restored", f"backup:{name}",
-                {"accounts": forgotten, "cells": lost, "head": backup.events}, desk.now(),
-            )  # fmt: skip
-    finally:
-        there.database.close()
-        database.close()
+    there = desk.acting(desk.actor)
+    there.database = database
+    forgotten, lost = shredding.forget_again(there, keys, accounts)
+    with database.write() as connection:
+        identities, _ = store.identities_under(connection, set())
+        audit.record(
+            connection, desk.actor, "backup.restored", f"backup:{backup.name}",
+            {"accounts": forgotten, "cells": lost, "head": backup.events}, desk.now(),
+        )  # fmt: skip
     shown = database.url.render_as_string(hide_password=True)
-    return Restored(name, shown, events, identities, forgotten, lost)
+    return Restored(backup.name, shown, events, identities, forgotten, lost)
 
 
 def _may(desk: Desk) -> None:
