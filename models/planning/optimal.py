@@ -33,6 +33,8 @@ TOLD: Final = 0.5
 """Accounts (or average balances) by which a bound must be missed to be told."""
 BINDS: Final = 1e-6
 """Average accounts' worth below which a price is none."""
+ALMOST: Final = 1e-6
+"""Accounts that a solver's last digit may be off."""
 
 
 @dataclass(frozen=True)
@@ -356,10 +358,11 @@ def best_of(problem: Built, free: Built, solver: Solver) -> Solution:
     if problem.minima:
         (found,) = solver([free.programme])
         if found.found:
-            got = free.x(found).sum(axis=0) + problem.seated
-            used = got[list(problem.minima)] > TOLD
-            if ((got >= problem.limits.minimum - BINDS)[list(problem.minima)] | ~used).all():
-                return replace(found, x=np.r_[found.x, used.astype(np.float64)])
+            fresh, at = free.x(found).sum(axis=0), list(problem.minima)
+            enough = (fresh + problem.seated >= problem.limits.minimum - ALMOST)[at]
+            # part of an account is not nobody: where bounds are dear, it would buy much of them
+            if (enough | (fresh <= ALMOST)[at]).all():
+                return replace(found, x=np.r_[found.x, enough.astype(np.float64)])
     (main,) = solver([problem.programme])
     return main
 
@@ -526,6 +529,7 @@ def as_relaxed(problem: Built, main: Solution) -> tuple[Row, ...]:
         rows.append(Row(CHALLENGER, at, low, np.inf))
     used = main.x[len(main.x) - len(problem.minima) :]
     for at, y in zip(problem.minima, used, strict=True):
-        low, high = (float(problem.limits.minimum[at]), np.inf) if round(float(y)) else (0.0, 0.0)
+        # an agency that is not used keeps its incumbents, and gets nobody new
+        low, high = (float(problem.limits.minimum[at]), np.inf) if round(float(y)) else (0.0, float(problem.seated[at]))
         rows.append(Row(MINIMUM, at, low, high, soft=False))
     return tuple(rows)

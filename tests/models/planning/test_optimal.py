@@ -275,6 +275,30 @@ def test_a_minimum_volume_is_reached_or_the_agency_gets_nothing() -> None:
     assert got == 0 or got >= 30
 
 
+def test_part_of_an_account_is_no_minimum_volume_however_dear_the_bound_that_it_would_keep() -> None:
+    share = (Window(), Window(), Window(), Window(0.1, 1.0))
+    question = asked(people(4, accounts=1), limits(share=share, minimum=np.array([0, 0, 0, 20.0])))
+    found = by_value(question).optimum
+    assert found is not None
+    # a tenth of four accounts is due to it; twenty, or none, come to it at all
+    assert found.x[:, 3].sum() == 0
+    assert found.x.sum() == pytest.approx(4)
+
+
+@settings(max_examples=12, deadline=None)
+@given(questions(), st.sampled_from([by_value, by_thompson]))
+def test_the_optimum_gives_an_agency_its_minimum_volume_or_nobody_new(question: Question, share_out: Any) -> None:
+    found = share_out(question).optimum
+    if not found.rows:  # there was nobody to share out
+        return
+    assert question.aims is not None
+    draw = incumbents_of(question)
+    placed = draw.agency >= 0
+    seated = np.bincount(draw.agency[placed], draw.size[placed], minlength=len(draw.names))
+    fresh = found.x.sum(axis=0)
+    assert ((fresh + seated >= question.aims.limits.minimum - 1e-4) | (fresh <= 1e-4)).all()
+
+
 def test_challengers_have_their_floor_of_every_segment_by_lot() -> None:
     question = asked(people(2_000, accounts=1), limits(challengers=("quay",), floor=0.1))
     answer = by_value(question).answer
