@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from sqlalchemy import Connection, and_, case, func, or_, select
+from sqlalchemy import and_, bindparam, func, literal_column, or_, select, union_all
 
-from infra.store.bulk import read, table_of
+from infra.store.bulk import table_of
 from models.errors import UsageError
 from models.reconcile.breaks import ABOUT
-from models.reconcile.candidates import SUMMED, ranked, several_for_several, sums
+from models.reconcile.candidates import SUMMED, Standing, ranked, several_for_several, sums
 from models.reconcile.outcome import REASONS
-from models.tables import BankReceipt, Break, Match, MatchPart, MatchRival, RemittanceLine
+from models.tables import Agency, BankReceipt, Break, Match, MatchPart, MatchRival, RemittanceLine
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from sqlalchemy import Row
+    from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row
 
+AGENCY = table_of(Agency)
 BREAK = table_of(Break)
 LINE = table_of(RemittanceLine)
 MATCH = table_of(Match)
@@ -32,9 +34,10 @@ OPEN: dict[Kind, tuple[str, ...]] = {
 }  # fmt: skip
 DAYS_AROUND = 120
 """Farther away in time nothing is offered as a candidate."""
-READ_AT_MOST = 2_000
-NEAREST = 400
-"""So many are read where no sums are looked for: twice what candidates are ranked among."""
+READ_AT_MOST = 1_000
+"""So many of each sort are read where sums are looked for."""
+NEAREST = 60
+"""So many of each sort where none are: of those that are equally near the best is chosen by day and likeness."""
 
 
 def explained(connection: Connection, kind: Kind, item_id: int) -> dict[str, Any]:
@@ -118,41 +121,39 @@ def candidates(
     refs = tuple(text for text in ((row.txn_ref, row.batch_ref) if kind == "line" else (row.reference,)) if text)
     other: Kind = "receipt" if kind == "line" else "line"
     others = _open_ones(connection, other, row, own, refs, READ_AT_MOST if summed else NEAREST)
-    if others.empty:
-        return []
-    single = ranked(own, day, refs, others, limit)
-    found: list[dict[str, Any]] = []
-    one: Any
-    for one in single.itertuples():
-        said = {"off_minor": int(one.off_minor), "off_days": int(one.off_days), "likeness": int(one.likeness)}
-        found.append({"by": _by(one, refs), "ids": [int(one.id)], "beside": []} | said)
-    if not summed:
+    found: list[dict[str, Any]] = [
+        {
+            "by": "reference" if one.is_named else "nearest" if one.off_minor else "amount", "ids": [one.one.id],
+            "beside": [], "off_minor": one.off_minor, "off_days": one.off_days, "likeness": one.likeness,
+        }
+        for one in ranked(own, day, refs, others, limit)
+    ]  # fmt: skip
+    if not summed or not others:
         return found
-    around = others.assign(apart=(others["day"] - day).abs()).sort_values(["apart", "content"]).head(SUMMED)
-    amounts, ids = around["amount_minor"].to_numpy(), around["id"].to_numpy()
-    days = around["day"].to_numpy()
+    around = _in_time(others, day)[:SUMMED]
+    amounts, ids, days = (
+        np.array([getattr(one, name) for one in around], dtype=np.int64) for name in ("amount_minor", "id", "day")
+    )
     for places in sums(own, amounts, limit):
         at = list(places)
         found.append(_summed("sum", ids[at], [], int(days[at].max()) - day))
-    beside = _open_ones(connection, kind, row, own, (), READ_AT_MOST)
-    beside = beside[beside["id"] != item_id]
-    beside = beside.assign(apart=(beside["day"] - day).abs()).sort_values(["apart", "content"])
-    for place, places in several_for_several(own, beside["amount_minor"].to_numpy(), amounts, limit):
+    own_side = _open_ones(connection, kind, row, own, (), READ_AT_MOST)
+    beside = _in_time([one for one in own_side if one.id != item_id], day)
+    besides = np.array([one.amount_minor for one in beside], dtype=np.int64)
+    for place, places in several_for_several(own, besides, amounts, limit):
         at = list(places)
-        found.append(_summed("several", ids[at], [int(beside["id"].iloc[place])], int(days[at].max()) - day))
+        found.append(_summed("several", ids[at], [beside[place].id], int(days[at].max()) - day))
     return found
+
+
+def _in_time(rows: list[Standing], day: int) -> list[Standing]:
+    """The nearest in time first."""
+    return sorted(rows, key=lambda one: (abs(one.day - day), one.content))
 
 
 def _summed(by: str, ids: np.ndarray, beside: list[int], off_days: int) -> dict[str, Any]:
     return {"by": by, "ids": [int(one) for one in ids], "beside": beside, "off_minor": 0, "off_days": off_days,
             "likeness": 0}  # fmt: skip
-
-
-def _by(one: Any, refs: tuple[str, ...]) -> str:
-    named = {text.upper() for text in (one.reference, one.reference_2) if isinstance(text, str)}
-    if named & {text.upper() for text in refs}:
-        return "reference"
-    return "amount" if one.off_minor == 0 else "nearest"
 
 
 def _item(connection: Connection, kind: Kind, item_id: int) -> Row[Any]:
@@ -173,59 +174,80 @@ def _day(day: Any) -> int:
 
 def _open_ones(
     connection: Connection, kind: Kind, row: Row[Any], own: int, references: tuple[str, ...], at_most: int
-) -> pd.DataFrame:
-    """Open ones around the item: `id`, `amount_minor`, `day`, `reference`, `reference_2`, `content`.
+) -> list[Standing]:
+    """Open ones around the item.
 
-    at_most: so many of them; those that have one of the references first, then those of the nearest amount.
+    at_most: so many of each sort: those that have one of the references, those of the nearest amount above and below,
+    and of an agency's.
     """
+    owners = [row.agency, None] if kind == "receipt" else [row.agency] if row.agency else _agencies(connection)
+    first, last = (row.value_date + timedelta(days) for days in (-DAYS_AROUND, DAYS_AROUND))
+    asked = _around(kind, len(owners), is_named=bool(references))
+    told = {"lender": row.lender, "currency": row.currency, "first": first, "last": last, "own": own, "most": at_most}
+    told |= {"spelt": sorted({way for text in references for way in _spelt(text)})} if references else {}
+    told |= {f"agency_{at}": owner for at, owner in enumerate(owners) if owner is not None}
+    return [
+        Standing(number, minor, day.toordinal() - FIRST_DAY, tuple(text for text in named if text), of or "")
+        for number, minor, day, *named, of in dict.fromkeys(map(tuple, connection.execute(asked, told)))
+    ]
+
+
+def _agencies(connection: Connection) -> list[str]:
+    """Whoever may have sent a line that belongs to a receipt of nobody's."""
+    asked = select(AGENCY.c.agency).order_by(AGENCY.c.agency)
+    return list(connection.execute(asked).scalars())
+
+
+@cache
+def _around(kind: Kind, owners: int, *, is_named: bool) -> CompoundSelect[Any]:
+    """Each part of it is answered by an index; written once, for writing it takes longer than answering."""
     if kind == "line":
-        amount, key, content = LINE.c.net_minor - LINE.c.cash_minor, LINE.c.line_id, LINE.c.content_id
-        texts, table = (LINE.c.txn_ref, LINE.c.batch_ref), LINE
-        mine = and_(LINE.c.agency == row.agency, LINE.c.kind != "direct") if row.agency else LINE.c.kind != "direct"
+        table, key, whole, done, content = LINE, LINE.c.line_id, LINE.c.net_minor, LINE.c.cash_minor, LINE.c.content_id
+        texts: tuple[Any, ...] = (LINE.c.txn_ref, LINE.c.batch_ref)
     else:
-        amount, key, content = (
-            RECEIPT.c.amount_minor - RECEIPT.c.applied_minor,
-            RECEIPT.c.receipt_id,
-            RECEIPT.c.reference,
-        )
-        texts, table = (RECEIPT.c.reference, RECEIPT.c.reference), RECEIPT
-        mine = or_(RECEIPT.c.agency == row.agency, RECEIPT.c.agency.is_(None))
-    first, last = (np.datetime64(row.value_date, "D") + step for step in (-DAYS_AROUND, DAYS_AROUND))
-    found = read(
-        connection,
-        select(
-            key.label("id"),
-            amount.label("amount_minor"),
-            table.c.value_date,
-            texts[0].label("reference"),
-            texts[1].label("reference_2"),
-            content.label("content"),
-        )
-        .where(
-            table.c.lender == row.lender,
-            table.c.currency == row.currency,
-            table.c.state.in_(OPEN[kind]),
-            table.c.value_date.between(first.item(), last.item()),
-            mine,
-        )
-        .order_by(*_named_first(texts, references), func.abs(amount - own), table.c.value_date, key)
-        .limit(at_most),
+        table, key, whole, done = RECEIPT, RECEIPT.c.receipt_id, RECEIPT.c.amount_minor, RECEIPT.c.applied_minor
+        content, texts = RECEIPT.c.reference, (RECEIPT.c.reference,)
+    left, own = whole - done, bindparam("own", type_=whole.type)
+    # as an expression no index knows it: else SQLite reads all of the time around, and sorts it
+    day = func.coalesce(table.c.value_date, table.c.value_date)
+    asked = select(key, left.label("left_minor"), table.c.value_date, *texts, content.label("content")).where(
+        table.c.lender == bindparam("lender"),
+        table.c.currency == bindparam("currency"),
+        day.between(bindparam("first"), bindparam("last")),
+        *([LINE.c.kind != "direct"] if kind == "line" else []),
     )
-    found["day"] = found["value_date"].to_numpy(dtype="datetime64[D]").astype(np.int64)
-    return found.assign(content=found["content"].fillna(""))
+    of = [table.c.agency == bindparam(f"agency_{at}") for at in range(owners - (kind == "receipt"))]
+    of += [table.c.agency.is_(None)] if kind == "receipt" else []
+    # spelt out: only so does SQLite see that the index of what is open will do
+    is_open: ColumnElement[bool] = literal_column(f"{table.name}.state IN {OPEN[kind]}")
+    fresh, part = (and_(is_open, table.c.state == state) for state in OPEN[kind])
+    by_size = func.abs(left - own)
+    parts = [
+        asked.where(or_(*of), table.c.state.in_(OPEN[kind]), text.in_(bindparam("spelt", expanding=True)))
+        .order_by(by_size, key)
+        for text in (texts if is_named else ())
+    ]  # fmt: skip
+    for owner in of:
+        here = asked.where(owner, fresh)  # nothing is tied yet: the whole is open
+        parts += [
+            here.where(whole >= own).order_by(whole, table.c.value_date, key),
+            here.where(whole < own).order_by(whole.desc(), table.c.value_date.desc(), key.desc()),
+            asked.where(owner, part).order_by(by_size, key),
+        ]
+    return union_all(*(select(one.limit(bindparam("most")).subquery()) for one in parts))
 
 
-def _named_first(texts: tuple[Any, ...], references: tuple[str, ...]) -> list[Any]:
-    """What sorts rows that have one of the references before all others; nothing where there is none."""
-    named = [func.upper(text) == reference.upper() for text in dict.fromkeys(texts) for reference in references]
-    return [case((or_(*named), 0), else_=1)] if named else []
+FIRST_DAY = date(1970, 1, 1).toordinal()
+
+
+def _spelt(text: str) -> set[str]:
+    """Ways to write a reference; spelt out, and not folded by the store: so an index answers, of a million lines."""
+    return {text, text.strip(), text.strip().upper(), text.strip().lower()}
 
 
 def _paid_already(connection: Connection, receipt: Row[Any]) -> bool:
     """Whether lines that are paid have the receipt's reference."""
-    # spelt out, and not folded by the store: so an index answers, of a million lines
-    text = str(receipt.reference)
-    spelt = {text, text.strip(), text.strip().upper(), text.strip().lower()}
+    spelt = _spelt(str(receipt.reference))
     named = or_(LINE.c.txn_ref.in_(spelt), LINE.c.batch_ref.in_(spelt))
     paid = select(LINE.c.line_id).where(LINE.c.lender == receipt.lender, LINE.c.state == "matched", named).limit(1)
     return connection.execute(paid).first() is not None

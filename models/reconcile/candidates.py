@@ -6,13 +6,14 @@ some of them. Each proposal is exact to the minor unit, and a person takes it or
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Iterable, Sequence
 
     from models.reconcile.outcome import Ints
 
@@ -22,48 +23,74 @@ OTHERS = 20
 """So many of its own side are tried beside the item for several against several."""
 
 
-def ranked(amount_minor: int, day: int, references: tuple[str, ...], others: pd.DataFrame, limit: int) -> pd.DataFrame:
-    """The best `limit` of `others`, by reference, then difference, then days, then content.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A line or receipt of which something is open."""
 
-    others: `amount_minor`, `day` (days since 1970), `reference` and `reference_2` (null: none), `content`.
-    Returns them with `off_minor` and `off_days` (how much they are more, and later), `likeness` (0 to 100, of the
-    references), in the others' index.
-    """
-    off = others["amount_minor"] - amount_minor
-    days = others["day"] - day
-    near = others.assign(off_minor=off, off_days=days, size=off.abs(), apart=days.abs())
-    near["likeness"] = 0
-    texts = near["reference"].fillna("") + "\x1f" + near["reference_2"].fillna("")
-    exact = np.zeros(len(near), dtype=bool)
-    for reference in references:
-        same = (near["reference"].str.upper() == reference.upper()) | (
-            near["reference_2"].str.upper() == reference.upper()
-        )
-        exact |= same.fillna(value=False).to_numpy(dtype=bool)
-    near["far"] = ~exact
-    near = near.sort_values(["far", "size", "apart", "content"]).head(max(limit * 5, SUMMED))
-    said = texts.loc[near.index]
+    id: int
+    amount_minor: int
+    """what is open of it"""
+    day: int
+    """its value date, days since 1970"""
+    references: tuple[str, ...]
+    content: str
+    """what it is known by wherever it is read: the order among equals"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A counterpart that is offered: how much it is more, how many days later, and how alike in name (0 to 100)."""
+
+    one: Standing
+    off_minor: int
+    off_days: int
+    likeness: int
+    is_named: bool
+    """whether it has one of the item's references, letter for letter but for their size"""
+
+
+def ranked(
+    amount_minor: int, day: int, references: tuple[str, ...], others: Iterable[Standing], limit: int
+) -> list[Ranked]:
+    """The best `limit` of `others`, by reference, then difference, then days, then content."""
+    asked = {reference.upper() for reference in references}
+
+    def standing(one: Standing) -> tuple[bool, int, int, str]:
+        far = asked.isdisjoint(text.upper() for text in one.references)
+        return far, abs(one.amount_minor - amount_minor), abs(one.day - day), one.content
+
+    near = sorted(((*standing(one), one.id, one) for one in others), key=lambda row: row[:5])
+    # likeness counts among equal differences alone: nothing beyond the last that may be offered is compared
+    near = [row for row in near[: max(limit * 5, SUMMED)] if row[:2] <= near[:limit][-1][:2]]
     # what cannot be alike is not compared: for the ranking it has nothing to do with the references
-    near["likeness"] = _likeness(references, said, at_least=ALIKE)
-    # a mangled reference with the very amount is better than the amount alone
-    near["unlike"] = 100 - near["likeness"].where((near["likeness"] >= ALIKE) | ~near["far"], 0)
-    best = near.sort_values(["far", "size", "unlike", "apart", "content"]).head(limit)
-    best["likeness"] = _likeness(references, said.loc[best.index], at_least=0)
-    return best.drop(columns=["size", "apart", "far", "unlike"])
+    alike = _likeness(references, [row[5] for row in near], at_least=ALIKE)
+
+    def order(row: tuple[bool, int, int, str, int, Standing]) -> tuple[Any, ...]:
+        far, size, apart, content, number, _ = row
+        # a mangled reference with the very amount is better than the amount alone
+        likeness = alike[number] if alike[number] >= ALIKE or not far else 0
+        return far, size, -likeness, apart, content, number
+
+    best = sorted(near, key=order)[:limit]
+    said = _likeness(references, [row[5] for row in best], at_least=0)
+    return [
+        Ranked(one, one.amount_minor - amount_minor, one.day - day, said[number], not far)
+        for far, _, _, _, number, one in best
+    ]
 
 
 ALIKE = 70
 """Below such a likeness two references have nothing to do with each other."""
 
 
-def _likeness(references: tuple[str, ...], said: pd.Series, *, at_least: int) -> list[int]:
-    """How alike each row's references are to one of these, 0 to 100; what is certainly less than `at_least` is 0."""
+def _likeness(references: tuple[str, ...], rows: Sequence[Standing], *, at_least: int) -> dict[int, int]:
+    """By number: how alike its references are to one of these, 0 to 100; certainly less than `at_least` is 0."""
     # of several rows, or in both places, the same reference is compared once
     alike = {
         text: max((_alike(one, text, at_least) for one in references), default=0)
-        for text in {part for both in said for part in both.split("\x1f") if part}
+        for text in {text for row in rows for text in row.references}
     }
-    return [max((alike[part] for part in both.split("\x1f") if part), default=0) for both in said]
+    return {row.id: max((alike[text] for text in row.references), default=0) for row in rows}
 
 
 def _alike(one: str, other: str, at_least: int) -> int:

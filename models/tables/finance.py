@@ -11,6 +11,8 @@ from sqlmodel import Field, SQLModel
 from models.tables.columns import big
 
 UNSETTLED = text("status IN ('suggested', 'ambiguous')")
+OPEN_LINES = text("state IN ('awaiting_cash', 'part_matched')")
+OPEN_RECEIPTS = text("state IN ('unapplied', 'part_matched')")
 
 
 class RemittanceLine(SQLModel, table=True):
@@ -20,7 +22,12 @@ class RemittanceLine(SQLModel, table=True):
     __table_args__ = (
         Index("remittance_agency_state", "agency", "state", "value_date"),
         Index("remittance_state_day", "state", "value_date"),
-    )
+        # what may belong to a receipt is looked for from its amount up and down
+        Index(
+            "remittance_open", "lender", "agency", "state", "net_minor", "value_date",
+            sqlite_where=OPEN_LINES, postgresql_where=OPEN_LINES,
+        ),
+    )  # fmt: skip
     line_id: int = big(primary_key=True)
     content_id: str = Field(index=True, description="hash of what identifies it whatever file it came in (R1)")
     file_id: int = big(index=True)
@@ -119,9 +126,12 @@ class BankReceipt(SQLModel, table=True):
 
     __tablename__ = "bank_receipt"
     __table_args__ = (
-        # what may belong to a line is looked for among the agency's open ones around its day
-        Index("bank_receipt_open", "lender", "agency", "state", "value_date"),
-    )
+        # and what may belong to a line likewise
+        Index(
+            "bank_receipt_open", "lender", "agency", "state", "amount_minor", "value_date",
+            sqlite_where=OPEN_RECEIPTS, postgresql_where=OPEN_RECEIPTS,
+        ),
+    )  # fmt: skip
     receipt_id: int = big(primary_key=True)
     statement_id: int = big(index=True)
     entry: int

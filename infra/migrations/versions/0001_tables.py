@@ -224,7 +224,14 @@ def upgrade() -> None:
         sa.Column("by_hand", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("receipt_id"),
     )
-    op.create_index("bank_receipt_open", "bank_receipt", ["lender", "agency", "state", "value_date"], unique=False)
+    op.create_index(
+        "bank_receipt_open",
+        "bank_receipt",
+        ["lender", "agency", "state", "amount_minor", "value_date"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('unapplied', 'part_matched')"),
+        postgresql_where=sa.text("state IN ('unapplied', 'part_matched')"),
+    )
     op.create_index(op.f("ix_bank_receipt_reference"), "bank_receipt", ["reference"], unique=False)
     op.create_index(op.f("ix_bank_receipt_statement_id"), "bank_receipt", ["statement_id"], unique=False)
     op.create_table(
@@ -1587,6 +1594,14 @@ def upgrade() -> None:
     op.create_index(op.f("ix_remittance_line_placement_id"), "remittance_line", ["placement_id"], unique=False)
     op.create_index(op.f("ix_remittance_line_txn_ref"), "remittance_line", ["txn_ref"], unique=False)
     op.create_index("remittance_agency_state", "remittance_line", ["agency", "state", "value_date"], unique=False)
+    op.create_index(
+        "remittance_open",
+        "remittance_line",
+        ["lender", "agency", "state", "net_minor", "value_date"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('awaiting_cash', 'part_matched')"),
+        postgresql_where=sa.text("state IN ('awaiting_cash', 'part_matched')"),
+    )
     op.create_index("remittance_state_day", "remittance_line", ["state", "value_date"], unique=False)
     op.create_table(
         "resolution",
@@ -1951,6 +1966,12 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_resolution_break_id"), table_name="resolution")
     op.drop_table("resolution")
     op.drop_index("remittance_state_day", table_name="remittance_line")
+    op.drop_index(
+        "remittance_open",
+        table_name="remittance_line",
+        sqlite_where=sa.text("state IN ('awaiting_cash', 'part_matched')"),
+        postgresql_where=sa.text("state IN ('awaiting_cash', 'part_matched')"),
+    )
     op.drop_index("remittance_agency_state", table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_txn_ref"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_placement_id"), table_name="remittance_line")
@@ -2139,7 +2160,12 @@ def downgrade() -> None:
     op.drop_table("bank_statement")
     op.drop_index(op.f("ix_bank_receipt_statement_id"), table_name="bank_receipt")
     op.drop_index(op.f("ix_bank_receipt_reference"), table_name="bank_receipt")
-    op.drop_index("bank_receipt_open", table_name="bank_receipt")
+    op.drop_index(
+        "bank_receipt_open",
+        table_name="bank_receipt",
+        sqlite_where=sa.text("state IN ('unapplied', 'part_matched')"),
+        postgresql_where=sa.text("state IN ('unapplied', 'part_matched')"),
+    )
     op.drop_table("bank_receipt")
     op.drop_table("bank_account")
     op.drop_table("audited_file")

@@ -91,6 +91,25 @@ def test_a_sum_of_two_and_several_for_several_are_proposed_to_a_person(quick_boo
     assert ([1, 2], [3]) in several
 
 
+def test_a_counterpart_is_found_however_it_is_written_of_whom_and_wherever_it_stands(quick_books: Books) -> None:
+    books = quick_books
+    books.remit("alpha", [{"gross_minor": 500, "agency_txn_id": "t1"}, {"gross_minor": 9_000, "agency_txn_id": "T2"}])
+    books.bank([
+        {"amount_minor": 88, "reference": "T1"},
+        {"amount_minor": 4_000, "reference": "T2"},
+        {"amount_minor": 501, "reference": "Z"},
+        {"amount_minor": 499, "reference": "Z"},
+    ])  # fmt: skip
+    # the one that is named before the nearest of those above and below, though its amount is far
+    best = [(one["by"], one["ids"], one["off_minor"]) for one in offered(books, "line", 1)[:3]]
+    assert best == [("reference", [1], -412), ("nearest", [3], 1), ("nearest", [4], -1)]
+    books.reconcile()
+    # a line that a part of its money has come for counts with what is left
+    left = [(one["ids"], one["off_minor"]) for one in offered(books, "receipt", 3)]
+    assert ([1], -89) in left
+    assert ([2], 4_499) in left
+
+
 def test_what_is_not_there_or_not_open_has_no_candidates(quick_books: Books) -> None:
     books = quick_books
     books.remit("alpha", [{"gross_minor": 500, "agency_txn_id": "T1"}])
