@@ -227,12 +227,24 @@ def _consolidate(_given: Identifiers) -> object:
 
 def _fit_propensity(given: Identifiers) -> object:
     from flows.propensity import fit_propensity
+    from infra.outbox import scratch
 
-    without = tuple(fact for fact in str(given.get("without") or "").split(",") if fact)
-    return run(
-        fit_propensity, lender=given["lender"], horizon_days=given.get("horizon_days"),
-        as_of=_day(given.get("as_of")), without=without,
+    fit = partial(
+        run, fit_propensity, lender=given["lender"], horizon_days=given.get("horizon_days"),
+        as_of=_day(given.get("as_of")),
+        without=tuple(fact for fact in str(given.get("without") or "").split(",") if fact),
     )  # fmt: skip
+    if not given.get("age_bands"):
+        return fit()
+    at = desk()
+    bands = uploads.found(at, str(given["age_bands"]))
+    try:
+        if bands.by != at.actor:
+            raise UsageError("that file was handed in by somebody else", fix="hand it in yourself")
+        with scratch(at) as folder:
+            return fit(age_bands=uploads.taken_out(bands, folder))
+    finally:
+        uploads.drop(at, bands.upload)
 
 
 def _foretell(given: Identifiers) -> object:
@@ -334,7 +346,7 @@ def _retain(_given: Identifiers) -> object:
 def _shred(given: Identifiers) -> object:
     from infra import shredding
 
-    return shredding.shred_portfolio(desk(), int(given["shredding_id"]))
+    return shredding.shred(desk(), int(given["shredding_id"]))
 
 
 def _back_up(_given: Identifiers) -> object:
@@ -388,7 +400,7 @@ VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
         "cost": Asked(("Price a month under other terms", "按其他条款试算月度费用"), "contracts.compare", _cost),
         "books": Asked(("Write the books for another program", "导出账簿"), "ledger.export", _books),
         "retain": Asked(("Delete what is due", "删除到期记录"), "retention.run", _retain),
-        "shred": Asked(("Forget a portfolio for good", "彻底删除资产组合"), "shreddings.approve", _shred),
+        "shred": Asked(("Forget for good", "彻底删除"), "shreddings.approve", _shred),
         "back_up": Asked(("Back the store up", "备份数据库"), "backups.make", _back_up),
         "check_backup": Asked(("Check a backup", "检查备份"), "backups.make", _check_backup),
         "verify_audit": Asked(("Verify the audit trail", "验证审计记录"), "audit.see", _verify_audit),

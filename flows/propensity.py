@@ -46,7 +46,7 @@ def fit_propensity(
 def foretell(lender: str | None = None) -> ForetellReport:
     """Ask the models in use about every open account, and open an exception for one that no longer fits.
 
-    Where the setting `propensity` is off nothing is asked, and bands of ours are taken back. Safe to run again.
+    Where models are switched off nothing is asked, and bands of ours are taken back. Safe to run again.
     """
     from infra.propensity import scoring, watching
 

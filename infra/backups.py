@@ -28,7 +28,7 @@ from infra.store.database import Database
 from keys.backups import open_backup, seal_backup
 from keys.errors import OpenRefused
 from keys.files import write_private
-from models.errors import Findings, UsageError
+from models.errors import Findings, RefusedByPolicy, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -270,7 +270,26 @@ def _may(desk: Desk) -> None:
         roles.require(connection, desk, "administrator")
 
 
-def remove(desk: Desk, name: str) -> None:
+def remove_by_hand(desk: Desk, name: str, why: str) -> None:
+    """As `remove`, because a person says so; never the newest one, without which nothing could be restored.
+
+    why: up to 200 ASCII characters; it stays on record. Raises RoleMissing, RefusedByPolicy, UsageError.
+    """
+    if not why.strip() or not audit.TEXT.fullmatch(why):
+        raise UsageError(
+            "removing a backup needs a reason, in up to 200 ASCII characters", fix="name the decision it goes by"
+        )
+    with desk.database.read() as connection:
+        roles.require(connection, desk, "administrator")
+    found(desk, name)
+    if listed(desk)[0].name == name:
+        raise RefusedByPolicy(
+            f"backup {name} is the newest one", fix="make another one, have it checked, then remove this one"
+        )
+    remove(desk, name, why.strip())
+
+
+def remove(desk: Desk, name: str, why: str = "") -> None:
     """The backup is gone and its key destroyed: no copy of it opens any more, wherever it is."""
     folder = desk.settings.backups_path
     found(desk, name)
@@ -279,7 +298,8 @@ def remove(desk: Desk, name: str) -> None:
         (folder / f"{name}{suffix}").unlink(missing_ok=True)
     keycopies.renew(desk)
     with desk.database.write() as connection:
-        audit.record(connection, desk.actor, "backup.removed", f"backup:{name}", {}, desk.now())
+        told = {"reason": why} if why else {}
+        audit.record(connection, desk.actor, "backup.removed", f"backup:{name}", told, desk.now())
 
 
 def _open(desk: Desk, backup: Backup, plain: Path) -> None:

@@ -12,6 +12,7 @@ from infra import audit, roles
 from infra.rootkeys import root_of
 from infra.store import bulk, shredding
 from keys import escrow
+from keys.errors import KeyUnfit
 from keys.files import write_private
 from keys.keyring import Keyring
 from models.errors import RefusedByPolicy, UsageError
@@ -33,9 +34,13 @@ WHY_AT_LEAST: Final = 10
 def ask_export(desk: Desk, holder: str, recipient: str, why: str) -> int:
     """The request's number: the keyring is to be let out to this holder's age recipient, once another approves.
 
-    Raises KeyUnfit for what is no recipient, UsageError for a reason that says nothing.
+    Raises UsageError for what is no recipient, and for a reason that says nothing.
     """
-    return _ask(desk, "export", why, holder=holder, recipient=escrow.check_recipient(recipient))
+    try:
+        checked = escrow.check_recipient(recipient)
+    except KeyUnfit as unfit:  # somebody mistyped: nothing is wrong with the installation
+        raise UsageError(str(unfit), fix=unfit.fix) from None
+    return _ask(desk, "export", why, holder=holder, recipient=checked)
 
 
 def ask_import(desk: Desk, file: Path, why: str) -> int:

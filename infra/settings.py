@@ -215,7 +215,7 @@ class Settings(BaseSettings):
     propensity: Literal["off", "shown", "bands"] = Field(
         default="off",
         description="models of who pays: off; shown: chances are kept beside the accounts; bands: and segments are made"
-        " by them (score_band)",
+        " by them (score_band); where no setting says it, two people do (`consign propensity use`, or the console)",
     )
     chart: str = Field(
         default="default", description="chart of accounts that new entries are posted under: a shipped one, or charts/"

@@ -20,7 +20,7 @@ import pandas as pd
 
 from infra import attachments, audit, keycopies, roles
 from infra.exceptions import audit_text, check_text
-from infra.indexes import erased_marks
+from infra.indexes import debtor_known_by, erased_marks
 from infra.outbox import drop_sealed, scratch
 from infra.store import freetexts, portfolios, sweeping
 from infra.store import shredding as store
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from infra.wiring import Desk
     from keys.vault import DataKey
 
+BY_TWO: Final = frozenset({"debtor", "portfolio"})
+"""What one person asks to be forgotten and another approves."""
 NOT_SOUGHT: Final = frozenset({"employer"})
 """A sealed field that names somebody else: it is struck out of no text."""
 
@@ -91,18 +93,27 @@ def erase_debtor(desk: Desk, debtor_id: int, why: str) -> Erased:
         lender, already, accounts = store.debtor(connection, debtor_id)
         if not already:
             _refuse(_blockers(connection, desk, lender, debtor_id=debtor_id), f"debtor {debtor_id}")
-            portfolios.held_lender(connection, lender)
-            number = _begun(connection, desk, "debtor", lender, debtor_id, why)
-            _forget(connection, desk, lender, accounts, number)
-            store.erase_debtor(connection, debtor_id, desk.now())
-            _recorded(connection, desk, "debtor.erased", f"debtor:{debtor_id}", number)
+            number = _noted(connection, desk, "debtor", lender, debtor_id, why, state="begun")
+            _forget_debtor(connection, desk, lender, debtor_id, accounts, number)
     if number is None:
         finish(desk)
         return Erased(0, 0, 0, 0, 0, 0, 0, swept=True, already=True)
     return _finished(desk, number)
 
 
-# -- a portfolio -------------------------------------------------------------------------------------------------------
+# -- by two persons ----------------------------------------------------------------------------------------------------
+
+
+def ask_debtor(desk: Desk, lender: str, who: str, why: str) -> int:
+    """The request's number: this debtor is to be forgotten once a second person approves.
+
+    who: an account, ID or telephone number; it is looked up and kept nowhere, and no message repeats it.
+    Raises RoleMissing before it looks, UsageError where nobody or several are known by it.
+    """
+    check_text(why)
+    with desk.database.write() as connection:
+        roles.require(connection, desk, "compliance")
+        return _asked(connection, desk, "debtor", lender, debtor_known_by(connection, desk.keyring, lender, who), why)
 
 
 def ask_portfolio(desk: Desk, portfolio_id: int, why: str) -> int:
@@ -112,14 +123,15 @@ def ask_portfolio(desk: Desk, portfolio_id: int, why: str) -> int:
         lender, state = store.portfolio(connection, portfolio_id)
         if state == "erased":
             raise UsageError(f"portfolio {portfolio_id} is erased", fix="nothing is left to do")
-        number = store.ask(
-            connection, kind="portfolio", lender=lender, subject_id=portfolio_id, why=why.strip(), state="waiting",
-            asked_by=desk.actor, asked_at=desk.now(), accounts=0, debtors=0, resealed=0, texts=0, keys=0, files=0,
-        )  # fmt: skip
-        audit.record(
-            connection, desk.actor, "portfolio.shred_asked", f"portfolio:{portfolio_id}",
-            {"id": number, "reason_sha256": _digest(why.strip())}, desk.now(),
-        )  # fmt: skip
+        return _asked(connection, desk, "portfolio", lender, portfolio_id, why)
+
+
+def _asked(connection: Connection, desk: Desk, kind: str, lender: str, subject_id: int, why: str) -> int:
+    number = _noted(connection, desk, kind, lender, subject_id, why, state="waiting")
+    audit.record(
+        connection, desk.actor, f"{kind}.shred_asked", f"{kind}:{subject_id}",
+        {"id": number, "reason_sha256": _digest(why.strip())}, desk.now(),
+    )  # fmt: skip
     return number
 
 
@@ -130,20 +142,20 @@ def withdraw(desk: Desk, shredding_id: int) -> None:
         state = moved(f"shredding {shredding_id}", row.state, "withdrawn", SHREDDING)
         store.note(connection, shredding_id, state=state)
         audit.record(
-            connection, desk.actor, "portfolio.shred_withdrawn", f"portfolio:{row.subject_id}", {"id": shredding_id},
+            connection, desk.actor, f"{row.kind}.shred_withdrawn", f"{row.kind}:{row.subject_id}", {"id": shredding_id},
             desk.now(),
         )  # fmt: skip
 
 
 def approve(desk: Desk, shredding_id: int) -> None:
-    """The second person agrees that the portfolio is shredded, and it is begun: whoever goes on with it, it ends.
+    """The second person agrees that it is forgotten, and it is begun: whoever goes on with it, it ends.
 
     Raises RefusedByPolicy for the one who asked, RoleMissing, Blocked as `erase_debtor` does, IllegalMove for a request
     that was withdrawn or is done.
     """
     with desk.database.write() as connection:
         row = store.shredding(connection, shredding_id)
-        if row.kind != "portfolio":
+        if row.kind not in BY_TWO:
             raise UsageError(f"shredding {shredding_id} is of a {row.kind}", fix="`consign shred list` shows them")
         if row.state == "begun":
             return
@@ -154,16 +166,17 @@ def approve(desk: Desk, shredding_id: int) -> None:
                 f"{desk.actor} asked for shredding {shredding_id}, and cannot approve it",
                 fix="let a second person approve it: nothing brings the identities back",
             )
-        _refuse(_blockers(connection, desk, row.lender, portfolio_id=row.subject_id), f"portfolio {row.subject_id}")
+        called = f"debtor {row.subject_id}" if row.kind == "debtor" else f"portfolio {row.subject_id}"
+        _refuse(_blockers(connection, desk, row.lender, **{f"{row.kind}_id": row.subject_id}), called)
         store.note(connection, shredding_id, state=state, approved_by=desk.actor, approved_at=desk.now())
         audit.record(
-            connection, desk.actor, "portfolio.shred_approved", f"portfolio:{row.subject_id}",
+            connection, desk.actor, f"{row.kind}.shred_approved", f"{row.kind}:{row.subject_id}",
             {"id": shredding_id, "by": audit_text(row.asked_by)}, desk.now(),
         )  # fmt: skip
 
 
-def shred_portfolio(desk: Desk, shredding_id: int, told: Callable[[int], None] = lambda _: None) -> Erased:
-    """The second person approves: every identity that was sealed with the portfolio is forgotten, and its keys are.
+def shred(desk: Desk, shredding_id: int, told: Callable[[int], None] = lambda _: None) -> Erased:
+    """The second person approves: the debtor, or every identity sealed with the portfolio, is forgotten with the keys.
 
     Safe to run again. told: hears after every shard how many accounts are done. Raises what `approve` does.
     """
@@ -173,6 +186,28 @@ def shred_portfolio(desk: Desk, shredding_id: int, told: Callable[[int], None] =
 
 
 def _shred_on(desk: Desk, shredding_id: int, told: Callable[[int], None] = lambda _: None) -> None:
+    """The store knows nobody any more whom a request names that was begun; of retention's nothing is left to do."""
+    with desk.database.read() as connection:
+        row = store.shredding(connection, shredding_id)
+    if row.kind == "portfolio":
+        _forget_portfolio(desk, shredding_id, told)
+    elif row.kind == "debtor":
+        with desk.database.write() as connection:
+            lender, already, accounts = store.debtor(connection, row.subject_id)
+            if not already:
+                _forget_debtor(connection, desk, lender, row.subject_id, accounts, shredding_id)
+
+
+def _forget_debtor(
+    connection: Connection, desk: Desk, lender: str, debtor_id: int, accounts: np.ndarray, shredding_id: int
+) -> None:
+    portfolios.held_lender(connection, lender)
+    _forget(connection, desk, lender, accounts, shredding_id)
+    store.erase_debtor(connection, debtor_id, desk.now())
+    _recorded(connection, desk, "debtor.erased", f"debtor:{debtor_id}", shredding_id)
+
+
+def _forget_portfolio(desk: Desk, shredding_id: int, told: Callable[[int], None]) -> None:
     """Shard by shard, until nothing that was sealed with the portfolio is left."""
     done = 0
     while True:
@@ -205,7 +240,7 @@ def erase_accounts(desk: Desk, lender: str, next_due: Callable[[Connection, int]
             accounts = next_due(connection, desk.settings.shard_rows)
             if not len(accounts):
                 break
-            number = number or _begun(connection, desk, "retention", lender, None, why)
+            number = number or _noted(connection, desk, "retention", lender, None, why, state="begun")
             _forget(connection, desk, lender, accounts, number)
             _recorded(connection, desk, "identities.erased", f"lender:{lender}", number)
     return _finished(desk, number) if number else Erased(0, 0, 0, 0, 0, 0, 0, swept=True)
@@ -221,7 +256,8 @@ def forget_again(desk: Desk, keys: set[str], accounts: set[int]) -> tuple[int, i
         dead = store.dead_identities(connection, keys)
         lenders = store.to_forget_again(connection, accounts)
         for lender, mine in lenders.items():
-            number = _begun(connection, desk, "retention", lender, None, "erased before this store was restored")
+            why = "erased before this store was restored"
+            number = _noted(connection, desk, "retention", lender, None, why, state="begun")
             _forget(connection, desk, lender, mine, number)
             _recorded(connection, desk, "identities.erased", f"lender:{lender}", number)
     finish(desk)
@@ -320,8 +356,7 @@ def finish(desk: Desk, *, thorough: bool = False) -> int:
         desk.keyring.bury_data_keys(tombstones, desk.now())
     for row in waiting:
         if row.state == "begun":
-            if row.kind == "portfolio":
-                _shred_on(desk, row.shredding_id)
+            _shred_on(desk, row.shredding_id)
             _finished(desk, row.shredding_id, thorough=thorough)
     if any(row.state == "done" for row in waiting):
         _swept(desk, thorough=thorough)
@@ -411,9 +446,11 @@ def _refuse(because: Sequence[str], whom: str) -> None:
         )
 
 
-def _begun(connection: Connection, desk: Desk, kind: str, lender: str, subject_id: int | None, why: str) -> int:
+def _noted(
+    connection: Connection, desk: Desk, kind: str, lender: str, subject_id: int | None, why: str, *, state: str
+) -> int:
     return store.ask(
-        connection, kind=kind, lender=lender, subject_id=subject_id, why=why.strip(), state="begun",
+        connection, kind=kind, lender=lender, subject_id=subject_id, why=why.strip(), state=state,
         asked_by=desk.actor, asked_at=desk.now(), accounts=0, debtors=0, resealed=0, texts=0, keys=0, files=0,
     )  # fmt: skip
 

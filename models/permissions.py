@@ -107,6 +107,8 @@ _TABLE: Final = (
     _action("propensity.see", (*PORTFOLIO, *COMPLIANCE), "see models of who pays, and why one says what it says", "查看还款倾向模型及其解释"),
     _action("propensity.change", PORTFOLIO, "fit, ask and withdraw models of who pays", "拟合、运行和撤回还款倾向模型"),
     _action("propensity.approve", PORTFOLIO, "approve a model that somebody else made", "复核他人制作的模型", second=True),
+    _action("propensity.switch", (*PORTFOLIO, *COMPLIANCE), "propose what models of who pays are used for, and take it back", "提出还款倾向模型的用途及撤回"),
+    _action("propensity.switch_approve", COMPLIANCE, "approve a use of models that somebody else proposed", "复核他人提出的模型用途", second=True),
     # finance
     _action("breaks.see", LENDER, "see breaks", "查看差异"),
     _action("breaks.work", FINANCE, "match, comment on and assign breaks", "匹配、备注和分配差异"),
@@ -154,8 +156,8 @@ _TABLE: Final = (
     _action("retention.run", (*COMPLIANCE, *OPERATIONS), "delete what is due", "删除到期记录"),
     _action("retention.hold", COMPLIANCE, "place a legal hold", "设置法律保全"),
     _action("retention.lift", COMPLIANCE, "lift a legal hold that somebody else placed", "解除他人设置的法律保全", second=True),
-    _action("shreddings.ask", COMPLIANCE, "ask that a portfolio be forgotten for good, and withdraw it", "申请彻底删除资产组合及撤回申请"),
-    _action("shreddings.approve", COMPLIANCE, "forget a portfolio for good that somebody else asked to", "复核他人的彻底删除申请", second=True),
+    _action("shreddings.ask", COMPLIANCE, "ask that a debtor or a portfolio be forgotten for good, and withdraw it", "申请彻底删除债务人或资产组合及撤回申请"),
+    _action("shreddings.approve", COMPLIANCE, "forget for good whom somebody else asked to", "复核他人的彻底删除申请", second=True),
     _action("reports.see", COMPLIANCE, "draft impact assessments and records of processing", "起草影响评估与处理活动记录"),
     _action("audit.see", COMPLIANCE, "read and verify the audit trail", "查看并验证审计记录"),
     # agencies' own people
@@ -168,6 +170,8 @@ _TABLE: Final = (
     _action("roles.change", ADMINISTRATOR, "give and take roles, never one's own", "授予和收回角色，不含本人"),
     _action("operations.see", (*OPERATIONS, *ADMINISTRATOR), "see how the installation is", "查看系统运行状况"),
     _action("backups.make", (*OPERATIONS, *ADMINISTRATOR), "make and check backups", "制作和检查备份"),
+    _action("backups.remove", ADMINISTRATOR, "remove a backup and destroy its key", "删除备份并销毁其密钥"),
+    _action("escrows.ask", ADMINISTRATOR, "ask that the whole keyring be let out to a holder", "申请向保管人导出整个密钥环"),
     _action("escrows.withdraw", ADMINISTRATOR, "withdraw a request about the whole keyring", "撤回关于整个密钥环的申请"),
     _action("escrows.approve", ADMINISTRATOR, "approve what somebody else asked about the whole keyring", "复核他人关于整个密钥环的申请", second=True),
     _action("metrics.see", (*OPERATIONS, *ADMINISTRATOR), "read the metrics", "读取监控指标"),

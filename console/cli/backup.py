@@ -74,17 +74,15 @@ def restore(
 @app.command()
 def remove(
     name: Name,
+    why: Annotated[str, typer.Option(help="The reason, in up to 200 ASCII characters; it stays on record.")],
     yes: Annotated[bool, typer.Option("--yes", help="Agree beforehand.")] = False,
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
-    """Remove a backup and destroy its key: no copy of it opens any more, wherever it is."""
-    from infra import backups, roles
+    """Remove a backup, but the newest, and destroy its key: no copy of it opens any more, wherever it is."""
+    from infra import backups
     from infra.wiring import desk
 
-    at = desk()
-    with at.database.read() as connection:
-        roles.require(connection, at, "administrator")
     if not confirmed(f"Remove backup {name}, and make every copy of it unreadable?", yes=yes):
         raise typer.Exit(1)
-    backups.remove(at, name)
+    backups.remove_by_hand(desk(), name, why)
     emit({"name": name, "removed": True}, title="Removed")

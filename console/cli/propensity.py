@@ -22,6 +22,65 @@ LISTED = [
 ]  # fmt: skip
 
 
+use = typer.Typer(no_args_is_help=True, help="What models are used for: propose, approve, withdraw.")
+app.add_typer(use, name="use")
+Number = Annotated[str, typer.Argument(help="The proposal's number, as `show` has it.", show_default=False)]
+
+
+@use.command("show")
+def show_use(json: Json = False) -> None:  # noqa: ARG001 - read by emit
+    """Show what models are used for, who says so, and every proposal."""
+    from infra.propensity import switching
+    from infra.wiring import desk
+
+    found = switching.standing(desk())
+    rows = [
+        {"version": row.version, "propensity": found.told[row.version].mode, "state": row.state,
+         "proposed_by": row.proposed_by, "approved_by": row.approved_by, "why": found.told[row.version].why}
+        for row in found.versions
+    ]  # fmt: skip
+    emit(rows, title=f"Models are: {found.mode}{' (by the settings)' if found.by_settings else ''}")
+
+
+@use.command("propose")
+def propose_use(
+    mode: Annotated[str, typer.Argument(help="off, shown or bands.", show_default=False)],
+    why: Annotated[str, typer.Option(help="The reason, in a sentence, without a debtor's data; it is kept.")],
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Propose what models are used for; somebody else, of compliance, approves it."""
+    from infra.propensity import switching
+    from infra.wiring import desk
+
+    made = switching.propose(desk(), mode, why)
+    emit({"version": made.version, "propensity": made.mode, "state": "proposed"}, title="Proposed")
+    say(f"a second person: `consign propensity use approve {made.version}`")
+
+
+@use.command("approve")
+def approve_use(version: Number, json: Json = False) -> None:  # noqa: ARG001 - read by emit
+    """Approve what somebody else proposed: it counts from now on."""
+    from infra.propensity import switching
+    from infra.wiring import desk
+
+    made = switching.approve(desk(), version)
+    emit({"version": made.version, "propensity": made.mode, "state": "in_force"}, title="Approved")
+
+
+@use.command("withdraw")
+def withdraw_use(
+    version: Number,
+    reason: Annotated[str, typer.Option(help="Why; up to 200 ASCII characters.", show_default=False)],
+    json: Json = False,  # noqa: ARG001 - read by emit
+) -> None:
+    """Take a proposal back; or switch models off that it had switched on."""
+    from infra.propensity import switching
+    from infra.wiring import desk
+
+    was = switching.withdraw(desk(), version, reason)
+    emit({"version": version, "was": was, "state": "withdrawn"}, title="Withdrawn")
+
+
 @app.command()
 def fit(
     lender: Lender,
@@ -92,15 +151,14 @@ def score(lender: OneLender = None, json: Json = False) -> None:  # noqa: ARG001
     """Ask the models in use about every open account, and see whether each still fits."""
     from flows.engine import run
     from flows.propensity import foretell
-    from infra.wiring import desk
 
     with progress("asking"):
         report = run(foretell, lender=lender)
     emit(report, title="Asked")
     if report.switched == "off":
-        say("Models are switched off: set `propensity` to `shown` or `bands`.")
-    elif desk().settings.propensity == "shown":
-        say('Chances are kept beside the accounts; with `propensity = "bands"` they become score bands.')
+        say("Models are switched off: `consign propensity use propose shown`, or `bands`.")
+    elif report.switched == "shown":
+        say("Chances are kept beside the accounts; used for `bands`, they become score bands.")
 
 
 @app.command()

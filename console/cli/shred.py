@@ -19,25 +19,16 @@ Number = Annotated[int, typer.Argument(help="The request's number, as `consign s
 def debtor(
     lender: Annotated[str, typer.Argument(help="The lender's code.")],
     why: Why,
-    yes: Yes = False,
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
-    """Forget one debtor: the number (account, ID or telephone) is asked for, unseen."""
-    from infra import roles, shredding
-    from infra.indexes import debtor_known_by
+    """Ask that one debtor be forgotten; the number (account, ID or telephone) is typed unseen. A second approves."""
+    from infra import shredding
     from infra.wiring import desk
 
     who = typer.prompt("Account, ID or telephone number", hide_input=True, err=True)
-    at = desk()
-    with at.database.read() as connection:
-        roles.require(connection, at, "compliance")
-        found = debtor_known_by(connection, at.keyring, lender, who)
-    if not confirmed(f"Forget debtor {found} of {lender} for good?", yes=yes):
-        raise typer.Exit(1)
-    with progress("forgetting"):
-        done = shredding.erase_debtor(at, found, why)
-    emit(done, title="Forgotten")
-    _say_what_is_left(done.swept)
+    number = shredding.ask_debtor(desk(), lender, who, why)
+    emit({"shredding_id": number, "state": "waiting"}, title="Asked")
+    say(f"a second person: `consign shred approve {number}`")
 
 
 @app.command()
@@ -61,14 +52,14 @@ def approve(
     yes: Yes = False,
     json: Json = False,  # noqa: ARG001 - read by emit
 ) -> None:
-    """Approve what somebody else asked for: every identity of the portfolio is forgotten now."""
+    """Approve what somebody else asked for: the debtor, or every identity of the portfolio, is forgotten now."""
     from infra import shredding
     from infra.wiring import desk
 
     if not confirmed(f"Shred what request {shredding_id} names, for good?", yes=yes):
         raise typer.Exit(1)
     with progress("shredding") as bar:
-        done = shredding.shred_portfolio(desk(), shredding_id, lambda accounts: bar.update(done=accounts))
+        done = shredding.shred(desk(), shredding_id, lambda accounts: bar.update(done=accounts))
     emit(done, title="Shredded")
     _say_what_is_left(done.swept)
 

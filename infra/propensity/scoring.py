@@ -14,6 +14,7 @@ import pandas as pd
 
 from infra import audit
 from infra.indexes import ref_index
+from infra.propensity import switching
 from infra.propensity.versions import find, require_on
 from infra.store import plans, trail
 from infra.store import propensity as store
@@ -59,12 +60,12 @@ class Told:
 
 
 def score(desk: Desk, lender: str | None = None) -> Scored:
-    """What the lenders' models in use say of every open account is kept; bands are as the setting has them.
+    """What the lenders' models in use say of every open account is kept; bands are as models are used.
 
-    Safe to run again. With the setting off, nothing is asked, and the lenders' own bands stand again.
+    Safe to run again. Switched off, nothing is asked, and the lenders' own bands stand again.
     Raises NumbersAltered; UsageError where a lender is named that has no model in use.
     """
-    switched = desk.settings.propensity
+    switched = switching.switched(desk)
     with desk.database.read() as connection:
         lenders = store.lenders_with_one(connection) if lender is None else [lender]
     if switched != "bands":

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from infra import audit, roles
+from infra.propensity import switching
 from infra.store import bulk, trail
 from infra.store import propensity as store
 from models.errors import ConfigurationError, RefusedByPolicy, UsageError
@@ -44,7 +45,7 @@ EPOCH: Final = date(1970, 1, 1)
 
 
 class SwitchedOff(ConfigurationError):
-    """The setting `propensity` is off."""
+    """Nobody has switched models on, or the setting `propensity` is off."""
 
 
 class NumbersAltered(RefusedByPolicy):
@@ -77,10 +78,10 @@ class Version:
 
 def require_on(desk: Desk) -> None:
     """Nothing, where models are switched on. Raises SwitchedOff."""
-    if desk.settings.propensity == "off":
+    if switching.switched(desk) == "off":
         raise SwitchedOff(
             "models of who pays are switched off",
-            fix="set `propensity` to `shown`, or to `bands`: docs/how-to/use-a-propensity-model.md",
+            fix="propose that they be used (Who pays, or `consign propensity use`), and have compliance approve it",
         )
 
 
@@ -260,9 +261,9 @@ def _age_bands(connection: Connection, known: Placed, path: Path) -> Monitored:
     try:
         released = pd.read_csv(path, dtype={"account_id": "int64", "age_band": "str"}, encoding="utf-8")
     except (OSError, ValueError) as broken:
-        raise UsageError(f"{path} cannot be read: {type(broken).__name__}", fix=_age_band_fix()) from None
+        raise UsageError(f"{path.name} cannot be read: {type(broken).__name__}", fix=_age_band_fix()) from None
     if list(released.columns) != list(AGE_BAND_COLUMNS) or released["account_id"].duplicated().any():
-        raise UsageError(f"{path} is no list of age bands", fix=_age_band_fix())
+        raise UsageError(f"{path.name} is no list of age bands", fix=_age_band_fix())
     accounts = store.accounts_of_placements(connection, known.placements["placement_id"])
     return _grouped(accounts.map(released.set_index("account_id")["age_band"]).fillna(""))
 

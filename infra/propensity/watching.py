@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from infra import exceptions
+from infra.propensity import switching
 from infra.propensity.versions import find, require_on, sampled
 from infra.store import propensity as store
 from models.propensity import drift, watched
@@ -94,7 +95,7 @@ def _waiting(connection: Connection, lender: str, desk: Desk) -> pd.DataFrame:
 
 def watch(desk: Desk) -> Watched:
     """An exception is open for each model in use that no longer fits, and for no other. Safe to run again."""
-    if desk.settings.propensity == "off":
+    if switching.switched(desk) == "off":
         return Watched()
     with desk.database.read() as connection:
         lenders = store.lenders_with_one(connection)

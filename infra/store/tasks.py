@@ -137,6 +137,7 @@ def _second(actor: str) -> tuple[_Kind, ...]:
               (EVALUATIONS.c.state == "proposed", EVALUATIONS.c.proposed_by != actor)),
         _Kind("models_to_approve", "propensity.approve",
               (MODELS.c.state == "proposed", MODELS.c.made_by != actor)),
+        _Kind("uses_to_approve", "propensity.switch_approve", _rules("propensity_use", actor)),
         _Kind("bases_to_approve", "consolidation.approve",
               (BASES.c.state == "proposed", BASES.c.proposed_by != actor)),
         _Kind("contracts_to_approve", "contracts.approve",

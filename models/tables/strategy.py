@@ -13,7 +13,7 @@ from models.tables.columns import big
 class Rulebook(SQLModel, table=True):
     """One version of a file of rules; its text never changes: proposed → in force → superseded, or withdrawn."""
 
-    sort: str = Field(primary_key=True, description="strategy | instalments")
+    sort: str = Field(primary_key=True, description="strategy | instalments | propensity_use")
     name: str = Field(primary_key=True)
     version: str = Field(primary_key=True)
     state: str = Field(description="proposed | in_force | superseded | withdrawn")

@@ -274,7 +274,7 @@ def test_an_erased_debtor_and_a_shredded_portfolio_are_nowhere(
         assert shredding.erase_debtor(desk, debtor, "a request of the debtor, number 12").swept
         number = shredding.ask_portfolio(desk, 1, "the lender has sold the portfolio")
         desk.actor = "li.wei"
-        assert shredding.shred_portfolio(desk, number).swept
+        assert shredding.shred(desk, number).swept
         world.clock.turn(date(2026, 1, 25), hour=3)
         backups.make(desk)
         run(retain)

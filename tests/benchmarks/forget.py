@@ -44,7 +44,7 @@ def run(rows: int) -> dict[str, Any]:
             number = shredding.ask_portfolio(desk, 1, WHY)
             desk.actor = "second"
             with costing() as all_of_them:
-                shredded = shredding.shred_portfolio(desk, number)
+                shredded = shredding.shred(desk, number)
             with costing() as night:
                 shredding.finish(desk, thorough=True)
         desk.database.close()

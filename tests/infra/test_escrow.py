@@ -120,7 +120,7 @@ def test_one_person_lets_nothing_out(desk: Desk, holder: tuple[str, Path], tmp_p
     with pytest.raises(RefusedByPolicy, match="withdrawn"):
         escrow.release(desk, number, out)
     assert not out.exists()
-    with pytest.raises(KeyUnfit, match="no age recipient"):
+    with pytest.raises(UsageError, match="no age recipient"):
         escrow.ask_export(desk, "notary", "age1nobody", WHY)
     with pytest.raises(UsageError, match="reason"):
         escrow.ask_export(desk, "notary", recipient, "because")

@@ -12,6 +12,7 @@ from console.web.api import (
     book,
     deciding,
     door,
+    foretelling,
     house,
     instalments,
     intake,
@@ -20,6 +21,7 @@ from console.web.api import (
     onboarding,
     own,
     proof,
+    reaching,
     strategy,
 )
 from console.web.api.door import PROBLEMS, Calling, needs
@@ -32,6 +34,7 @@ VERSION: Final = "1"
 ROUTERS: Final = (
     book.router, money.router, proof.router, house.router, own.router, intake.router, onboarding.router, agreed.router,
     keeping.router, strategy.router, instalments.router, deciding.router,
+    reaching.router, foretelling.router,
 )  # fmt: skip
 ABOUT: Final = """\
 What people do in the console, for programs. Every call carries a token (`Authorization: Bearer cst_…`) that belongs to

@@ -18,7 +18,7 @@ from console.web.api.shapes import Given, Listed, Number, Text, Word, of_table
 from console.web.pages import asked
 from flows import evaluate as evaluate_verbs
 from flows import plan as plan_verbs
-from infra import consolidation, evaluations, jobs, jointpayments, planspecs, previews, workedout
+from infra import consolidation, evaluations, jobs, jointpayments, planspecs, previews, uploads, workedout
 from infra.propensity import scoring, versions
 from infra.store import browsing, joint, moves, seeds
 from infra.store import consolidation as basis_rows
@@ -447,6 +447,7 @@ class ModelWanted(Given):
     horizon_days: Annotated[int, Field(ge=1, le=730)] | None = None
     as_of: date | None = None
     without: list[Word] = Field(default=[], max_length=len(FACTS), description="facts that it shall not look at")
+    age_bands: Word | None = Field(default=None, description="what `POST /propensity/age-bands` called the list")
 
 
 class Moved(BaseModel):
@@ -505,6 +506,7 @@ def ask_for_model(call: Calling, given: ModelWanted) -> JobAnswer:  # type: igno
     wanted = {
         "lender": given.lender, "horizon_days": given.horizon_days, "as_of": None if day is None else day.isoformat(),
         "without": ",".join(left_out) or None,
+        "age_bands": uploads.found(call.desk, given.age_bands).upload if given.age_bands else None,
     }  # fmt: skip
     return job_of(call, jobs.ask(call.desk, "fit_propensity", wanted))
 

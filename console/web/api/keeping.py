@@ -12,6 +12,7 @@ from console.web.api.door import PROBLEMS, Calling, needs
 from console.web.api.money import JobNumber
 from console.web.api.shapes import Given, Listed, Number, Text, Word, of_table
 from console.web.frames import records
+from console.web.pages import asked
 from infra import allowances, backups, conduct, escrow, health, jobs, retention, rulepacks, shredding
 from infra.store import conduct as conduct_rows
 from infra.store import gate as gate_rows
@@ -72,6 +73,14 @@ class NewShredding(Given):
     why: Text = Field(min_length=1)
 
 
+class NewDebtorShredding(Given):
+    """A debtor to be forgotten for good, and why."""
+
+    lender: Word
+    who: Word = Field(min_length=1, description="an account, ID or telephone number; it is looked up, and kept nowhere")
+    why: Text = Field(min_length=1)
+
+
 class ShreddingNumber(BaseModel):
     """The request's number."""
 
@@ -121,6 +130,12 @@ class BackupShape(BaseModel):
     sha256: str
 
 
+class Removed(Given):
+    """Why a backup is to be unreadable for good."""
+
+    why: Word = Field(min_length=1, description="up to 200 ASCII characters; it stays on record")
+
+
 class FindingShape(BaseModel):
     """One thing that the doctor looked at."""
 
@@ -129,6 +144,20 @@ class FindingShape(BaseModel):
     state: Literal["ok", "warn", "fail"]
     found: str
     fix: str = Field(description="what to do about it, where it is not ok")
+
+
+class NewEscrow(Given):
+    """To whom the whole keyring is to be let out, and why. Nothing of it ever comes through here."""
+
+    holder: Word = Field(min_length=1, description="who is to hold it")
+    recipient: Word = Field(description="the holder's age recipient, age1…: public, never the secret key")
+    why: Text = Field(description="in a sentence, and under which decision")
+
+
+class EscrowNumber(BaseModel):
+    """The request's number."""
+
+    escrow_id: int
 
 
 class Said(Given):
@@ -190,9 +219,16 @@ def ask_for_shredding(call: Calling, given: NewShredding) -> ShreddingNumber:
     return ShreddingNumber(shredding_id=shredding.ask_portfolio(call.desk, given.portfolio_id, given.why))
 
 
+@router.post("/shreddings/debtors", dependencies=[needs("shreddings.ask")], status_code=201)
+def ask_for_debtor_shredding(call: Calling, given: NewDebtorShredding) -> ShreddingNumber:
+    """One debtor is to be forgotten for good, once a second person approves."""
+    number = shredding.ask_debtor(call.desk, given.lender, given.who.strip(), given.why)
+    return ShreddingNumber(shredding_id=number)
+
+
 @router.post("/shreddings/{shredding_id}/approve", dependencies=[needs("shreddings.approve")], status_code=202)
 def approve_shredding(call: Calling, shredding_id: Number) -> JobNumber:
-    """The second person agrees, and a job forgets every identity of the portfolio."""
+    """The second person agrees, and a job forgets the debtor, or every identity of the portfolio."""
     shredding.approve(call.desk, shredding_id)
     return JobNumber(job_id=jobs.ask(call.desk, "shred", {"shredding_id": shredding_id}))
 
@@ -271,10 +307,23 @@ def check_backup(call: Calling, name: Word) -> JobNumber:
     return JobNumber(job_id=jobs.ask(call.desk, "check_backup", {"name": name}))
 
 
+@router.post("/backups/{name}/remove", dependencies=[needs("backups.remove")], status_code=204)
+def remove_backup(call: Calling, name: Word, given: Removed) -> None:
+    """The backup is gone, and its key: no copy of it opens any more. The newest one stays."""
+    backups.remove_by_hand(call.desk, name, given.why)
+
+
 @router.get("/escrows", dependencies=[needs("operations.see")])
 def list_escrows(call: Calling) -> Listed[EscrowShape]:  # type: ignore[valid-type]
     """Requests to let the whole keyring out or to take one in, the newest first."""
     return Listed(items=escrow.listed(call.desk))
+
+
+@router.post("/escrows", dependencies=[needs("escrows.ask")], status_code=201)
+def ask_for_escrow(call: Calling, given: NewEscrow) -> EscrowNumber:
+    """The keyring is to be let out to a holder, once a second person agrees; a shell lets it out."""
+    holder = asked.plain(given.holder, "the holder's name")
+    return EscrowNumber(escrow_id=escrow.ask_export(call.desk, holder, given.recipient.strip(), given.why))
 
 
 @router.post("/escrows/{escrow_id}/approve", dependencies=[needs("escrows.approve")])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import APIRouter, Form, Response
 
 from console.web.language import later
+from console.web.pages import asked
 from console.web.problems import status_of
 from console.web.visits import Visiting, needs
 from infra import backups, escrow, jobs, keycopies
@@ -72,7 +73,30 @@ def check(visit: Visiting, name: Annotated[str, Form()] = "") -> Response:
     return visit.go(f"/jobs/{jobs.ask(visit.desk, 'check_backup', {'name': name})}")
 
 
+@router.post("/backups/remove", dependencies=[needs("backups.remove")])
+def remove(visit: Visiting, name: Annotated[str, Form()] = "", why: Annotated[str, Form()] = "") -> Response:
+    """The backup is gone, and its key: no copy of it opens any more."""
+    try:
+        backups.remove_by_hand(visit.desk, name, why.strip())
+    except ConsignError as problem:
+        return _shown(visit, problem)
+    return visit.go("/backups", visit.say("Removed: no copy of it opens any more."))
+
+
 # -- the whole keyring -------------------------------------------------------------------------------------------------
+
+
+@router.post("/backups/keyring", dependencies=[needs("escrows.ask")])
+def ask(
+    visit: Visiting, holder: Annotated[str, Form()] = "", recipient: Annotated[str, Form()] = "",
+    why: Annotated[str, Form()] = "",
+) -> Response:  # fmt: skip
+    """The keyring is to be let out to a holder, once a second person agrees; a shell lets it out, never a browser."""
+    try:
+        escrow.ask_export(visit.desk, asked.plain(holder, "the holder's name"), recipient.strip(), why)
+    except ConsignError as problem:
+        return _shown(visit, problem)
+    return visit.go("/backups", visit.say("Asked: a second person must approve it."))
 
 
 @router.post("/backups/keyring/{escrow_id}/approve", dependencies=[needs("escrows.approve")])

@@ -63,7 +63,7 @@ def _shown(
         "compliance/retention.html", tab=tab, problem=problem, classes=CLASSES, acts=ACTS, scopes=SCOPES,
         verified=standings.READ, period=Period.parse,
         states=STATES, kinds=KINDS, today=visit.desk.today(), after=after,
-        given={"scope": "lender", "lender": "", "number": "", "record_class": "", "why": "", "until": ""}
+        given={"scope": "lender", "lender": "", "number": "", "record_class": "", "why": "", "until": "", "form": ""}
         | (given or {}),
         tab_entries=[(visit.say(words), None, query(tab=code), code == tab) for code, words in TABS.items()],
         status=200 if problem is None else status_of(problem), **told,
@@ -172,12 +172,14 @@ def lift(visit: Visiting, legal_hold_id: int) -> Response:
     )  # fmt: skip
 
 
-def _done(visit: Visit, tab: str, act: Callable[[], object], said: str) -> Response:
-    """The act is done, or the page says why not."""
+def _done(
+    visit: Visit, tab: str, act: Callable[[], object], said: str, given: dict[str, str] | None = None
+) -> Response:  # fmt: skip
+    """The act is done, or the page says why not, with what was typed."""
     try:
         act()
     except ConsignError as problem:
-        return _shown(visit, tab, problem=problem)
+        return _shown(visit, tab, problem=problem, given=given)
     return visit.go(f"/retention?tab={tab}", said)
 
 
@@ -215,12 +217,22 @@ def ask_for_shredding(visit: Visiting, number: Text = "", why: Text = "") -> Res
             raise UsageError(visit.say("Which portfolio?"), fix=visit.say("Give its number."))
         shredding.ask_portfolio(visit.desk, portfolio, why)
 
-    return _done(visit, "shreddings", act, visit.say("Asked: a second person must approve it."))
+    said = visit.say("Asked: a second person must approve it.")
+    return _done(visit, "shreddings", act, said, {"form": "portfolio", "number": number, "why": why})
+
+
+@router.post("/retention/debtors", dependencies=[needs("shreddings.ask")])
+def ask_for_debtor(visit: Visiting, lender: Text = "", who: Text = "", why: Text = "") -> Response:
+    """One debtor is to be forgotten for good, once a second person approves; their number stands in no address."""
+    return _done(
+        visit, "shreddings", lambda: shredding.ask_debtor(visit.desk, lender, who.strip(), why),
+        visit.say("Asked: a second person must approve it."), {"form": "debtor", "lender": lender, "why": why},
+    )  # fmt: skip
 
 
 @router.post("/retention/shreddings/{shredding_id}/approve", dependencies=[needs("shreddings.approve")])
 def approve_shredding(visit: Visiting, shredding_id: int) -> Response:
-    """The second person agrees: a job forgets every identity of the portfolio."""
+    """The second person agrees: a job forgets the debtor, or every identity of the portfolio."""
     try:
         shredding.approve(visit.desk, shredding_id)
     except ConsignError as problem:

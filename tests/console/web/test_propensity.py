@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import select, update
+from starlette.testclient import TestClient
 
+from console.web.app import create_app
 from flows.jobs import work_off
 from infra.indexes import ref_index
-from infra.propensity import versions
+from infra.people import tokens
+from infra.propensity import switching, versions
+from infra.rulebooks import RulesAltered
+from infra.sandbox.staff import STAFF
 from infra.sandbox.world import settings_of
 from infra.store import bulk
 from infra.wiring import Desk
-from models.tables import Account, PropensityModel
+from models.tables import Account, PropensityModel, Rulebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +48,10 @@ def sandbox_home(bare_home: Path, payers: Callable[[Desk], None], tmp_path_facto
 
 
 def seat(home: Path, actor: str, propensity: str = "shown") -> Desk:
-    settings = settings_of(home, engine="direct").model_copy(update={"propensity": propensity})
+    """A desk there; `unnamed`: no setting says what models are used for."""
+    settings = settings_of(home, engine="direct")
+    if propensity != "unnamed":
+        settings = settings.model_copy(update={"propensity": propensity})
     return Desk(settings, clock=lambda: NOW, actor=actor)
 
 
@@ -143,11 +151,100 @@ def test_whether_it_still_fits_is_looked_at_by_a_job(browse: Any, desk: Desk) ->
 def test_switched_off_nothing_is_done_and_the_page_says_how_to_switch_it_on(browse: Any, desk: Desk) -> None:
     manager = browse("second")
     page = manager.get(AT).text
-    assert "propensity = &#34;shown&#34;" in page
+    assert "The settings of this installation say it" in page
+    assert manager.send(f"{AT}/use", at=AT, mode="shown", why="the board's decision 7").status_code == 403
     assert "switched off" in manager.get(MODEL).text
     for path in (AT, f"{AT}/ask", f"{MODEL}/approve", f"{MODEL}/drift", f"{MODEL}/account"):
         assert manager.send(path, at=AT, lender="harbour", number="#2500").status_code == 422, path
     assert work_off(desk) == 0
+
+
+@pytest.mark.parametrize("desk", ["unnamed"], indirect=True)
+def test_models_are_used_once_one_proposes_it_and_compliance_approves_and_until_it_is_withdrawn(
+    browse: Any, desk: Desk
+) -> None:
+    manager, officer, second = browse("portfolio_manager"), browse("compliance"), browse("second")
+    assert "switched off" in manager.get(AT).text
+    for wrong in ({"mode": "shown", "why": ""}, {"mode": "everything", "why": "why not"}, {"mode": "off", "why": "no"}):
+        assert manager.send(f"{AT}/use", at=AT, **wrong).status_code == 422, wrong
+    assert manager.send(f"{AT}/use", at=AT, mode="shown", why="the board's \\ “decision” 7").status_code == 303
+    page = manager.get(AT).text
+    assert ("the board&#39;s \\ “decision” 7" in page, "chances beside the accounts" in page) == (True, True)
+    assert switching.switched(desk) == "off"
+    assert manager.send(f"{AT}/use/1/approve", at=AT).status_code == 403
+    assert browse("finance").send(f"{AT}/use", at="/", mode="bands", why="more").status_code == 403
+    assert officer.send(f"{AT}/use/1/approve", at=AT).status_code == 303
+    assert switching.switched(desk) == "shown"
+    assert "Fit a model" in manager.get(AT).text
+    assert second.send(f"{AT}/use", at=AT, mode="bands", why="segments by chance").status_code == 303
+    assert second.send(f"{AT}/use/2/approve", at=AT).status_code == 403, "their own"
+    assert officer.send(f"{AT}/use/2/approve", at=AT).status_code == 303
+    assert switching.switched(desk) == "bands"
+    assert manager.send(f"{AT}/use/2/withdraw", at=AT, reason="stop").status_code == 403, "compliance ends it"
+    assert officer.send(f"{AT}/use/2/withdraw", at=AT, reason="").status_code == 422
+    assert officer.send(f"{AT}/use/2/withdraw", at=AT, reason="complaint 12").status_code == 303
+    assert switching.switched(desk) == "off"
+    assert "complaint 12" in officer.get(AT).text
+
+
+@pytest.mark.parametrize("desk", ["unnamed"], indirect=True)
+def test_a_use_that_somebody_wrote_into_the_store_switches_nothing_on(browse: Any, desk: Desk) -> None:
+    assert browse("compliance").send(f"{AT}/use", at=AT, mode="shown", why="decision 7").status_code == 303
+    with desk.database.write() as connection:
+        connection.execute(update(bulk.table_of(Rulebook)).values(state="in_force", approved_by="l.wang"))
+        connection.execute(update(bulk.table_of(Rulebook)).values(toml=Rulebook.toml + "\n"))
+    with pytest.raises(RulesAltered):
+        switching.switched(desk)
+
+
+def test_age_bands_that_compliance_released_come_with_a_fit_and_are_gone_when_it_is_made(
+    browse: Any, desk: Desk
+) -> None:
+    manager = browse("portfolio_manager")
+    manager.get(AT)
+    listed = "\n".join(f"{account},{'18-29' if account % 2 else '30+'}" for account in range(1, 3_001))
+    file = {"age_bands": ("ages.csv", f"account_id,age_band\n{listed}\n", "text/csv")}
+    given = {"_form": manager.word, "lender": "harbour", "without": ["months_open"]}
+    job = manager.post(AT, data=given, files=file).headers["location"]
+    kept = list(desk.folder("uploads").glob("*.sealed"))
+    assert len(kept) == 1
+    assert b"18-29" not in kept[0].read_bytes()
+    work_off(desk)
+    assert 'href="/propensity/2"' in manager.get(job).text
+    assert "18-29" in manager.get(f"{AT}/2").text
+    assert list(desk.folder("uploads").glob("*.sealed")) == []
+    wrong = {"age_bands": ("ages.csv", "id,age\n1,2\n", "text/csv")}
+    failed = manager.post(AT, data=given, files=wrong).headers["location"]
+    work_off(desk)
+    assert "no list of age bands" in manager.get(failed).text
+
+
+@pytest.mark.parametrize("desk", ["unnamed"], indirect=True)
+def test_the_same_through_the_api(desk: Desk) -> None:
+    with TestClient(create_app(desk), raise_server_exceptions=False) as client:
+
+        def ask(actor: str, method: str, path: str, **body: Any) -> Any:
+            headers = {"Authorization": f"Bearer {tokens.make(desk.acting(actor), actor, 'tests').token}"}
+            return client.request(method, f"/api/v1/propensity/{path}", headers=headers, **body)
+
+        manager, officer = STAFF["portfolio_manager"], STAFF["compliance"]
+        assert ask(manager, "GET", "use").json() == {"propensity": "off", "by_settings": False, "versions": []}
+        ages = {"file": ("ages.csv", "account_id,age_band\n1,18-29\n", "text/csv")}
+        assert ask(manager, "POST", "age-bands", files=ages).status_code == 422, "switched off"
+        wanted = {"propensity": "shown", "why": "the board's decision 7"}
+        assert ask(STAFF["finance"], "POST", "use", json=wanted).status_code == 403
+        made = ask(manager, "POST", "use", json=wanted)
+        assert (made.status_code, made.json()["versions"][0]["state"]) == (201, "proposed")
+        assert ask(manager, "POST", "use/1/approve").status_code == 403
+        assert ask(officer, "POST", "use/1/approve").json()["propensity"] == "shown"
+        upload = ask(manager, "POST", "age-bands", files=ages).json()["upload"]
+        fit = {"lender": "harbour", "age_bands": upload}
+        assert ask(officer, "POST", "age-bands", files=ages).status_code == 403
+        assert ask(manager, "POST", "models", json=fit | {"age_bands": "f" * 32}).status_code == 422, "gone"
+        job = ask(manager, "POST", "models", json=fit)
+        assert (job.status_code, upload in job.json()["identifiers"]) == (202, True)
+        assert ask(manager, "POST", "models/1/drift").json()["verb"] == "drift"
+        assert ask(officer, "POST", "use/1/withdraw", json={"reason": "complaint 12"}).json()["propensity"] == "off"
 
 
 def test_numbers_that_somebody_changed_are_not_shown(browse: Any, desk: Desk) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select
 
 from infra import attachments, audit, keycopies, shredding
 from infra.indexes import accounts_of
-from infra.store import bulk
+from infra.store import bulk, trail
 from infra.store import shredding as store
 from infra.store.portfolios import ACCOUNTS, DEBTORS, IDENTITIES
 from keys.errors import KeyDestroyed
@@ -91,6 +91,43 @@ def test_an_erased_debtor_is_found_by_nothing_and_opens_with_nothing(house: Any,
     pd.testing.assert_frame_equal(after, before.drop(accounts))
 
 
+def test_one_asks_that_a_debtor_be_forgotten_and_another_approves(house: Any, raw: pd.DataFrame) -> None:
+    house.take(raw)
+    debtor, accounts = debtor_of(house, raw["account_ref"][7])
+    before = opened(house)
+    number = shredding.ask_debtor(house.desk, "harbour", raw["id_number"][7], WHY)
+    with pytest.raises(RefusedByPolicy, match="asked for shredding"):
+        shredding.shred(house.desk, number)
+    pd.testing.assert_frame_equal(opened(house), before)
+    house.desk.actor = "li.wei"
+    done = shredding.shred(house.desk, number)
+    assert (done.debtors, done.accounts, done.swept) == (1, len(accounts), True)
+    pd.testing.assert_frame_equal(opened(house), before.drop(accounts))
+    with house.desk.database.read() as connection:
+        row = store.shredding(connection, number)
+        told = trail.latest(connection, 9, f"debtor:{debtor}")["action"].tolist()
+    assert (row.kind, row.subject_id, row.state, row.asked_by, row.approved_by) == (
+        "debtor", debtor, "done", "chen.yu", "li.wei"
+    )  # fmt: skip
+    assert told == ["debtor.erased", "debtor.shred_approved", "debtor.shred_asked"]
+
+
+@ON_SQLITE
+def test_whom_a_second_person_agreed_to_forget_is_forgotten_although_the_run_was_killed(
+    house: Any, raw: pd.DataFrame
+) -> None:
+    house.take(raw)
+    _, accounts = debtor_of(house, raw["account_ref"][7])
+    number = shredding.ask_debtor(house.desk, "harbour", raw["account_ref"][7], WHY)
+    house.desk.actor = "li.wei"
+    shredding.approve(house.desk, number)
+    assert set(accounts) <= set(opened(house).index)
+    assert shredding.finish(house.desk) == 1
+    assert not set(accounts) & set(opened(house).index)
+    with house.desk.database.read() as connection:
+        assert store.shredding(connection, number).state == "done"
+
+
 @ON_SQLITE
 def test_erasing_again_changes_nothing(house: Any, raw: pd.DataFrame) -> None:
     house.take(raw)
@@ -165,9 +202,9 @@ def test_a_shredded_portfolio_leaves_numbers_and_no_key(house: Any, raw: pd.Data
     house.take(raw)
     number = shredding.ask_portfolio(house.desk, 1, "the lender has sold the portfolio")
     with pytest.raises(RefusedByPolicy, match="cannot approve"):
-        shredding.shred_portfolio(house.desk, number)
+        shredding.shred(house.desk, number)
     house.desk.actor = "li.wei"
-    done = shredding.shred_portfolio(house.desk, number)
+    done = shredding.shred(house.desk, number)
     assert (done.accounts, done.keys, done.resealed, done.swept) == (len(raw), 4, 0, True)
     assert [e.destroyed for e in house.desk.keyring.entries() if e.purpose == "data"] == [True] * 4
     with house.desk.database.read() as connection:
@@ -176,7 +213,7 @@ def test_a_shredded_portfolio_leaves_numbers_and_no_key(house: Any, raw: pd.Data
         assert store.portfolio(connection, 1) == ("harbour", "erased")
         assert audit.verify(connection, house.desk.keyring.audit_publics().values()).ok
     with pytest.raises(RefusedByPolicy):
-        shredding.shred_portfolio(house.desk, number)
+        shredding.shred(house.desk, number)
 
 
 @ON_SQLITE
@@ -186,7 +223,7 @@ def test_whoever_has_an_account_in_another_portfolio_stays(house: Any, raw: pd.D
     house.take(other, day=pd.Timestamp("2026-07-01").date())
     number = shredding.ask_portfolio(house.desk, 1, "the lender has sold the portfolio")
     house.desk.actor = "li.wei"
-    done = shredding.shred_portfolio(house.desk, number)
+    done = shredding.shred(house.desk, number)
     assert done.debtors == raw["id_number"].nunique() - other["id_number"].nunique()
     assert set(opened(house)["account_ref"]) == {"HB-OTHER-1", "HB-OTHER-2"}
     _, accounts = debtor_of(house, "HB-OTHER-1")
