@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import string
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,7 +37,9 @@ FOLDER: Final = "uploads"
 PREFIX: Final = "upload:"
 """Before an upload's name where a source is named."""
 KEPT: Final = timedelta(hours=1)
-_NAME: Final = re.compile(r"[0-9a-f]{32}")
+_LETTERS: Final = 28
+"""Of a name, drawn from the alphabet: 131 bits."""
+_NAME: Final = re.compile(f"[a-z]{{{_LETTERS}}}")
 _SECRET: Final = "uploads"  # noqa: S105 - what the keyring calls it
 _LONGEST_NAME: Final = 100
 
@@ -69,7 +72,7 @@ def keep(desk: Desk, source: BinaryIO, name: str, words: Mapping[str, str]) -> s
     """
     sweep(desk)
     called = plain_name(name)
-    upload = secrets.token_hex(16)
+    upload = fresh_name()
     told = {"name": called, "by": desk.actor, "at": desk.now().isoformat(), "words": dict(words)}
     target = _path(desk, upload)
     with replacing(target) as unfinished, unfinished.open("wb") as into:
@@ -79,6 +82,15 @@ def keep(desk: Desk, source: BinaryIO, name: str, words: Mapping[str, str]) -> s
     stamp = desk.now().timestamp()
     os.utime(target, (stamp, stamp))
     return upload
+
+
+def fresh_name() -> str:
+    """A name that nobody guesses, of letters alone.
+
+    It goes to a verb, and a verb refuses as many digits in a row as a phone number has: one in twenty names of 32
+    hexadecimal digits has those.
+    """
+    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(_LETTERS))
 
 
 def plain_name(name: str) -> str:

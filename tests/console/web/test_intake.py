@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from console.web.app import create_app
 from flows import jobs
+from flows.engine import is_identifier
 from infra import profiles, uploads
 from infra.people import tokens
 from infra.sandbox import debtors
@@ -204,7 +205,7 @@ def test_another_person_finds_no_file_of_mine_and_takes_none_in(
     assert other.send(f"{at}/import").status_code == 404
     assert other.send(f"{at}/drop").status_code == 404
     assert browse("finance").get("/portfolios/new").status_code == 403
-    for wrong in ("1", "..%2f..%2fetc", "0" * 32):
+    for wrong in ("1", "..%2f..%2fetc", uploads.fresh_name()):
         assert other.get(f"/portfolios/new/{wrong}").status_code == 404
 
 
@@ -226,6 +227,12 @@ def test_a_file_that_nobody_comes_back_to_is_gone_after_an_hour_unless_a_job_wai
     assert uploads.sweep(desk) == 1
     assert not list(desk.folder("uploads").iterdir())
     assert "no longer here" in browse("portfolio_manager").get(at).text
+
+
+def test_the_name_of_an_upload_goes_to_a_verb_whatever_was_drawn() -> None:
+    names = [uploads.fresh_name() for _ in range(1_000)]
+    assert len(set(names)) == len(names)
+    assert all(is_identifier(uploads.PREFIX + name) for name in names)
 
 
 def test_a_file_is_thrown_away_at_once(browse: Any, desk: Desk, lines: pd.DataFrame, tmp_path: Path) -> None:
