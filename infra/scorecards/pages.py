@@ -197,13 +197,18 @@ def scorecard(run: Run, agency: str, code: str) -> str:
     return _page("scorecard.html.j2", run, code, f"{agency}.{_other(code)}.html", card=card)
 
 
-def part(run: Run, code: str, link: Callable[[str], str], agency: str | None = None) -> str:
-    """What the lender's page says, or one agency's, to stand in another page; `link` is where an agency's is."""
-    around: dict[str, object] = {"layout": "part.html.j2", "link": link}
-    if agency is None:
-        return _page("overview.html.j2", run, code, "", **around)
-    card = next(card for card in Book(run).cards if card.code == agency)
-    return _page("scorecard.html.j2", run, code, "", card=card, **around)
+def part(run: Run, code: str, link: Callable[[str], str], agency: str | None = None) -> tuple[str, str]:
+    """The head of the lender's page, or of one agency's, and what it says, to stand in another page.
+
+    link: where an agency's page is.
+    """
+    told = _told(run, code, "", link=link)
+    template = "overview.html.j2"
+    if agency is not None:
+        template = "scorecard.html.j2"
+        told["card"] = next(card for card in told["book"].cards if card.code == agency)
+    found = environment("infra.scorecards").get_template(template)
+    return found.render(told | {"layout": "head.html.j2"}), found.render(told | {"layout": "part.html.j2"})
 
 
 def style(within: str) -> str:
@@ -214,13 +219,16 @@ def style(within: str) -> str:
 
 
 def _page(template: str, run: Run, code: str, other: str, **more: object) -> str:
+    return environment("infra.scorecards").get_template(template).render(_told(run, code, other, **more))
+
+
+def _told(run: Run, code: str, other: str, **more: object) -> dict[str, Any]:
+    """What a template is filled with."""
     words = language(code)
-    book = Book(run)
-    told = {
-        "book": book, "run": run, "summary": run.summary, "t": words, "other": other, "parts": PARTS,
-        "layout": "base.html.j2", "link": lambda agency: f"{agency}.{code}.html",
+    return {
+        "book": Book(run), "run": run, "summary": run.summary, "t": words, "other": other, "parts": PARTS,
+        "layout": "base.html.j2", "link": lambda agency: f"{agency}.{code}.html", "say": Sayer(words, run.summary),
     } | more  # fmt: skip
-    return environment("infra.scorecards").get_template(template).render(**told, say=Sayer(words, run.summary))
 
 
 class Sayer:

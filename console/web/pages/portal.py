@@ -313,10 +313,10 @@ def scorecard(visit: Visiting, agency: Own) -> Response:
         runs = scores.listed(connection, None)
     found = (kept for run in runs if (kept := run_of(visit, run["run_id"])) is not None)
     newest = next((kept for kept in found if agency in kept.names), None)
-    part = None
+    head = part = None
     if newest is not None:
-        part = Markup(scorecards.part(newest, visit.say.code, lambda _code: "#", agency))  # noqa: S704 - ours
-    return visit.page("portal/scorecard.html", part=part)
+        head, part = map(Markup, scorecards.part(newest, visit.say.code, lambda _code: "#", agency))  # ours
+    return visit.page("portal/scorecard.html", head=head, part=part)
 
 
 @router.get("/scorecard/style.css", dependencies=[needs("portal.see")])

@@ -28,7 +28,7 @@ COLOURS: Final = """\
   --green-wash: var(--good-back); --red: var(--bad); --red-wash: var(--bad-back); }
 .scorecard .wide { overflow-x: auto; }
 .scorecard .wide > svg { min-width: 760px; }
-.scorecard .lead { color: var(--soft); margin-bottom: 16px; }
+.scorecard .lead { color: var(--soft); margin: 0; }
 .scorecard .bar { height: auto; }
 """
 """The scorecards' names for the console's colours, so that light and dark are the console's."""
@@ -63,12 +63,12 @@ def _shown(visit: Visit, run: str, lender: str, agency: str | None) -> Response:
         found = None if number is None else run_of(visit, number)
         if found is None and number is not None:
             raise UsageError(visit.say("There is no such scoring."), fix=visit.say("Choose one of the list."))
-    part = None
+    head = part = None
     if found is not None and (agency is None or agency in found.names):
-        part = Markup(pages.part(found, visit.say.code, _link, agency))  # noqa: S704 - templates of ours, autoescaped
+        head, part = map(Markup, pages.part(found, visit.say.code, _link, agency))  # templates of ours, autoescaped
     return visit.page(
-        "agencies/scorecards.html", part=part, runs=runs, run=number, lender=lender, lenders=lenders, agency=agency,
-        agencies=agencies,
+        "agencies/scorecards.html", head=head, part=part, runs=runs, run=number, lender=lender, lenders=lenders,
+        agency=agency, agencies=agencies,
     )  # fmt: skip
 
 
