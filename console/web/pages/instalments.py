@@ -136,6 +136,7 @@ def follow(visit: Visiting) -> Response:
 # -- limits: before the plans, whose path has a number there -----------------------------------------------------------
 
 BOOK: Final = instalments.BOOK
+LIMITS: Final = "/instalments/limits"
 
 
 @router.get("/instalments/limits", dependencies=[needs("instalments.see")])
@@ -197,23 +198,17 @@ def _limit(
 @router.post("/instalments/limits/{name}/{version}/approve", dependencies=[needs("instalments.limits_approve")])
 def approve_limits(visit: Visiting, name: str, version: str) -> Response:
     """The proposed version is in force."""
-    try:
-        with seated_here(visit.desk):
-            BOOK.approve(visit.desk, f"{name}@{version}")
-    except ConsignError as problem:
-        return _limit(visit, name, version, problem=problem)
-    return visit.go(f"/instalments/limits/{name}", visit.say("In force from now on."))
+    return rulebooks.approve(visit, BOOK, name, version, LIMITS, _again(visit, name, version))
 
 
 @router.post("/instalments/limits/{name}/{version}/withdraw", dependencies=[needs("instalments.limits")])
 def withdraw_limits(visit: Visiting, name: str, version: str, reason: Text = "") -> Response:
     """The version counts no more, or the proposal is taken back."""
-    try:
-        with seated_here(visit.desk):
-            BOOK.withdraw(visit.desk, f"{name}@{version}", reason)
-    except ConsignError as problem:
-        return _limit(visit, name, version, problem=problem)
-    return visit.go("/instalments/limits", visit.say("Withdrawn."))
+    return rulebooks.withdraw(visit, BOOK, name, version, reason, LIMITS, _again(visit, name, version))
+
+
+def _again(visit: Visit, name: str, version: str) -> rulebooks.Again:
+    return lambda problem: _limit(visit, name, version, problem=problem)
 
 
 # -- one plan ----------------------------------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar
 
-from fastapi import File, UploadFile
+from fastapi import File, Response, UploadFile
 
 from console.web.frames import told
 from console.web.language import later
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from infra.rulebooks import Book
 
 Upload = Annotated[UploadFile | None, File()]
+Again = Callable[[ConsignError], Response]
+"""Makes a page once more, with what kept a person from what it asked for."""
 Rules = TypeVar("Rules", bound=Versioned)
 LARGEST_BYTES: Final = 1 << 18
 """No file of rules that a person reviews is longer."""
@@ -115,3 +118,28 @@ def given(visit: Visit, file: UploadFile | None, pasted: str) -> str:
 def refused(text: str, problem: ConsignError) -> Refused:
     """What a page shows of a text that was refused."""
     return Refused(text.splitlines(), line_of(text, str(problem)) if text else None, problem)
+
+
+def approve(visit: Visit, book: Book[Any], name: str, version: str, path: str, again: Again) -> Response:
+    """The proposed version is in force. path: where its book is; again: the version's page, with why not."""
+    return done(
+        visit, lambda: book.approve(visit.desk, f"{name}@{version}"), again, f"{path}/{name}",
+        visit.say("In force from now on."),
+    )  # fmt: skip
+
+
+def withdraw(visit: Visit, book: Book[Any], name: str, version: str, reason: str, path: str, again: Again) -> Response:
+    """The version counts no more, or the proposal is taken back."""
+    return done(
+        visit, lambda: book.withdraw(visit.desk, f"{name}@{version}", reason), again, path, visit.say("Withdrawn.")
+    )
+
+
+def done(visit: Visit, act: Callable[[], object], again: Again, path: str, said: str) -> Response:
+    """On to the path, where it is said that the act is done; or again the page, with what kept it from being done."""
+    try:
+        with seated_here(visit.desk):
+            act()
+    except ConsignError as problem:
+        return again(problem)
+    return visit.go(path, said)

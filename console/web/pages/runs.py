@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Response
 from console.web import rulewords, sheets
 from console.web.frames import told
 from console.web.language import later
-from console.web.pages import asked
+from console.web.pages import asked, rulebooks
 from console.web.problems import status_of
 from console.web.remembered import FIGURES
 from console.web.visits import Visiting, needs
@@ -23,9 +23,12 @@ from infra.wiring import seated_here
 from models.errors import ConsignError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Connection, Row
 
     from console.web.visits import Visit
+    from infra.store.keyset import Page
     from models.strategy.rules import Strategy
 
 router = APIRouter()
@@ -36,6 +39,7 @@ STATES: Final = {
     "refused": (later("Declined"), "plain"),
     "expired": (later("Expired"), "bad"),
 }
+DECLINED: Final = later("Declined: nothing comes of it.")
 TABS: Final = ("summary", "moves", "left")
 
 Text = Annotated[str, Form()]
@@ -47,14 +51,19 @@ Text = Annotated[str, Form()]
 @router.get("/strategy-runs", dependencies=[needs("strategies.see")])
 def every(visit: Visiting, lender: str = "", state: str = "", after: str = "") -> Response:
     """Runs, the newest first, and what became of them."""
+    return _listed(visit, "strategy/runs.html", stages.runs, lender, state, after)
+
+
+def _listed(
+    visit: Visit, template: str, read: Callable[[Connection, str, str, str | None], Page], lender: str, state: str,
+    after: str,
+) -> Response:  # fmt: skip
     if state:
         asked.one_of(state, STATES)
     with visit.desk.database.read() as connection:
-        page = stages.runs(connection, lender, state, after or None)
+        page = read(connection, lender, state, after or None)
         lenders = browsing.lenders(connection)
-    return visit.page(
-        "strategy/runs.html", page=page, lenders=lenders, lender=lender, state=state, after=after, states=STATES
-    )
+    return visit.page(template, page=page, lenders=lenders, lender=lender, state=state, after=after, states=STATES)
 
 
 @router.post("/strategy-runs", dependencies=[needs("strategies.run")])
@@ -83,13 +92,13 @@ def _run(
         summary = json.loads(row.summary)
         by = _version(connection, row)
         page = stages.moves(connection, run_id, wanted, summary["movement"], after or None) if tab == "moves" else None
-        lenders = browsing.lenders(connection)
+        lenders, names = browsing.lenders(connection), browsing.agencies(connection)
     moved = [] if page is None else [_explained(visit, by, one) for one in page.rows]
     return visit.page(
         "strategy/run.html", run=told(row), summary=summary, by=by, tab=tab, wanted=wanted, page=page, moved=moved,
         after=after, lenders=lenders, plans=json.loads(row.plans), states=STATES, words=rulewords, problem=problem,
         job=jobs.newest(visit.desk, "move", _accepting(row)), flow=_flow(summary["movement"]),
-        told=rulewords.mandate(visit.say),
+        told=rulewords.mandate(visit.say), names=names,
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 
@@ -141,12 +150,10 @@ def approve(visit: Visiting, run_id: int, content: Text = "") -> Response:
 @router.post("/strategy-runs/{run_id}/refuse", dependencies=[needs("strategies.run")])
 def refuse(visit: Visiting, run_id: int, because: Text = "") -> Response:
     """Nothing comes of the run."""
-    try:
-        with seated_here(visit.desk):
-            verbs.refuse(run_id, because)
-    except ConsignError as problem:
-        return _run(visit, run_id, problem=problem)
-    return visit.go(f"/strategy-runs/{run_id}", visit.say("Declined: nothing comes of it."))
+    return rulebooks.done(
+        visit, lambda: verbs.refuse(run_id, because), lambda problem: _run(visit, run_id, problem=problem),
+        f"/strategy-runs/{run_id}", visit.say(DECLINED),
+    )  # fmt: skip
 
 
 @router.get("/strategy-runs/{run_id}/export", dependencies=[needs("strategies.see")])
@@ -191,14 +198,7 @@ def _sheets(visit: Visit, by: Strategy | None, summary: dict[str, Any]) -> list[
 @router.get("/proposed-recalls", dependencies=[needs("strategies.see")])
 def proposals(visit: Visiting, lender: str = "", state: str = "", after: str = "") -> Response:
     """Recalls that strategies proposed, the newest first."""
-    if state:
-        asked.one_of(state, STATES)
-    with visit.desk.database.read() as connection:
-        page = stages.proposals(connection, lender, state, after or None)
-        lenders = browsing.lenders(connection)
-    return visit.page(
-        "strategy/proposals.html", page=page, lenders=lenders, lender=lender, state=state, after=after, states=STATES
-    )
+    return _listed(visit, "strategy/proposals.html", stages.proposals, lender, state, after)
 
 
 @router.get("/proposed-recalls/{proposal_id}", dependencies=[needs("strategies.see")])
@@ -215,12 +215,12 @@ def _proposal(
         row = store.proposal(connection, proposal_id)
         by = _version(connection, row)
         page = stages.proposed(connection, proposal_id, agency, rule, after or None)
-        lenders, agencies = browsing.lenders(connection), browsing.agencies(connection)
+        lenders, names = browsing.lenders(connection), browsing.agencies(connection)
     counted = FIGURES.count(visit.desk, ("proposed recalls", proposal_id), lambda: _counted(visit, proposal_id)).value
     rules = {} if by is None else {one.id: rulewords.recall_condition(visit.say, one) for one in by.recalls}
     return visit.page(
         "strategy/proposal.html", proposal=told(row), counted=counted, page=page, agency=agency, rule=rule, after=after,
-        lenders=lenders, agencies=agencies, rules=rules, states=STATES, words=rulewords, problem=problem,
+        lenders=lenders, names=names, rules=rules, states=STATES, words=rulewords, problem=problem,
         job=jobs.newest(visit.desk, "cascade", {"proposal_id": proposal_id}),
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
@@ -245,9 +245,8 @@ def recall(visit: Visiting, proposal_id: int) -> Response:
 @router.post("/proposed-recalls/{proposal_id}/refuse", dependencies=[needs("strategies.run")])
 def keep(visit: Visiting, proposal_id: int, because: Text = "") -> Response:
     """The placements stay where they are."""
-    try:
-        with seated_here(visit.desk):
-            verbs.refuse_recalls(proposal_id, because)
-    except ConsignError as problem:
-        return _proposal(visit, proposal_id, problem=problem)
-    return visit.go(f"/proposed-recalls/{proposal_id}", visit.say("Declined: nothing comes of it."))
+    return rulebooks.done(
+        visit, lambda: verbs.refuse_recalls(proposal_id, because),
+        lambda problem: _proposal(visit, proposal_id, problem=problem),
+        f"/proposed-recalls/{proposal_id}", visit.say(DECLINED),
+    )  # fmt: skip

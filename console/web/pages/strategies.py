@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 router = APIRouter()
 
 BOOK: Final = strategy.BOOK
+PATH: Final = "/strategies"
 Stood = tuple[str, int, datetime | None, int]
 """A stage, how many accounts runs put there, since when the oldest, and how many are with agencies."""
 COUNTED_AT_ONCE: Final = 50_000
@@ -131,23 +132,17 @@ def _strategy(
 @router.post("/strategies/{name}/{version}/approve", dependencies=[needs("strategies.approve")])
 def approve(visit: Visiting, name: str, version: str) -> Response:
     """The proposed version is in force."""
-    try:
-        with seated_here(visit.desk):
-            BOOK.approve(visit.desk, f"{name}@{version}")
-    except ConsignError as problem:
-        return _strategy(visit, name, version, problem=problem)
-    return visit.go(f"/strategies/{name}", visit.say("In force from now on."))
+    return rulebooks.approve(visit, BOOK, name, version, PATH, _again(visit, name, version))
 
 
 @router.post("/strategies/{name}/{version}/withdraw", dependencies=[needs("strategies.change")])
 def withdraw(visit: Visiting, name: str, version: str, reason: Text = "") -> Response:
     """The version counts no more, or the proposal is taken back."""
-    try:
-        with seated_here(visit.desk):
-            BOOK.withdraw(visit.desk, f"{name}@{version}", reason)
-    except ConsignError as problem:
-        return _strategy(visit, name, version, problem=problem)
-    return visit.go("/strategies", visit.say("Withdrawn."))
+    return rulebooks.withdraw(visit, BOOK, name, version, reason, PATH, _again(visit, name, version))
+
+
+def _again(visit: Visit, name: str, version: str) -> rulebooks.Again:
+    return lambda problem: _strategy(visit, name, version, problem=problem)
 
 
 # -- what it would do --------------------------------------------------------------------------------------------------
@@ -158,7 +153,7 @@ def preview(visit: Visiting, name: str, version: str = "", lender: str = "", aga
     """What the version would do with a lender's accounts today; nothing is kept."""
     found = rulebooks.shown(visit, BOOK, name, version, against)
     with visit.desk.database.read() as connection:
-        lenders = browsing.lenders(connection)
+        lenders, names = browsing.lenders(connection), browsing.agencies(connection)
         chosen = asked.one_of(lender, lenders) if lender else next(iter(found.rules.lenders or lenders), "")
         goes_by = BOOK.of_lenders(connection, [chosen], visit.desk.settings.strategy)[chosen]
         known = FIGURES.find(visit.desk, _key(found.rules, chosen))
@@ -166,7 +161,7 @@ def preview(visit: Visiting, name: str, version: str = "", lender: str = "", aga
     counted = _tried_out(visit, found.rules, chosen) if few and chosen else None
     return visit.page(
         "strategy/preview.html", shown=found, one=found.rules, lenders=lenders, lender=chosen, counted=counted,
-        goes_by=goes_by, words=rulewords, states=STATES, told=rulewords.mandate(visit.say),
+        goes_by=goes_by, words=rulewords, states=STATES, told=rulewords.mandate(visit.say), names=names,
     )  # fmt: skip
 
 
@@ -176,12 +171,13 @@ def counted(visit: Visiting, name: str, lender: str, version: str = "") -> Respo
     found = rulebooks.shown(visit, BOOK, name, version)
     with visit.desk.database.read() as connection:
         asked.one_of(lender, browsing.lenders(connection))
+        names = browsing.agencies(connection)
     figures = _tried_out(visit, found.rules, lender)
     if not visit.is_partial:
         return visit.go(f"/strategies/{name}/preview{query(version=version, lender=lender)}")
     return visit.page(
         "strategy/counted.html", shown=found, one=found.rules, lender=lender, counted=figures, words=rulewords,
-        told=rulewords.mandate(visit.say),
+        told=rulewords.mandate(visit.say), names=names,
     )  # fmt: skip
 
 
