@@ -176,6 +176,46 @@ OWED: Final = _table(
 )
 """What agencies owe of a debtor's request: the headings, and what it is."""
 SWITCH: Final = _table(on="开", off="关")
+OBJECTION: Final = _table(
+    payment_promised="债务人已承诺还款",
+    payment_on_its_way="还款在途",
+    plan_running="分期方案执行中",
+    legal_action="法律程序进行中",
+    debtor_asks="应债务人要求",
+)
+"""Why an agency would rather keep an account."""
+DETAIL: Final = _table(
+    placements="委案数",
+    since="自",
+    due="期限",
+    due_at="期限",
+    until="至",
+    state="状态",
+    attempts="尝试次数",
+    reason="原因",
+    count="数量",
+    lines="行数",
+    entries="条目数",
+    codes="代码",
+    code="代码",
+    period="期间",
+    days="天数",
+    fingerprint="指纹",
+    breaches="违规数",
+    rules="规则",
+    rule="规则",
+    threshold="限值",
+    total="合计",
+    seq="事件编号",
+    id="编号",
+    file_id="文件编号",
+    previous="上一份",
+    sequence="序号",
+    sha256="SHA-256",
+    kind="类型",
+    lender="出借人",
+)
+"""What the details of an exception are called."""
 GROUPS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "file": FILE, "channel": CHANNEL, "stage": STAGE, "remits": REMITS, "purpose": PURPOSE, "policy": POLICY,
@@ -183,7 +223,7 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "jurisdiction": JURISDICTION, "level": LEVEL, "evidence": EVIDENCE, "event": EVENT,
         "rule": RULE, "owner": OWNER, "step": STEP,
         "identifier": IDENTIFIER, "certainty": CERTAINTY, "type": TYPE, "layout": LAYOUT, "source": SOURCE,
-        "owed": OWED, "switch": SWITCH,
+        "owed": OWED, "switch": SWITCH, "objection": OBJECTION, "detail": DETAIL,
     }
 )  # fmt: skip
 

@@ -6,7 +6,8 @@ catalogue of its own (locale/zh/<area>.po); all are read into one.
 
 from __future__ import annotations
 
-from datetime import date
+import re
+from datetime import date, datetime
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -24,12 +25,13 @@ from models.money import exponent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
 LANGUAGES: Final = ("en", "zh")
 NAMES: Final = {"en": "English", "zh": "中文"}
 ZONE: Final = ZoneInfo("Asia/Shanghai")
 """Where the lender is, as `Desk.today` has it."""
+ISO: Final = re.compile(r"\d{4}-[01]\d-[0-3]\d(T[0-2]\d:[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?", re.ASCII)
+"""A day, or an instant with its zone, as JSON has it."""
 _DAY: Final = {"en": "d MMM y", "zh": "y年M月d日"}
 
 
@@ -92,6 +94,23 @@ class Say:
             return MISSING
         here = at.astimezone(ZONE)
         return f"{_day(self.code, here.year, here.month, here.day)} {here:%H:%M}"
+
+    def noted(self, value: object) -> str:
+        """What was noted beside an event or exception; a day or an instant in ISO form as this language writes it."""
+        if value is None:
+            return MISSING
+        if isinstance(value, bool):
+            return self("yes") if value else self("no")
+        if isinstance(value, list):
+            return ", ".join(map(self.noted, value)) or MISSING
+        text = str(value)
+        try:
+            at = datetime.fromisoformat(text) if ISO.fullmatch(text) else None
+        except ValueError:  # no such day: whatever it is, it is told as it is
+            at = None
+        if at is None:
+            return text
+        return self.day(at) if len(text) == len("2026-11-22") else self.instant(at)
 
 
 @lru_cache(maxsize=4_000)

@@ -37,7 +37,8 @@ no sentence holds any."""
 def environment(language: str) -> Environment:
     """The templates in one language.
 
-    `_` and `{% trans %}` translate; filters: money(currency), number, percent, day, instant, pair, asset, explained.
+    `_` and `{% trans %}` translate; filters: money(currency), number, percent, day, instant, noted, pair, asset,
+    explained, term(group).
     """
     told = say(language)
     made = templates.fresh("console.web", "jinja2.ext.i18n")
@@ -48,7 +49,7 @@ def environment(language: str) -> Environment:
     )
     made.filters |= {
         "money": told.money, "number": told.number, "percent": told.percent, "day": told.day,
-        "instant": told.instant, "pair": told.pair, "asset": asset, "explained": told.explained,
+        "instant": told.instant, "noted": told.noted, "pair": told.pair, "asset": asset, "explained": told.explained,
         "term": partial(term, language),
     }  # fmt: skip
     made.globals |= {"query": query, "word": word, "role_names": ROLE_NAMES}

@@ -10,6 +10,7 @@ from console.web.language import later
 from console.web.problems import status_of
 from console.web.visits import Visit, Visiting, needs
 from infra import exceptions
+from infra.store import browsing
 from models.errors import ConsignError
 from models.exceptions import CODES, ROLES
 
@@ -46,9 +47,10 @@ def listed(visit: Visiting, tab: str = "open", agency: str = "", code: str = "")
             resolved=tab == "all",
             limit=AT_MOST,
         )
+        agencies = browsing.agencies(connection)
     return visit.page(
         "house/exceptions.html", rows=list(found.itertuples(index=False)), tab=tab, tabs=TABS, agency=agency,
-        code=code, codes=sorted(CODES), now=now, severities=SEVERITIES, states=STATES,
+        code=code, codes=sorted(CODES), now=now, severities=SEVERITIES, states=STATES, agencies=agencies,
     )  # fmt: skip
 
 
@@ -91,8 +93,9 @@ def resolve(visit: Visiting, exception_id: int, reason: Text = "") -> Response:
 def _one(visit: Visit, exception_id: int, problem: ConsignError | None) -> Response:
     with visit.desk.database.read() as connection:
         told = exceptions.whole(connection, exception_id)
+        agencies = browsing.agencies(connection)
     status = 200 if problem is None else status_of(problem)
     return visit.page(
         "house/exception.html", status=status, one=told, problem=problem, owners=ROLES, now=visit.desk.now(),
-        severities=SEVERITIES, states=STATES,
+        agencies=agencies, severities=SEVERITIES, states=STATES,
     )  # fmt: skip

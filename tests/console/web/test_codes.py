@@ -45,6 +45,7 @@ ENGLISH = re.compile(r"[a-z]{3,} [a-z]{3,}")
         ("certainty", set(CERTAINTIES)),
         ("rule", set(VERSIONS)),
         ("owner", set(ROLES)),
+        ("objection", set(KINDS["recall_objection"].field("reason").one_of)),
         ("evidence", {need.kind for name in packs.shipped() for need in packs.load(name).needs}),
     ],
 )

@@ -93,3 +93,14 @@ def test_money_and_days_are_written_as_each_language_writes_them() -> None:
 
 def _key(sentence: str | tuple[str, ...] | list[str]) -> str:
     return sentence if isinstance(sentence, str) else sentence[0]
+
+
+def test_what_is_noted_beside_an_event_is_told_as_each_language_writes_it() -> None:
+    english, chinese = say("en"), say("zh")
+    assert english.noted("2026-10-26T12:00:00+00:00") == english.noted("2026-10-26T12:00Z") == "26 Oct 2026 20:00"
+    assert chinese.noted("2026-10-26T12:00:00+00:00") == "2026年10月26日 20:00"
+    assert (english.noted("2026-10-26"), chinese.noted("2026-10-26")) == ("26 Oct 2026", "2026年10月26日")
+    assert chinese.noted(["2026-10-26", "late:3", 7]) == "2026年10月26日, late:3, 7"
+    assert (english.noted(None), english.noted([]), chinese.noted(value=True)) == ("–", "–", "是")
+    for plain in ("2026-10", "2026-13-01", "2026-02-30", "2026-10-26T12:00:00", "20261026", "R-2026-10-26", ""):
+        assert english.noted(plain) == plain
