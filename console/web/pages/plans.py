@@ -146,19 +146,18 @@ def still_holds(visit: Visiting, plan_id: int) -> Response:
 
 
 @router.get("/plans/{plan_id}/sending", dependencies=[needs("plans.see")])
-def sending(visit: Visiting, plan_id: int) -> Response:
-    """How far the sending is, agency by agency: a part of the plan's page, or the page."""
-    if not visit.is_partial:
+def sending(visit: Visiting, plan_id: int, waited: str = "") -> Response:
+    """How far the sending is, agency by agency: a part of the plan's page; the page anew once all is sent."""
+    job = _job(visit, plan_id)
+    moving = job is not None and job.state in {"waiting", "running"}
+    if not visit.is_partial or (waited and not moving):
         return visit.go(f"/plans/{plan_id}")
     with visit.desk.database.read() as connection:
-        known = plans.plan(connection, plan_id)
+        known, names = plans.plan(connection, plan_id), browsing.agencies(connection)
     return visit.page(
-        "portfolio/sending.html",
-        plan=known,
-        job=_job(visit, plan_id),
-        files=_files(visit, plan_id),
+        "portfolio/sending.html", plan=known, job=job, moving=moving, files=_files(visit, plan_id), names=names,
         sent=standings.SENT,
-    )
+    )  # fmt: skip
 
 
 def _files(visit: Visit, plan_id: int) -> list[dict[str, Any]]:
