@@ -22,7 +22,7 @@ from flows.evaluate import evaluate
 from flows.holds import place_hold
 from flows.plan import draft, submit
 from flows.recall import take_back
-from flows.strategy import strategise
+from flows.strategy import approve, strategise
 from flows.watch import watch
 from infra import (
     casework,
@@ -49,6 +49,7 @@ from infra.indexes import linkage_pseudonyms
 from infra.packages import account_pseudonyms
 from infra.payments import runs
 from infra.people import sessions, tokens
+from infra.propensity import versions
 from infra.register import Question
 from infra.sandbox import staff
 from infra.store import bulk, exchange, worklist
@@ -69,6 +70,7 @@ from models.tables import (
     InstalmentPlan,
     Placement,
     RecallObjection,
+    StrategyRun,
 )
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ if TYPE_CHECKING:
 
 WHY: Final = "the debtor's letter of this morning asks for it"
 CLERKS_AGENCY: Final = "quayside"
+HORIZON_DAYS: Final = 30
+"""Within so many days of placement a payment counts: of half a year, enough placements were watched so long."""
 PLACEMENTS: Final = bulk.table_of(Placement)
 INSTALMENT_PLANS: Final = bulk.table_of(InstalmentPlan)
 
@@ -99,7 +103,10 @@ def pose(desk: Desk) -> None:
     mine = known(desk)
     for step in (_letters, _complaints, _rules, _held):
         step(desk, mine)
-    for act in (_plans, _recalls, _strategies, _together, _money, _agreements, _keys, _scores, _house):
+    for act in (
+        _over, _plans, _recalls, _strategies, _together, _money, _agreements, _keys, _scores, _foretold, _forecast,
+        _house,
+    ):  # fmt: skip
         act(desk)
 
 
@@ -199,6 +206,18 @@ def _held(desk: Desk, mine: list[Known]) -> None:
     retention.hold(compliance, "lender", "case 2026-114 of the city court", lender=one.lender)
 
 
+def _over(desk: Desk) -> None:
+    """What was paid long ago is due to be forgotten; of one lender a legal hold keeps it."""
+    today, accounts = desk.today(), bulk.table_of(Account)
+    paid = accounts.c.status == "paid"
+    with desk.database.write() as connection:
+        over = select(accounts.c.account_id).where(paid)
+        connection.execute(update(accounts).where(paid).values(last_paid_on=today - timedelta(days=120)))
+        connection.execute(
+            update(PLACEMENTS).where(PLACEMENTS.c.account_id.in_(over)).values(ended_on=today - timedelta(days=100))
+        )
+
+
 # --- the portfolio and its agencies -----------------------------------------------------------------------------------
 
 
@@ -266,17 +285,24 @@ def _recalls(desk: Desk) -> None:
 
 
 def _strategies(desk: Desk) -> None:
-    """Rules of the lender's own are in force; a run of them proposes; an instalment plan is beyond the limits."""
+    """Rules of our own are in force; a run of them is accepted, another waits; an instalment plan is beyond limits."""
     manager = desk.acting(staff.STAFF["portfolio_manager"])
     ours = (
         packaged.text("models.strategy", "shipped", "cn-soft-first")
-        .replace('name = "cn-soft-first"', 'name = "ours"\nlenders = ["harbour"]')
+        .replace('name = "cn-soft-first"', 'name = "ours"\nlenders = ["harbour", "lotus"]')
         .replace("no_activity_days = 30", "no_activity_days = 5")
     )
     strategy.BOOK.propose_text(manager, ours)
     strategy.BOOK.approve(desk.acting(staff.SECOND), "ours@1")
     with seated(manager):
         run(strategise)
+    runs_made = bulk.table_of(StrategyRun)
+    with desk.database.read() as connection:
+        first = connection.execute(
+            select(func.min(runs_made.c.run_id)).where(runs_made.c.state == "proposed")
+        ).scalar_one()
+    with seated(desk.acting(staff.SECOND)):
+        approve(first)
     with desk.database.write() as connection:
         one = connection.execute(
             select(PLACEMENTS)
@@ -379,6 +405,30 @@ def _scores(desk: Desk) -> None:
     """The next cycle is proposed."""
     with seated(desk.acting(staff.STAFF["portfolio_manager"])):
         run(evaluate)
+
+
+def _foretold(desk: Desk) -> None:
+    """Where models are switched on: one is in use and was watched, another one waits for a second person."""
+    if desk.settings.propensity == "off":
+        return
+    manager = desk.acting(staff.STAFF["portfolio_manager"])
+    made = [
+        versions.fit(manager, "harbour", horizon_days=HORIZON_DAYS, without=without)
+        for without in (["months_open"], [])
+    ]  # fmt: skip
+    used = made[-1].model_id
+    versions.approve(desk.acting(staff.SECOND), used)
+    jobs.ask(manager, "foretell", {"lender": None})
+    jobs.ask(manager, "drift", {"lender": "harbour", "model_id": used})
+    working.work_off(desk)
+
+
+def _forecast(desk: Desk) -> None:
+    """What is to come was forecast: of all lenders together, and of one."""
+    finance = desk.acting(staff.STAFF["finance"])
+    for lender in (None, "harbour"):
+        jobs.ask(finance, "forecast", {"lender": lender, "months": 6})
+    working.work_off(desk)
 
 
 # --- money ------------------------------------------------------------------------------------------------------------

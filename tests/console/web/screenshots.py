@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import io
 import os
+import re
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Final, cast
 from console import scenario
 from console.web import visits
 from console.web.serving import served
+from flows.jobs import work_off
 from infra.people import sessions
 from infra.sandbox import staff
 from infra.sandbox.world import open_world, settings_of
@@ -53,6 +55,8 @@ MAIN: Final = frozenset({
 })  # fmt: skip
 """The pages that are shown in the dark, and on a telephone in 中文, too."""
 MENU: Final = "people-menu"
+LATER: Final = "main [hx-trigger=load]"
+"""A part of a page that comes by itself, later than the page."""
 NARROW: Final = 900
 """Below so many pixels the side of a page is a menu."""
 TITLES: Final = {
@@ -90,7 +94,8 @@ def sandbox(kept: str | None) -> Iterator[Desk]:
     """The console's desk on a sandbox that is in the middle of its work; one that is to be kept is built but once."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(kept) if kept else Path(folder) / "home"
-        desk = Desk(settings_of(home, engine="direct"), clock=lambda: NOW, actor="console")
+        settings = settings_of(home, engine="direct").model_copy(update={"propensity": "shown"})
+        desk = Desk(settings, clock=lambda: NOW, actor="console")
         if not home.exists():
             home.mkdir(parents=True)
             with (
@@ -135,6 +140,29 @@ def _chosen(page: Page, _desk: Desk) -> None:
     page.wait_for_url("**/recalls/preview")
 
 
+def _priced(page: Page, desk: Desk) -> None:
+    """A month was priced under other terms: the job is done, and its answer is looked at."""
+    page.locator("select[name=agency]").select_option(posed.CLERKS_AGENCY)
+    page.locator("textarea[name=changes]").fill("vat_rate=0.09\ntier.2.rate=0.25")
+    page.locator("main form .button-main").click()
+    page.wait_for_url("**/jobs/*")
+    work_off(desk)
+    page.locator(".job[data-ended] .button-main").click()
+    page.wait_for_url("**/contracts/compare?cost=*")
+
+
+def _tried(page: Page, desk: Desk) -> None:
+    """A draft was worked out with other rules, and stands beside what it is."""
+    page.locator("main a[data-open]").last.click()
+    page.locator("main a[href$='/what-if']").click()
+    page.locator("input[name=agency]").first.uncheck()
+    page.locator("main form .button-main").click()
+    page.wait_for_url(re.compile(r"/what-if/[0-9a-f]+$"))
+    work_off(desk)
+    page.locator("#working").wait_for(state="detached")
+    page.wait_for_load_state()
+
+
 def _helped(page: Page, _desk: Desk) -> None:
     """The help lies beside the work."""
     page.keyboard.press("?")
@@ -151,6 +179,8 @@ ACTS: Final[Mapping[Stop, Callable[[Page, Desk], None]]] = {
     Stop("/portal/check", AGENCY, "/portal/check", "portal-check-answer"): _checked,
     Stop("/disclosures", "compliance", "/disclosures", "disclosures-answer"): _told,
     Stop("/placements", "portfolio_manager", "/placements", "placements-recall"): _chosen,
+    Stop("/contracts/compare", "portfolio_manager", "/contracts/compare", "contracts-compare-answer"): _priced,
+    Stop("/plans?state=draft", "portfolio_manager", "/plans/{plan_id}/what-if/{name}", "plans-one-what-if-one"): _tried,
     Stop("/breaks", "finance", "/breaks", "breaks-help"): _helped,
     Stop("/people", "administrator", "/people", MENU): _opened,
 }
@@ -180,6 +210,8 @@ class Camera:
                     pages[stop.who] = stack.enter_context(self._window(view, stop)).new_page()
                 page = pages[stop.who]
                 page.goto(self.url + stop.path)
+                if page.locator(LATER).count():
+                    page.wait_for_load_state("networkidle")
                 if stop in ACTS:
                     ACTS[stop](page, self.desk)
                 if stop.is_behind and page.evaluate(walks.EMPTY):

@@ -24,13 +24,15 @@ from infra.store.bulk import table_of
 from models.permissions import ACTIONS, AGENCY
 from models.roles import ROLES
 from models.tables import (
+    AccountStage,
     GateCheck,
     InboundFile,
     InstalmentPlan,
+    Job,
     JointPayment,
     PaymentRun,
+    Plan,
     RecallProposal,
-    StageMove,
     Statement,
     StrategyRun,
     SubjectRequest,
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
 FILES: Final = table_of(InboundFile)
+JOBS, PLANS = table_of(Job), table_of(Plan)
+SUBMITTED: Final = select(func.max(PLANS.c.plan_id)).where(PLANS.c.state == "submitted")
 EMPTY: Final = "() => !document.querySelector('main tbody tr, main .drawer') && !!document.querySelector('main .empty')"
 """Whether a page says that nothing is there."""
 NOBODY: Final = ""
@@ -54,8 +58,10 @@ NO_PAGES: Final = re.compile(
     r"|^/(plans/\{plan_id\}/holds|agencies/\{code\}/evidence/.*|evaluations/\{evaluation_id\}/.*)$"
 )
 """Files, what machines ask for, and parts of a page that HTMX fetches into it."""
-ELSEWHERE: Final = frozenset({"/plans/{plan_id}/what-if/{name}", "/portfolios/new/{upload}", "/propensity/{model_id}"})
-"""What a form leads to under a name made then, and what takes a year of payments: tests of their own look at these."""
+ELSEWHERE: Final = frozenset({"/plans/{plan_id}/what-if/{name}", "/portfolios/new/{upload}"})
+"""What a form leads to under a name made then: tests of their own look at these."""
+AT_TIMES: Final = frozenset({"/propensity/{model_id}"})
+"""What needs half a year of payments: it is looked at where it is there."""
 BLANKS: Final = {
     "actor": staff.STAFF["finance"], "agency": "quayside", "code": "quayside", "lender": "harbour",
     "/policies/{name}": "cn-default", "/strategies/{name}": "cn-soft-first",
@@ -71,7 +77,10 @@ NEWEST: Final = {
     "/instalments/{plan_id}": select(func.max(table_of(InstalmentPlan).c.instalment_plan_id)),
     "/consolidation/payments/{payment_id}": select(func.max(table_of(JointPayment).c.payment_id)),
     "/gate/files/{file}": select(func.max(table_of(GateCheck).c.transmission_id)),
-    "/stages/accounts/{account_id}": select(func.min(table_of(StageMove).c.account_id)),
+    "/stages/accounts/{account_id}": select(func.min(table_of(AccountStage).c.account_id)),
+    **dict.fromkeys(("/plans/{plan_id}", "/plans/{plan_id}/compare", "/plans/{plan_id}/seed"), SUBMITTED),
+    "/plans/{plan_id}/what-if": select(func.max(PLANS.c.plan_id)).where(PLANS.c.state == "draft"),
+    "/jobs/{job_id}": select(func.max(JOBS.c.job_id)).where(JOBS.c.state == "done"),
     "/requests/{request_id}": select(func.min(table_of(SubjectRequest).c.request_id)),
     "/statements/{statement_id}": select(func.max(table_of(Statement).c.statement_id)),
     "/exchanges/sent/{transmission_id}": select(func.max(table_of(Transmission).c.transmission_id)),
@@ -82,6 +91,7 @@ AFTER_A_CHOICE: Final = {
     "/strategies/{name}/preview": ("lender=harbour",),
     "/plans/new/segments": ("lender=harbour&name=x&stage=phone",),
     "/policies/simulate": ("account=1",),
+    "/stages": ("lender=harbour&stage=phone",),
     "/help": ("at=/breaks",),
 }
 """Pages that say more once something is chosen: with what."""
@@ -142,6 +152,8 @@ def unreachable(connection: Connection) -> list[str]:
     """What keeps each page that has no address from having one."""
     found = []
     for route in routes():
+        if route.path in AT_TIMES:
+            continue
         try:
             address(connection, route.path)
         except NothingThere as nothing:
