@@ -225,14 +225,15 @@ def put_back(connection: Connection, lender: str) -> int:
 
     What a later snapshot has brought meanwhile stays.
     """
-    ours = (
-        select(SCORES.c.account_id, SCORES.c.lender_band.label("score_band"), ACCOUNTS.c.version)
-        .join(ACCOUNTS, ACCOUNTS.c.account_id == SCORES.c.account_id)
-        .where(SCORES.c.lender == lender, SCORES.c.written_band == ACCOUNTS.c.score_band)
-        .order_by(SCORES.c.account_id)
-    )
-    rows = bulk.read(connection, ours)
-    changed = set_bands(connection, rows.assign(version=rows["version"] + 1))
+    changed = connection.execute(
+        update(ACCOUNTS)
+        .where(
+            ACCOUNTS.c.account_id == SCORES.c.account_id,
+            SCORES.c.lender == lender,
+            SCORES.c.written_band == ACCOUNTS.c.score_band,
+        )
+        .values(score_band=SCORES.c.lender_band, version=ACCOUNTS.c.version + 1)
+    ).rowcount
     connection.execute(
         update(SCORES)
         .where(SCORES.c.lender == lender, or_(SCORES.c.written_band.is_not(None), SCORES.c.lender_band.is_not(None)))
