@@ -25,6 +25,8 @@ from infra.wiring import seated_here
 from models.errors import ConsignError, UsageError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from console.web.visits import Visit
 
 router = APIRouter()
@@ -125,12 +127,18 @@ def one_complaint(visit: Visiting, complaint_id: int) -> Response:
     return _complaint(visit, complaint_id)
 
 
+def _names(connection: Connection) -> dict[str, dict[str, str]]:
+    """What agencies and lenders are called, by code."""
+    return {"agencies": browsing.agencies(connection), "lenders": browsing.lenders(connection)}
+
+
 def _complaint(visit: Visit, complaint_id: int, problem: ConsignError | None = None) -> Response:
     with visit.desk.database.read() as connection:
         row = complaint_rows.complaint(connection, complaint_id)
+        names = _names(connection)
     return visit.page(
-        "compliance/complaint.html", row=row, states=COMPLAINT_STATES, categories=CATEGORIES, severities=SEVERITIES,
-        outcomes=OUTCOMES, today=visit.desk.today(), problem=problem,
+        "compliance/complaint.html", row=row, **names, states=COMPLAINT_STATES, categories=CATEGORIES,
+        severities=SEVERITIES, outcomes=OUTCOMES, today=visit.desk.today(), problem=problem,
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 
@@ -197,8 +205,10 @@ def one_breach(visit: Visiting, breach_id: int) -> Response:
 
 def _breach(visit: Visit, breach_id: int, problem: ConsignError | None = None) -> Response:
     row = conduct.whole(visit.desk, breach_id)
+    with visit.desk.database.read() as connection:
+        names = _names(connection)
     return visit.page(
-        "compliance/breach.html", row=row, tabs=BREACH_TABS, severities=SEVERITIES, problem=problem,
+        "compliance/breach.html", row=row, **names, tabs=BREACH_TABS, severities=SEVERITIES, problem=problem,
         status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 
@@ -222,8 +232,9 @@ def one_gate(visit: Visiting, gate_id: int) -> Response:
 def _gate(visit: Visit, gate_id: int, problem: ConsignError | None = None) -> Response:
     with visit.desk.database.read() as connection:
         row = gate_rows.gate(connection, gate_id)
+        names = _names(connection)
     return visit.page(
-        "compliance/gate.html", row=row, states=GATES, today=visit.desk.today(), longest=gates.LONGEST_DAYS,
+        "compliance/gate.html", row=row, **names, states=GATES, today=visit.desk.today(), longest=gates.LONGEST_DAYS,
         problem=problem, status=200 if problem is None else status_of(problem),
     )  # fmt: skip
 

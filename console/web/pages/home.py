@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 
 from console.web.language import later
 from console.web.visits import Visiting, needs
-from infra.store import beginnings, tasks
+from infra.store import beginnings, browsing, tasks
 from models.exceptions import CODES
 
 router = APIRouter()
@@ -70,6 +70,7 @@ def home(visit: Visiting) -> Response:
         waiting = tasks.waiting(connection, person.actor, person.roles)
         steps = beginnings.first_steps(connection)
         late = tasks.exceptions_of(connection, person.actor, person.roles, EXCEPTIONS_SHOWN)
+        agencies = browsing.agencies(connection)
     here = [task for task in waiting if visit.may(task.action)]
     cards = [
         (TASKS[task.code][0], TASKS[task.code][1].format(first=quote(task.first)), task.count, task.count >= tasks.MOST)
@@ -80,5 +81,5 @@ def home(visit: Visiting) -> Response:
     first = [(steps[step], text, path if visit.may(action) else "") for step, (text, path, action) in STEPS.items()]
     return visit.page(
         "home.html", cards=cards, idle=idle, exceptions=late, codes=CODES, now=visit.desk.now(),
-        steps=[] if steps["placed"] else first,
+        agencies=agencies, steps=[] if steps["placed"] else first,
     )  # fmt: skip

@@ -109,6 +109,9 @@
     focus(within);
   };
   document.addEventListener("DOMContentLoaded", () => arrange(document));
-  document.addEventListener("htmx:after:swap", (event) => arrange(event.detail?.ctx?.target ?? document));
+  document.addEventListener("htmx:after:swap", (event) => {
+    const target = event.detail?.ctx?.target ?? document;
+    if (target.isConnected) arrange(target); else stack(document); // what was swapped as a whole is there no more
+  });
   telephone.addEventListener("change", () => stack(document));
 })();
