@@ -69,6 +69,7 @@ def _one(
             "rows": _rows(connection, plan_id, tab, agency or reason, after),
         }
         first = browsing.plan_lines(connection, plan_id, rows=1).rows if known.accounts else []
+        names = browsing.agencies(connection)
     account = account or (f"#{first[0]['account_id']}" if first else "")
     explained, unexplained = _explained(visit, plan_id, account) if tab in {"preview", "account"} else (None, None)
     checked = known.accounts <= CHECKED_AT_ONCE
@@ -77,7 +78,8 @@ def _one(
         reason=reason, account=account, after=after, explained=explained, error=error or unexplained, checked=checked,
         because=_stale(visit, known) if checked else None, scores=_scores(visit), step=STEPS.get(known.state),
         told=_told(visit), job=_job(visit, plan_id), states=standings.PLAN, stages=standings.STAGES,
-        bounds=standings.BOUNDS, exclusions=standings.EXCLUSIONS, holds=standings.HOLDS,
+        bounds=standings.BOUNDS, exclusions=standings.EXCLUSIONS, holds=standings.HOLDS, names=names,
+        before=[names.get(code, code) for code in explained.tried_before] if explained else [],
     )  # fmt: skip
 
 
