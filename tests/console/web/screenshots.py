@@ -15,6 +15,7 @@ import io
 import os
 import re
 import tempfile
+import zlib
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -45,8 +46,8 @@ NOW: Final = datetime(2026, 11, 4, 1, tzinfo=UTC)
 MONTHS: Final = 6
 ACCOUNTS: Final = 1_500
 SEED: Final = 7
-COLOURS: Final = 24
-APART: Final = 16
+COLOURS: Final = 16
+APART: Final = 18
 """How far two colours of a picture lie apart at least, over red, green and blue."""
 PEOPLE: Final = {**{str(role): actor for role, actor in staff.STAFF.items()}, AGENCY: staff.CLERK}
 MAIN: Final = frozenset({
@@ -251,14 +252,19 @@ def _small(png: bytes, path: Path) -> None:
     chosen: list[tuple[int, int, int]] = []
     counted = cast("list[tuple[int, tuple[int, int, int]]]", plain.getcolors(plain.width * plain.height))  # of RGB
     # a badge is small, and its colour says more than another grey between a letter and its paper
-    for _, colour in sorted(counted, key=lambda one: one[0] * (8 + max(one[1]) - min(one[1])), reverse=True):
+    for _, colour in sorted(counted, key=lambda one: one[0] * (8 + 4 * (max(one[1]) - min(one[1]))), reverse=True):
         if all(sum(abs(one - other) for one, other in zip(colour, known, strict=True)) >= APART for known in chosen):
             chosen.append(colour)
         if len(chosen) == COLOURS:
             break
     palette = Image.new("P", (1, 1))
     palette.putpalette([value for colour in [*chosen, *chosen[:1] * (256 - len(chosen))] for value in colour])
-    plain.quantize(palette=palette, dither=Image.Dither.NONE).save(path, optimize=True)
+    few = plain.quantize(palette=palette, dither=Image.Dither.NONE)
+    written = []
+    for bits in (4, 8):  # two pixels to a byte are fewer bytes, but repeat themselves less
+        few.save(file := io.BytesIO(), "PNG", bits=bits, compress_level=9, compress_type=zlib.Z_FILTERED)
+        written.append(file.getvalue())
+    path.write_bytes(min(written, key=len))
 
 
 def gallery(taken: dict[Stop, list[str]], out: Path) -> None:
