@@ -51,6 +51,7 @@ format: $(READY) ## Lay the code out, and mend what ruff can mend
 docs: $(READY) ## Write the reference pages that the code can tell: files, lives, settings, commands
 	@$(BIN)/python -m console.web.api.described docs/reference/openapi.json
 	@$(BIN)/python -m console.cli.described docs/reference/commands.md
+	@$(BIN)/python -m console.acts docs/explanation/console.md
 	@$(BIN)/python infra/setup/reference_pages.py
 
 pictures: $(READY) ## Every page of the console as a picture, in both languages (TESTS="/breaks /plans" for some)

@@ -365,6 +365,41 @@ def _check_backup(given: Identifiers) -> object:
     return {"backup": found.name, "events": found.events, "identities": found.identities}
 
 
+def _update(given: Identifiers) -> object:
+    from flows.update import update
+
+    return run(update, lender=given.get("lender"))
+
+
+def _watch(_given: Identifiers) -> object:
+    from flows.watch import watch
+
+    return run(watch)
+
+
+def _sweep(_given: Identifiers) -> object:
+    from infra import shredding
+
+    return {"finished": shredding.finish(desk(), thorough=True)}
+
+
+def _sign_audit(_given: Identifiers) -> object:
+    from infra import audit
+
+    at = desk()
+    with at.database.write() as connection:
+        return {"head": audit.sign_head(connection, at.keyring, at.now())}
+
+
+def _verify_books(given: Identifiers) -> object:
+    from infra import closing
+
+    found = closing.verified(desk(), given.get("lender"))
+    if broken := [f"{one['lender']}: {one['law']}" for one in found if not one["holds"]]:
+        raise Findings(f"the books do not hold: {'; '.join(broken)}", fix="`consign ledger verify` says where")
+    return {"laws": len(found)}
+
+
 VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
     {
         "draft": Asked(("Draft a plan", "生成方案草稿"), "plans.change", _draft),
@@ -386,6 +421,11 @@ VERBS: Final[Mapping[str, Asked]] = MappingProxyType(
         "certify": Asked(("Begin a certification", "开始认证"), "agencies.certify", _certify),
         "bank": Asked(("Take a bank statement in", "导入银行对账单"), "bank.import", _bank),
         "rehearse": Asked(("Match (dry run)", "试跑匹配"), "breaks.work", _rehearse),
+        "update": Asked(("Tell agencies the balances that changed", "通知机构余额变动"), "operations.run", _update),
+        "watch": Asked(("Look at every clock", "检查所有时限"), "operations.run", _watch),
+        "sweep": Asked(("Write the store anew after deleting", "清除已删除内容的残留"), "operations.run", _sweep),
+        "sign_audit": Asked(("Sign the audit trail's end", "签署审计记录的末端"), "operations.run", _sign_audit),
+        "verify_books": Asked(("Check every law of the books", "检查账簿的全部规则"), "recoveries.see", _verify_books),
         "recall": Asked(("Take back what is due", "收回到期账户"), "recalls.change", _recall),
         "conduct": Asked(("Audit conduct", "审查催收行为"), "conduct.decide", _conduct),
         "erase": Asked(("Ask for erasures", "要求删除"), "erasures.ask", _erase),

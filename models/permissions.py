@@ -158,7 +158,7 @@ _TABLE: Final = (
     _action("retention.lift", COMPLIANCE, "lift a legal hold that somebody else placed", "解除他人设置的法律保全", second=True),
     _action("shreddings.ask", COMPLIANCE, "ask that a debtor or a portfolio be forgotten for good, and withdraw it", "申请彻底删除债务人或资产组合及撤回申请"),
     _action("shreddings.approve", COMPLIANCE, "forget for good whom somebody else asked to", "复核他人的彻底删除申请", second=True),
-    _action("reports.see", COMPLIANCE, "draft impact assessments and records of processing", "起草影响评估与处理活动记录"),
+    _action("reports.see", COMPLIANCE, "draft impact assessments, records of processing and reports of data breaches", "起草影响评估、处理活动记录与数据泄露报告"),
     _action("audit.see", COMPLIANCE, "read and verify the audit trail", "查看并验证审计记录"),
     # agencies' own people
     _action("portal.see", (AGENCY,), "see one's own agency's files, statements and scorecard", "查看本机构的文件、结算单和评分卡", scope="agency"),
@@ -169,6 +169,7 @@ _TABLE: Final = (
     _action("people.change", ADMINISTRATOR, "add and disable people, end their sessions", "新增和停用人员、结束会话"),
     _action("roles.change", ADMINISTRATOR, "give and take roles, never one's own", "授予和收回角色，不含本人"),
     _action("operations.see", (*OPERATIONS, *ADMINISTRATOR), "see how the installation is", "查看系统运行状况"),
+    _action("operations.run", OPERATIONS, "run now what runs by itself", "立即执行例行任务"),
     _action("backups.make", (*OPERATIONS, *ADMINISTRATOR), "make and check backups", "制作和检查备份"),
     _action("backups.remove", ADMINISTRATOR, "remove a backup and destroy its key", "删除备份并销毁其密钥"),
     _action("escrows.ask", ADMINISTRATOR, "ask that the whole keyring be let out to a holder", "申请向保管人导出整个密钥环"),

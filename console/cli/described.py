@@ -45,6 +45,11 @@ def described() -> str:
     return "\n".join(told)
 
 
+def commands() -> list[str]:
+    """Every command that help lists, by its words: `plan create`."""
+    return [" ".join(words) for part in PARTS for words, _ in _leaves([part.name], command_of(part.name))]
+
+
 def _leaves(words: list[str], command: Command) -> Iterator[tuple[list[str], Command]]:
     """The commands that do something, with the words that call them, in the order in which help lists them."""
     inner: dict[str, Command] | None = getattr(command, "commands", None)

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from console.web.api import (
     agreed,
+    answering,
     book,
     deciding,
     door,
@@ -17,11 +18,13 @@ from console.web.api import (
     instalments,
     intake,
     keeping,
+    ledger,
     money,
     onboarding,
     own,
     proof,
     reaching,
+    reporting,
     strategy,
 )
 from console.web.api.door import PROBLEMS, Calling, needs
@@ -34,7 +37,8 @@ VERSION: Final = "1"
 ROUTERS: Final = (
     book.router, money.router, proof.router, house.router, own.router, intake.router, onboarding.router, agreed.router,
     keeping.router, strategy.router, instalments.router, deciding.router,
-    reaching.router, foretelling.router,
+    reaching.router, foretelling.router, reporting.router, ledger.router,
+    answering.router,
 )  # fmt: skip
 ABOUT: Final = """\
 What people do in the console, for programs. Every call carries a token (`Authorization: Bearer cst_…`) that belongs to

@@ -53,7 +53,7 @@ class NewUse(Given):
     why: Text = Field(min_length=1, description="in a sentence, without a debtor's data")
 
 
-class Ended(Given):
+class UseEnded(Given):
     """Why it counts no more."""
 
     reason: Word = Field(min_length=1, description="up to 200 ASCII characters; it stays on record")
@@ -95,7 +95,7 @@ def approve_use(call: Calling, version: Version) -> UseShape:
 
 
 @router.post("/propensity/use/{version}/withdraw", dependencies=[needs("propensity.switch")])
-def withdraw_use(call: Calling, version: Version, given: Ended) -> UseShape:
+def withdraw_use(call: Calling, version: Version, given: UseEnded) -> UseShape:
     """It counts no more, or never will; one that is in force is ended by compliance alone."""
     switching.withdraw(call.desk, version, given.reason)
     return get_use(call)

@@ -377,13 +377,13 @@ def list_host_keys(call: Calling, code: Word) -> Listed[HostKeyShape]:  # type: 
 def add_host_key(call: Calling, code: Word, given: NewHostKey) -> Listed[HostKeyShape]:  # type: ignore[valid-type]
     """It is pinned, or waits for a second person."""
     hostkeys.add(
-        call.desk, code, hostkeys.typed(given.line), begins=_utc(given.begins), ends=_utc(given.until),
-        others_until=_utc(given.old_until),
+        call.desk, code, hostkeys.typed(given.line), begins=in_utc(given.begins), ends=in_utc(given.until),
+        others_until=in_utc(given.old_until),
     )  # fmt: skip
     return list_host_keys(call, code)
 
 
-def _utc(at: datetime | None) -> datetime | None:
+def in_utc(at: datetime | None) -> datetime | None:
     """The instant. Raises UsageError where nobody says in which zone it is."""
     if at is not None and at.tzinfo is None:
         raise UsageError("an instant says its offset", fix="write 2026-12-01T09:00:00+08:00")
@@ -399,7 +399,7 @@ def approve_host_key(call: Calling, code: Word, given: Fingerprint) -> None:
 @router.post("/agencies/{code}/host-keys/retire", dependencies=[needs("agencies.keys")], status_code=204)
 def retire_host_key(call: Calling, code: Word, given: Retired) -> None:
     """It is accepted no more."""
-    hostkeys.retire(call.desk, code, given.fingerprint, at=_utc(given.at), anyway=given.anyway)
+    hostkeys.retire(call.desk, code, given.fingerprint, at=in_utc(given.at), anyway=given.anyway)
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------
@@ -415,8 +415,8 @@ def list_agency_keys(call: Calling, code: Word) -> Listed[KeyShape]:
 def hand_agency_keys_in(call: Calling, code: Word, given: PublicKeys) -> Listed[KeyShape]:
     """They are pinned, or wait for a second person."""
     rotation.trust(
-        call.desk, code, given.encrypt, given.verify or given.encrypt, begins=_utc(given.begins),
-        ends=_utc(given.until), others_until=_utc(given.old_until),
+        call.desk, code, given.encrypt, given.verify or given.encrypt, begins=in_utc(given.begins),
+        ends=in_utc(given.until), others_until=in_utc(given.old_until),
     )  # fmt: skip
     return list_agency_keys(call, code)
 
@@ -454,7 +454,7 @@ def list_own_keys(call: Calling) -> Listed[OwnKey]:
 def renew_own_key(call: Calling, given: Renewed) -> Listed[OwnKey]:
     """A new pair of ours is made; agencies hear of it before it signs."""
     made = rotation.rotate_own(
-        call.desk, given.suite, begins=_utc(given.begins), days=given.days, older_until=_utc(given.old_until),
+        call.desk, given.suite, begins=in_utc(given.begins), days=given.days, older_until=in_utc(given.old_until),
         announce=given.announce,
     )  # fmt: skip
     if made.announced_to:
@@ -475,14 +475,14 @@ def revoke_own_key(call: Calling, given: OwnGeneration) -> None:
 def list_contracts(call: Calling, lender: Word = "", agency: Word = "") -> Listed[ContractShape]:  # type: ignore[valid-type]
     """Every contract in force or once in force."""
     with call.desk.database.read() as connection:
-        return Listed(items=records(agreed.listed(connection, lender or None, agency or None)))
+        return Listed(items=agreed.listed(connection, lender or None, agency or None))
 
 
 @router.get("/contracts/proposals", dependencies=[needs("agencies.see")])
 def list_contract_proposals(call: Calling) -> Listed[ProposalShape]:  # type: ignore[valid-type]
     """Terms that are put up, and what became of them, the newest first."""
     with call.desk.database.read() as connection:
-        return Listed(items=records(agreed.proposals(connection)))
+        return Listed(items=agreed.proposals(connection))
 
 
 @router.post("/contracts", dependencies=[needs("contracts.change")], status_code=202)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +12,7 @@ from console.web.api.book import job_of
 from console.web.api.door import PROBLEMS, Calling, needs
 from console.web.api.intake import JobShape
 from console.web.api.shapes import Given, Listed, Word
-from infra import breaker, credentials, jobs
+from infra import breaker, credentials, jobs, rotation
 from infra.store import exchange
 
 router = APIRouter(responses=PROBLEMS)
@@ -38,6 +38,20 @@ class RetiredCredential(Given):
 
     generation: Word
     anyway: bool = Field(default=False, description="although no other one was let in: it was lost")
+
+
+class Announced(Given):
+    """Which pair of ours agencies are told of."""
+
+    suite: Literal["age", "openpgp"]
+    generation: Word
+    lender: Word | None = Field(default=None, description="the pair of this lender alone")
+
+
+class Told(BaseModel):
+    """Those for whom it is new."""
+
+    agencies: list[str]
 
 
 class Circuit(BaseModel):
@@ -83,6 +97,15 @@ def reset_circuit(call: Calling, code: Word) -> Circuit:
     """Its server is asked again at the next run."""
     _known(call, code)
     return Circuit(reset=breaker.reset(call.desk, code))
+
+
+@router.post("/keys/announce", dependencies=[needs("keys.change")])
+def announce_own_key(call: Calling, given: Announced) -> Told:
+    """Every agency that seals this way is told of a pair of ours, each once; a job sends it."""
+    told = rotation.announce_own(call.desk, given.suite, given.generation, lender=given.lender or "")
+    if told:
+        jobs.ask(call.desk, "deliver", {})
+    return Told(agencies=list(told))
 
 
 def _known(call: Calling, code: str) -> None:

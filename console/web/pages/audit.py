@@ -102,13 +102,13 @@ def assessments(visit: Visiting, kind: str = "impact", lender: str = "") -> Resp
     report, problem = None, None
     try:
         # drafted from everything that was disclosed, which takes most of a second in a large house
-        report = FIGURES.count(visit.desk, ("report", kind, lender), lambda: _drafted(visit.desk, kind, lender)).value
+        report = FIGURES.count(visit.desk, ("report", kind, lender), lambda: drafted(visit.desk, kind, lender)).value
     except ConsignError as error:
         problem = error
     with visit.desk.database.read() as connection:
         lenders = browsing.lenders(connection)
     return visit.page(
-        "compliance/assessments.html", report=report, t=pages.words(visit.say.code, _retold(visit.say.code)), kind=kind,
+        "compliance/assessments.html", report=report, t=pages.words(visit.say.code, retold(visit.say.code)), kind=kind,
         lender=lender, lenders=lenders, problem=problem,
         tab_entries=[(visit.say(words), None, query(kind=code, lender=lender), code == kind)
                      for code, words in KINDS.items()], status=200 if problem is None else status_of(problem),
@@ -119,21 +119,22 @@ def assessments(visit: Visiting, kind: str = "impact", lender: str = "") -> Resp
 def assessment(visit: Visiting, kind: str, form: str, lender: str = "") -> Response:
     """The draft as a page to print, or its table as CSV."""
     asked.one_of(kind, KINDS)
-    report = _drafted(visit.desk, kind, lender)
+    report = drafted(visit.desk, kind, lender)
     if asked.one_of(form, FORMS) == "html":
-        page = pages.html(report, visit.say.code, _retold(visit.say.code))
+        page = pages.html(report, visit.say.code, retold(visit.say.code))
         return download(page, f"{kind}.html", "text/html; charset=utf-8")
     return download(pages.csv(report), f"{kind}.csv", "text/csv; charset=utf-8")
 
 
 @cache
-def _retold(language: str) -> Callable[[str, str], str]:
+def retold(language: str) -> Callable[[str, str], str]:
     """What a policy or a register says in a cell of that column, in that language."""
     told = say(language)
     return lambda column, text: term(language, text, GROUPS[column]) if column in GROUPS else told.explained(text)
 
 
-def _drafted(desk: Desk, kind: str, lender: str) -> Report:
+def drafted(desk: Desk, kind: str, lender: str) -> Report:
+    """The draft of that kind, of one lender or of all."""
     match kind:
         case "impact":
             return drafts.impact(desk, lender or None)

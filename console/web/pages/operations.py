@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from console.web import standings, visits
+from console.web.pages import asked
 from console.web.remembered import FIGURES
 from console.web.visits import Visiting, is_open, needs
 from flows import schedules
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from console.web.visits import Visit
 
 router = APIRouter()
+
+BY_HAND: Final = ("update", "watch", "sweep", "sign_audit")
+"""What runs by itself and may be run now, by its verb."""
 
 
 @router.get("/healthz", dependencies=[is_open])
@@ -75,6 +79,7 @@ def operations(visit: Visiting) -> Response:
     return visit.page(
         "house/operations.html", **looked.value, looked_at=looked.at, under_way=under_way, last_job=last,
         late=None if any(job.state == "running" for job in under_way) else late, verbs=VERBS, names=standings.SCHEDULES,
+        by_hand=BY_HAND,
     )  # fmt: skip
 
 
@@ -92,6 +97,12 @@ def _looked_at(visit: Visit) -> dict[str, Any]:
     except ConsignError:  # its own page says what is wrong with it
         newest = None
     return {"findings": health.findings(visit.desk), "counts": counts, "board": board, "newest": newest}
+
+
+@router.post("/operations/run", dependencies=[needs("operations.run")])
+def run_now(visit: Visiting, verb: Annotated[str, Form()] = "") -> Response:
+    """A job does now what runs by itself."""
+    return visit.go(f"/jobs/{jobs.ask(visit.desk, asked.one_of(verb, BY_HAND), {})}")
 
 
 @router.get("/jobs", dependencies=[needs("jobs.see")])

@@ -147,6 +147,12 @@ def ledger(visit: Visiting, lender: str = "", period: str = "") -> Response:
     )  # fmt: skip
 
 
+@router.post("/ledger/verify", dependencies=[needs("recoveries.see")])
+def verify(visit: Visiting) -> Response:
+    """A job checks every law of the books, and that closed months are what they were."""
+    return visit.go(f"/jobs/{jobs.ask(visit.desk, 'verify_books', {})}")
+
+
 @router.get("/ledger/entries", dependencies=[needs("recoveries.see")])
 def entries(visit: Visiting, lender: str = "", agency: str = "", ledger: str = "", period: str = "") -> Response:
     """The newest entries behind a figure of the trial balance."""

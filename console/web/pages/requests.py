@@ -154,3 +154,14 @@ def refuse(visit: Visiting, request_id: int, basis: Text = "", reason: Text = ""
     except ConsignError as problem:
         return _one(visit, request_id, problem)
     return visit.go(f"/requests/{request_id}", visit.say("Refused."))
+
+
+@router.post("/requests/{request_id}/evidence", dependencies=[needs("disclosures.ask")])
+def prove(visit: Visiting, request_id: int, why: Text = "") -> Response:
+    """What agencies were told about who asked, as evidence that anybody can check; also when the identity is gone."""
+    try:
+        made, _ = subjects.prove(visit.desk, request_id, why)
+    except ConsignError as problem:
+        return _one(visit, request_id, problem)
+    text = json.dumps(made, ensure_ascii=False, indent=1) + "\n"
+    return download(text, f"request-{request_id}-evidence.json", "application/json")

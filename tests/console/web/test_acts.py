@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyrage
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from starlette.testclient import TestClient
 
 from console.web.app import create_app
+from console.web.pages.operations import BY_HAND
 from flows import jobs as working
 from infra import backups, escrow, jobs
 from infra.indexes import accounts_of
@@ -212,3 +213,169 @@ def test_a_circuit_is_reset_through_the_api(ask: Ask) -> None:
     assert ask(STAFF["portfolio_manager"], "POST", at).json() == {"reset": False}
     assert ask(STAFF["finance"], "POST", at).status_code == 403
     assert ask(STAFF["operations"], "POST", "/agencies/nobody/circuit/reset").status_code == 422
+
+
+# --- what runs by itself, and the books -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", BY_HAND)
+def test_what_runs_by_itself_is_run_now_by_a_job(browse: As, desk: Desk, verb: str) -> None:
+    operator = browse("operations")
+    assert f'<option value="{verb}">' in operator.get("/operations").text
+    location = operator.send("/operations/run", at="/operations", verb=verb).headers["location"]
+    job = ran(desk, int(location.removeprefix("/jobs/")))
+    assert (job.verb, job.state, job.error) == (verb, "done", "")
+    assert operator.get(location).status_code == 200
+
+
+def test_only_operations_runs_it_and_nothing_else_than_that(browse: As) -> None:
+    assert browse("operations").send("/operations/run", at="/operations", verb="place").status_code == 422
+    administrator = browse("administrator")
+    assert "/operations/run" not in administrator.get("/operations").text
+    assert administrator.send("/operations/run", at="/operations", verb="watch").status_code == 403
+
+
+def test_every_law_of_the_books_is_checked_by_a_job_and_a_crooked_entry_is_found(browse: As, desk: Desk) -> None:
+    clerk = browse("finance")
+    location = clerk.send("/ledger/verify", at="/ledger").headers["location"]
+    job = ran(desk, int(location.removeprefix("/jobs/")))
+    assert (job.state, job.error) == ("done", "")
+    with desk.database.write() as connection:
+        guards = select(text("name")).select_from(text("sqlite_master")).where(text("type = 'trigger'"))
+        for name in connection.execute(guards.where(text("tbl_name = 'journal_line'"))).scalars().all():
+            connection.execute(text(f"DROP TRIGGER {name}"))
+        connection.execute(text("UPDATE journal_line SET amount_minor = amount_minor + 1 WHERE journal_line_id = 1"))
+    location = clerk.send("/ledger/verify", at="/ledger").headers["location"]
+    job = ran(desk, int(location.removeprefix("/jobs/")))
+    assert (job.state, "the books do not hold" in job.error) == ("failed", True)
+
+
+# --- a data breach ----------------------------------------------------------------------------------------------------
+
+
+def test_a_data_breach_is_drafted_printed_and_its_debtors_listed_and_that_is_on_record(browse: As, desk: Desk) -> None:
+    officer = browse("compliance")
+    assert officer.get("/assessments").text.count("/assessments/breach") == 1
+    assert "GDPR-33" not in officer.get("/assessments/breach").text
+    page = officer.get("/assessments/breach?agency=quayside&known=2026-02-27T09:30").text
+    assert ("GDPR art. 33" in page or "33" in page, "PIPL" in page) == (True, True)
+    assert "2026" in page
+    for wrong in ("begins=soon", "known=soon", "begins=2031-01-01", "file=nothing.age"):
+        assert officer.get(f"/assessments/breach?agency=quayside&{wrong}").status_code == 422, wrong
+    assert officer.get("/assessments/breach?agency=nobody").status_code == 422
+    printed = officer.get("/assessments/breach/draft.html?agency=quayside")
+    assert printed.text.startswith("<!")
+    assert officer.get("/assessments/breach/draft.csv?agency=quayside").text.count("\n") > 1
+    assert officer.get("/assessments/breach/draft.exe?agency=quayside").status_code == 422
+    listed = officer.send("/assessments/breach/pseudonyms.csv", at="/assessments/breach", agency="quayside")
+    lines = listed.text.splitlines()
+    assert (lines[0], len(lines) > 2) == ("debtor,generation", True)
+    assert [actor for actor, _ in recorded(desk, "report.pseudonyms")] == [STAFF["compliance"]]
+    assert officer.send("/assessments/breach/pseudonyms.csv", at="/assessments", agency="nobody").status_code == 422
+    assert browse("operations").get("/assessments/breach").status_code == 403
+
+
+def test_drafts_come_through_the_api_too(ask: Ask, desk: Desk) -> None:
+    me = STAFF["compliance"]
+    for kind in ("impact", "processing", "agencies"):
+        told = ask(me, "GET", f"/reports/{kind}").json()
+        assert (told["kind"], told["audit_head"] != "", len(told["sections"]) > 0) == (kind, True, True)
+    given = {"agency": "quayside", "known_at": "2026-02-27T09:30:00+00:00"}
+    draft = ask(me, "POST", "/reports/breach", given).json()
+    assert [one["name"] for one in draft["sections"]] == ["affected", "files", "clocks"]
+    assert draft["scope"]["known_at"].startswith("2026-02-27T09:30")
+    assert ask(me, "POST", "/reports/breach", given | {"known_at": "2026-02-27T09:30:00"}).status_code == 422
+    listed = ask(me, "POST", "/reports/breach/pseudonyms", {"agency": "quayside"}).json()["items"]
+    assert len(listed) == len({(one["debtor"], one["generation"]) for one in listed}) > 0
+    assert len(recorded(desk, "report.pseudonyms")) == 1
+    assert ask(STAFF["finance"], "GET", "/reports/impact").status_code == 403
+    assert ask(STAFF["finance"], "POST", "/reports/breach/pseudonyms", {"agency": "quayside"}).status_code == 403
+
+
+# --- what else the API had not ----------------------------------------------------------------------------------------
+
+
+def test_the_books_come_through_the_api_and_their_balances_come_to_nothing(ask: Ask) -> None:
+    me = STAFF["finance"]
+    rows = ask(me, "GET", "/ledger?lender=harbour").json()["items"]
+    sums: dict[str, int] = {}
+    for row in rows:
+        sums[row["currency"]] = sums.get(row["currency"], 0) + row["balance_minor"]
+    assert (len(rows) > 3, set(sums.values())) == (True, {0})
+    bank = next(row for row in rows if row["ledger"] == "1010")
+    entries = ask(me, "GET", "/ledger/entries?lender=harbour&ledger=1010").json()["items"]
+    assert sum(one["debit_minor"] - one["credit_minor"] for one in entries) == bank["balance_minor"]
+    assert ask(me, "GET", "/ledger?lender=harbour&period=soon").status_code == 422
+
+
+def test_a_payment_run_is_proposed_through_the_api_from_what_is_due(ask: Ask) -> None:
+    me = STAFF["finance"]
+    due = [one for one in ask(me, "GET", "/payments/due?lender=harbour").json()["items"] if one["why_not"] is None]
+    given = {"lender": "harbour", "currency": due[0]["currency"], "account": "6222000011112222333",
+             "bank": "102100099996", "agencies": [due[0]["agency"]]}  # fmt: skip
+    assert ask(STAFF["compliance"], "POST", "/payment-runs", given).status_code == 403
+    assert ask(me, "POST", "/payment-runs", given | {"currency": "cny"}).status_code == 422
+    made = ask(me, "POST", "/payment-runs", given)
+    assert made.status_code == 201, made.text
+    (run,) = ask(me, "GET", "/payment-runs?state=proposed").json()["items"]
+    assert (run["run_id"], run["lender"], run["proposed_by"]) == (made.json()["run_id"], "harbour", me)
+
+
+def test_what_is_not_there_is_taken_back_by_nobody_through_the_api(ask: Ask) -> None:
+    me = STAFF["finance"]
+    for path in ("/reopenings/99/withdraw", "/resolutions/99/withdraw"):
+        assert ask(me, "POST", path).status_code == 422, path
+        assert ask(STAFF["operations"], "POST", path).status_code == 403, path
+    officer = STAFF["compliance"]
+    for path, body in (
+        ("/complaints/99/take", {}), ("/subject-requests/99/answer", {}),
+        ("/subject-requests/99/evidence", {"why": WHY}),
+        ("/subject-requests/99/correct", {"field": "phone", "value": None}),
+    ):  # fmt: skip
+        assert ask(officer, "POST", path, body).status_code == 422, path
+        assert ask(me, "POST", path, body).status_code == 403, path
+
+
+def test_a_debtors_request_is_corrected_proved_and_answered_through_the_api_as_on_its_page(
+    browse: As, ask: Ask, desk: Desk
+) -> None:
+    number, _ = number_of(desk)
+    me = STAFF["compliance"]
+    given = {"lender": "harbour", "who": number, "kind": "correction", "fields": ["phone"]}
+    request = ask(me, "POST", "/subject-requests", given).json()["request_id"]
+    at = f"/subject-requests/{request}"
+    ask(me, "POST", f"{at}/verify", {"proof": "came in person"})
+    assert ask(me, "POST", f"{at}/correct", {"field": "name", "value": "x"}).status_code == 422
+    corrected = ask(me, "POST", f"{at}/correct", {"field": "phone", "value": "13800138000"})
+    assert (corrected.status_code, "13800138000" in corrected.text) == (200, False)
+    officer = browse("compliance")
+    page = officer.send(f"/requests/{request}/evidence", at=f"/requests/{request}", why=WHY)
+    assert f"request-{request}-evidence.json" in page.headers["content-disposition"]
+    evidence = ask(me, "POST", f"{at}/evidence", {"why": WHY}).json()
+    assert evidence.keys() == page.json().keys()
+    assert officer.send(f"/requests/{request}/evidence", at=f"/requests/{request}", why="").status_code == 422
+    working.work_off(desk)
+    answered = ask(me, "POST", f"{at}/answer", {})
+    assert (answered.status_code, "waits for" in answered.json()["detail"]) == (403, True)
+
+
+def test_what_the_gate_saw_and_who_asked_come_through_the_api(browse: As, ask: Ask) -> None:
+    me = STAFF["compliance"]
+    looks = ask(me, "GET", "/gate/files").json()["items"]
+    assert len(looks) > 5
+    one = ask(me, "GET", f"/gate/files/{looks[0]['name']}").json()
+    assert (one["verdict"], one["name"]) == (looks[0]["verdict"], looks[0]["name"])
+    assert ask(me, "GET", "/gate/files/nothing.age").status_code == 422
+    assert ask(me, "GET", "/disclosures/asked").json()["items"] == []
+    browse("compliance").send("/disclosures", at="/disclosures", who="nobody", of="lender:harbour", why=WHY)
+    assert [one["actor"] for one in ask(me, "GET", "/disclosures/asked").json()["items"]] == [me]
+
+
+def test_agencies_are_told_of_a_pair_of_ours_through_the_api(ask: Ask, desk: Desk) -> None:
+    me = STAFF["operations"]
+    made = ask(me, "POST", "/keys", {"suite": "age", "announce": False}).json()["items"]
+    newest = max((one for one in made if one["owner"] == "age"), key=lambda one: int(one["generation"]))
+    told = ask(me, "POST", "/keys/announce", {"suite": "age", "generation": newest["generation"]})
+    assert (told.status_code, len(told.json()["agencies"]) > 0) == (200, True)
+    assert jobs.newest(desk, "deliver", {}).actor == me
+    assert ask(STAFF["finance"], "POST", "/keys/announce", {"suite": "age", "generation": "1"}).status_code == 403
