@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -18,6 +18,9 @@ from infra.store import complaints as complaint_rows
 from infra.store import gate
 from infra.store import register as register_rows
 from infra.store import subjects as request_rows
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
 
 router = APIRouter(responses=PROBLEMS)
 
@@ -85,7 +88,8 @@ def take_complaint(call: Calling, complaint_id: Number, given: ComplaintTaken) -
     """Somebody answers it."""
     complaints.take(call.desk, complaint_id, given.owner)
     with call.desk.database.read() as connection:
-        return complaint_rows.complaint(connection, complaint_id)
+        row: Row[Any] = complaint_rows.complaint(connection, complaint_id)
+    return row
 
 
 @router.post("/subject-requests/{request_id}/correct", dependencies=[needs("subjects.work")])
@@ -111,7 +115,7 @@ def prove_subject_request(call: Calling, request_id: Number, given: Reason) -> d
     return made
 
 
-def _request(call: Calling, request_id: int) -> Any:
+def _request(call: Calling, request_id: int) -> Row[Any]:
     with call.desk.database.read() as connection:
         return request_rows.request(connection, request_id)
 

@@ -377,5 +377,7 @@ def test_agencies_are_told_of_a_pair_of_ours_through_the_api(ask: Ask, desk: Des
     newest = max((one for one in made if one["owner"] == "age"), key=lambda one: int(one["generation"]))
     told = ask(me, "POST", "/keys/announce", {"suite": "age", "generation": newest["generation"]})
     assert (told.status_code, len(told.json()["agencies"]) > 0) == (200, True)
-    assert jobs.newest(desk, "deliver", {}).actor == me
+    sends = jobs.newest(desk, "deliver", {})
+    assert sends is not None
+    assert sends.actor == me
     assert ask(STAFF["finance"], "POST", "/keys/announce", {"suite": "age", "generation": "1"}).status_code == 403
