@@ -36,7 +36,7 @@ FAR = "2026-04-28"
 
 def of(books: Books, actor: str) -> Desk:
     """The same house with somebody else at the desk."""
-    return Desk(books.desk.settings, clock=books.desk.clock, actor=actor)
+    return books.desk.acting(actor)
 
 
 def propose(books: Books, kind: str, actor: str = "ann", *, reason: str = "agency_error", **about: Any) -> Row[Any]:

@@ -129,6 +129,7 @@ def test_it_is_forgotten_again_though_store_and_keyring_are_both_old(house: Any,
     done = backups.restore(fresh, made.name, elsewhere(house, "again"))
     assert (done.forgotten, done.lost) == (erased.accounts, erased.resealed)
     assert any(one.destroyed for one in fresh.keyring.entries() if one.purpose == "data")
+    fresh.database.close()
 
 
 @ON_SQLITE
