@@ -80,7 +80,7 @@ NEWEST: Final = {
     "/stages/accounts/{account_id}": select(func.min(table_of(AccountStage).c.account_id)),
     **dict.fromkeys(("/plans/{plan_id}", "/plans/{plan_id}/compare", "/plans/{plan_id}/seed"), SUBMITTED),
     "/plans/{plan_id}/what-if": select(func.max(PLANS.c.plan_id)).where(PLANS.c.state == "draft"),
-    "/jobs/{job_id}": select(func.max(JOBS.c.job_id)).where(JOBS.c.state == "done"),
+    "/jobs/{job_id}": select(func.max(JOBS.c.job_id)).where(JOBS.c.verb == "forecast"),
     "/requests/{request_id}": select(func.min(table_of(SubjectRequest).c.request_id)),
     "/statements/{statement_id}": select(func.max(table_of(Statement).c.statement_id)),
     "/exchanges/sent/{transmission_id}": select(func.max(table_of(Transmission).c.transmission_id)),
