@@ -12,9 +12,10 @@ from starlette.testclient import TestClient
 from console.web.app import create_app
 from console.web.pages.operations import BY_HAND
 from flows import jobs as working
-from infra import backups, escrow, jobs
+from infra import backups, escrow, jobs, shredding
 from infra.indexes import accounts_of
 from infra.people import tokens
+from infra.propensity import switching
 from infra.reidentification import opened_for_subject
 from infra.sandbox.staff import SECOND, STAFF
 from infra.store import bulk, keeping
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from infra.wiring import Desk
-    from tests.console.web.conftest import As
+    from tests.console.web.conftest import As, PageAs
 
     Ask = Callable[..., Any]
 
@@ -381,3 +382,26 @@ def test_agencies_are_told_of_a_pair_of_ours_through_the_api(ask: Ask, desk: Des
     assert sends is not None
     assert sends.actor == me
     assert ask(STAFF["finance"], "POST", "/keys/announce", {"suite": "age", "generation": "1"}).status_code == 403
+
+
+# --- looked at --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("language", "size", "dark"), [("en", (1440, 900), False), ("zh", (390, 844), True)], ids=["desk", "phone"]
+)
+def test_these_pages_pass_axe_with_everything_open_in_both_languages(
+    page_as: PageAs, desk: Desk, language: str, size: tuple[int, int], *, dark: bool
+) -> None:
+    number, _ = number_of(desk)
+    shredding.ask_debtor(desk.acting(STAFF["compliance"]), "harbour", number, WHY)
+    switching.propose(desk.acting(STAFF["portfolio_manager"]), "shown", WHY)
+    for _ in range(2):
+        backups.make(desk)
+    window = page_as("second", language, size, dark=dark)
+    for path in (AT, "/backups", "/propensity", "/operations", "/assessments/breach?agency=quayside", "/ledger"):
+        page = window.go(path)
+        page.evaluate("document.querySelectorAll('main details').forEach(part => { part.open = true })")
+        window.look()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

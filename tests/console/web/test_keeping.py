@@ -266,7 +266,7 @@ def test_what_waits_is_shown_to_who_may_decide_it_and_not_to_who_asked(browse: A
         desk.acting(STAFF["portfolio_manager"]), "quayside", "harbour", changed(terms, {"vat_rate": "0.09"}),
         desk.today() + timedelta(days=40), "renewed, letter of 12 May",
     )  # fmt: skip
-    titles = ("Portfolios to forget", "False alarms to let pass", "Requests about the keyring", "Terms to approve")
+    titles = ("To be forgotten for good", "False alarms to let pass", "Requests about the keyring", "Terms to approve")
 
     def waiting(who: str) -> set[str]:
         shown = browse(who).get("/").text.split("<details>")[0]
