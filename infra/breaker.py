@@ -13,11 +13,11 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Row, and_, or_, select, update
+from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
 from connectors.drops.errors import AuthRefused, DropStalled, DropUnreachable, HostKeyMismatch, Unsupported
 from infra import audit, exceptions
-from infra.store import bulk, exchange, trail
+from infra.store import bulk, exchange, keyset, trail
 from models.errors import ConsignError
 from models.lives import CIRCUIT, moved
 from models.tables import Circuit
@@ -25,8 +25,6 @@ from models.tables import Circuit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
-
-    import pandas as pd
 
     from infra.wiring import Desk
 
@@ -110,20 +108,20 @@ def begin_anew(connection: Connection, desk: Desk, agency: str, action: str, why
     return True
 
 
-def circuits(connection: Connection, agency: str | None = None) -> pd.DataFrame:
+def circuits(connection: Connection, agency: str | None = None) -> list[dict[str, Any]]:
     """Every agency's circuit: agency, state, failures, reason, since, retry_at; closed where it has never failed."""
     agencies = exchange.AGENCIES
     statement = (
         select(
-            agencies.c.agency, CIRCUITS.c.state, CIRCUITS.c.failures, CIRCUITS.c.reason, CIRCUITS.c.since,
+            agencies.c.agency, func.coalesce(CIRCUITS.c.state, "closed").label("state"),
+            func.coalesce(CIRCUITS.c.failures, 0).label("failures"), CIRCUITS.c.reason, CIRCUITS.c.since,
             CIRCUITS.c.retry_at,
         )
         .outerjoin(CIRCUITS, CIRCUITS.c.agency == agencies.c.agency)
         .where(agencies.c.state != "closed")
         .order_by(agencies.c.agency)
     )  # fmt: skip
-    found = bulk.read(connection, statement if agency is None else statement.where(agencies.c.agency == agency))
-    return found.assign(state=found["state"].fillna("closed"), failures=found["failures"].fillna(0).astype("int64"))
+    return keyset.listed(connection, statement if agency is None else statement.where(agencies.c.agency == agency))
 
 
 def healthy_first(connection: Connection, agencies: Sequence[str]) -> list[str]:

@@ -126,18 +126,18 @@ def simulate(
     with desk.database.read() as connection:
         exchange.lender_timezone(connection, lender)
         found = store.listed(connection, lender, agency)
-        for name in sorted(found["agency"].unique()):
-            agreed = store.contracts_of(connection, lender, str(name))
-            present = store.one(connection, lender, str(name), until)
-            other = Contract.parse(terms(str(name), present.terms))
+        for name in sorted({row["agency"] for row in found}):
+            agreed = store.contracts_of(connection, lender, name)
+            present = store.one(connection, lender, name, until)
+            other = Contract.parse(terms(name, present.terms))
             for currency in sorted({contract.currency for contract in agreed.contracts}):
-                lines = _lines(connection, lender, str(name), currency, until)
-                cases = _cases(connection, lender, str(name), currency, until)
+                lines = _lines(connection, lender, name, currency, until)
+                cases = _cases(connection, lender, name, currency, until)
                 if lines.empty and cases.empty:
                     continue
                 now = simulated(lines, cases, agreed, until)
                 then = simulated(lines, cases, Agreed((until.replace(day=1),), (other,)), until)
-                parts.append(_compared(now, then).assign(agency=str(name), currency=currency))
+                parts.append(_compared(now, then).assign(agency=name, currency=currency))
     columns = ["agency", "currency", "tier", "then", "lines", "gross_minor", "commission_minor", "vat_minor",
                "commission_then_minor", "vat_then_minor", "difference_minor"]  # fmt: skip
     if not parts:

@@ -201,7 +201,7 @@ def gates(
             "lift_until", "asked_by", "lifted_by",
         ],
     )  # fmt: skip
-    if found["stops"].any():
+    if any(row["stops"] for row in found):
         say("`consign conduct lift GATE --until DAY --reason WHY` asks to lift one; a second person grants it")
         raise typer.Exit(FINDINGS)
 

@@ -41,7 +41,7 @@ def list_(
     with desk().database.read() as connection:
         found = contracts.listed(connection, lender, agency)
     rows = []
-    for row in found.to_dict("records"):
+    for row in found:
         terms = Contract.parse(row["terms"])
         rates = ", ".join(f"{(tier.rate * 100).normalize():f}%{'…' if tier.steps else ''}" for tier in terms.tiers)
         rows.append({

@@ -66,7 +66,8 @@ def due_minor(today: date) -> ColumnElement[int]:
 
 def listed(connection: Connection, wanted: Wanted, today: date, after: str | None = None) -> Page:
     """The plans of the tab, the newest first, with `due_minor`: what was due before today."""
-    return keyset.page_of(connection, list(_plans(wanted, today)), _NEWEST, after)
+    whole = select(*(PLANS.c[name] for name in COLUMNS), due_minor(today).label("due_minor"))
+    return keyset.page_of(connection, whole, list(_plans(wanted, today)), _NEWEST, after)
 
 
 def counted(connection: Connection, wanted: Wanted, today: date) -> dict[str, int]:
@@ -78,7 +79,7 @@ _NEWEST: Final = Order((PLANS.c.instalment_plan_id,), falling=True)
 
 
 def _plans(wanted: Wanted, today: date) -> Iterator[Select[Any]]:
-    statement = select(*(PLANS.c[name] for name in COLUMNS), due_minor(today).label("due_minor"))
+    statement = select(*_NEWEST.columns)
     for name in ("lender", "agency"):
         if value := getattr(wanted, name):
             statement = statement.where(PLANS.c[name] == value)

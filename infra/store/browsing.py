@@ -318,25 +318,28 @@ def files_of_plan(connection: Connection, plan_id: int) -> list[dict[str, Any]]:
 
 def placements(connection: Connection, wanted: PlacementFilter, after: str | None = None) -> Page:
     """Placements by the day they are due back, the soonest first; with the account's balance now."""
-    order = Order((PLACEMENTS.c.due_back_on, PLACEMENTS.c.placement_id))
-    return keyset.page_of(connection, list(_placements(connection, wanted)), order, after)
+    place = PLACEMENTS.c
+    order = Order((place.due_back_on, place.placement_id))
+    whole = select(
+        place.placement_id, place.plan_id, place.lender, place.agency, place.account_id, place.round, place.stage,
+        place.segment, place.currency, place.balance_minor, place.told_minor, place.dpd, place.bucket, place.placed_on,
+        place.due_back_on, place.state, place.ended_on, place.end_reason,
+    )  # fmt: skip
+    return keyset.page_of(connection, whole, list(_placements(connection, wanted, order)), order, after)
 
 
 def placements_counted(connection: Connection, wanted: PlacementFilter) -> dict[str, int]:
     """How many placements each tab has under the rest of the filter; no more than `keyset.COUNTED_TO` + 1."""
+    order = Order((PLACEMENTS.c.placement_id,))
     return {
-        tab: keyset.counted(connection, _placements(connection, replace(wanted, tab=tab))) for tab in PLACEMENT_TABS
+        tab: keyset.counted(connection, _placements(connection, replace(wanted, tab=tab), order))
+        for tab in PLACEMENT_TABS
     }
 
 
-def _placements(connection: Connection, wanted: PlacementFilter) -> Iterator[Select[Any]]:
-    place = PLACEMENTS.c
-    columns = [
-        place.placement_id, place.plan_id, place.lender, place.agency, place.account_id, place.round, place.stage,
-        place.segment, place.currency, place.balance_minor, place.told_minor, place.dpd, place.bucket, place.placed_on,
-        place.due_back_on, place.state, place.ended_on, place.end_reason,
-    ]  # fmt: skip
-    statement = select(*columns)
+def _placements(connection: Connection, wanted: PlacementFilter, order: Order) -> Iterator[Select[Any]]:
+    """The order's columns of those that are wanted, from one part of the index after the other."""
+    place, statement = PLACEMENTS.c, select(*order.columns)
     if wanted.back_by is not None:
         statement = statement.where(place.due_back_on <= wanted.back_by)
     states = PLACEMENT_TABS[wanted.tab]
@@ -362,19 +365,16 @@ def some_placements(connection: Connection, placement_ids: list[int]) -> Page:
 
 def recalls(connection: Connection, wanted: RecallFilter, today: date, after: str | None = None) -> Page:
     """Recalls with confirmation and certificate: the soonest due first, of the confirmed the newest."""
-    statements = list(_recalls(connection, wanted, today, _whole_recall()))
-    return keyset.page_of(connection, statements, _order_of(wanted.tab), after)
+    order = _order_of(wanted.tab)
+    return keyset.page_of(connection, _whole_recall(), list(_recalls(connection, wanted, today, order)), order, after)
 
 
 def recalls_counted(connection: Connection, wanted: RecallFilter, today: date) -> dict[str, int]:
     """How many recalls each tab has under the rest of the filter; no more than `keyset.COUNTED_TO` + 1."""
-    found = {}
-    for tab in RECALL_TABS:
-        numbers = select(ERASURES.c.erasure_id if tab == "uncertified" else RECALLS.c.recall_id)
-        if wanted.lender or (wanted.reason and tab == "uncertified"):
-            numbers = numbers.select_from(_joined())
-        found[tab] = keyset.counted(connection, _recalls(connection, replace(wanted, tab=tab), today, numbers))
-    return found
+    return {
+        tab: keyset.counted(connection, _recalls(connection, replace(wanted, tab=tab), today, _order_of(tab)))
+        for tab in RECALL_TABS
+    }
 
 
 def _joined() -> Join:
@@ -395,9 +395,11 @@ def _whole_recall() -> Select[Any]:
     ).select_from(_joined())  # fmt: skip
 
 
-def _recalls(
-    connection: Connection, wanted: RecallFilter, today: date, statement: Select[Any]
-) -> Iterator[Select[Any]]:
+def _recalls(connection: Connection, wanted: RecallFilter, today: date, order: Order) -> Iterator[Select[Any]]:
+    """The order's columns of those that are wanted, agency by agency."""
+    statement = select(*order.columns)
+    if wanted.lender or wanted.tab == "uncertified":  # an erasure may be of no recall
+        statement = statement.select_from(_joined())
     for column, value in ((PLACEMENTS.c.lender, wanted.lender), (RECALLS.c.reason, wanted.reason)):
         if value:
             statement = statement.where(column == value)

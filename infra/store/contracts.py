@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from infra.store.bulk import read, table_of
+from infra.store import keyset
+from infra.store.bulk import table_of
 from models.contract import Agreed, Contract, NoContract
 from models.errors import UsageError
 from models.tables import AgencyContract, ContractProposal, RemittanceLine
 
 if TYPE_CHECKING:
     from datetime import date
-
-    import pandas as pd
 
 CONTRACT = table_of(AgencyContract)
 LINE = table_of(RemittanceLine)
@@ -37,15 +36,17 @@ def contracts_of(connection: Connection, lender: str, agency: str) -> Agreed:
     return Agreed(tuple(row.effective_from for row in rows), tuple(Contract.parse(row.terms) for row in rows))
 
 
-def listed(connection: Connection, lender: str | None, agency: str | None) -> pd.DataFrame:
-    """Every contract in force or once in force, by lender, agency and first day; `until` is its last day, or null."""
-    statement = select(CONTRACT).order_by(CONTRACT.c.lender, CONTRACT.c.agency, CONTRACT.c.effective_from)
+def listed(connection: Connection, lender: str | None, agency: str | None) -> list[dict[str, Any]]:
+    """Every contract in force or once in force, by lender, agency and first day; `until` is its last day, or None."""
+    first = CONTRACT.c.effective_from
+    of_one = (CONTRACT.c.lender, CONTRACT.c.agency)
+    following = func.lead(first, type_=first.type).over(partition_by=of_one, order_by=first)
+    statement = select(CONTRACT, following.label("until")).order_by(CONTRACT.c.lender, CONTRACT.c.agency, first)
     for column, wanted in ((CONTRACT.c.lender, lender), (CONTRACT.c.agency, agency)):
         if wanted is not None:
             statement = statement.where(column == wanted)
-    found = read(connection, statement)
-    following = found.groupby(["lender", "agency"])["effective_from"].shift(-1)
-    return found.assign(until=following - np.timedelta64(1, "D"))
+    found = keyset.listed(connection, statement)
+    return [row | {"until": row["until"] and row["until"] - timedelta(days=1)} for row in found]
 
 
 def one(connection: Connection, lender: str, agency: str, day: date) -> Row[Any]:
@@ -114,7 +115,8 @@ def decide(connection: Connection, proposal_id: int, **columns: Any) -> None:
     connection.execute(update(PROPOSAL).where(PROPOSAL.c.proposal_id == proposal_id).values(**columns))
 
 
-def proposals(connection: Connection) -> pd.DataFrame:
+def proposals(connection: Connection, agency: str | None = None) -> list[dict[str, Any]]:
     """Every proposal, the newest first, without its terms."""
     columns = [column for column in PROPOSAL.c if column.name != "terms"]
-    return read(connection, select(*columns).order_by(PROPOSAL.c.proposal_id.desc()))
+    statement = select(*columns).order_by(PROPOSAL.c.proposal_id.desc())
+    return keyset.listed(connection, statement if agency is None else statement.where(PROPOSAL.c.agency == agency))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, or_, select, update
 
-from infra.store import bulk, erasures
+from infra.store import bulk, erasures, keyset
 from infra.store.conduct import ACTIVITY, BREACHES, FILES, PLACEMENTS, STANDING
 from models.conduct.gates import Figures
 from models.errors import UsageError
@@ -16,7 +16,6 @@ from models.tables import Complaint, DueDiligence, GateState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pandas as pd
 
 COMPLAINTS, DILIGENCE, GATES = bulk.table_of(Complaint), bulk.table_of(DueDiligence), bulk.table_of(GateState)
 ENDED: Final = ("upheld", "partly")
@@ -155,8 +154,8 @@ def gate(connection: Connection, gate_id: int) -> Any:
     return row
 
 
-def listed(connection: Connection, today: date, *, every: bool = False) -> pd.DataFrame:
+def listed(connection: Connection, today: date, *, every: bool = False) -> list[dict[str, Any]]:
     """Gates that stop placements or are lifted, `stops` told for today; with `every` those that opened again too."""
     statement = select(GATES, case((stops(today), 1), else_=0).label("stops")).order_by(GATES.c.agency, GATES.c.gate)
-    found = bulk.read(connection, statement if every else statement.where(GATES.c.state != "open"))
-    return found.assign(stops=found["stops"].astype(bool))
+    found = keyset.listed(connection, statement if every else statement.where(GATES.c.state != "open"))
+    return [row | {"stops": bool(row["stops"])} for row in found]

@@ -98,22 +98,35 @@ def page(
 
 
 def page_of(
-    connection: Connection, statements: Sequence[Select[Any]], order: Order, after: str | None = None, rows: int = ROWS
+    connection: Connection,
+    whole: Select[Any],
+    keys: Sequence[Select[Any]],
+    order: Order,
+    after: str | None = None,
+    rows: int = ROWS,
 ) -> Page:
-    """As `page`, over several statements with the same columns, each of which an index answers by itself."""
+    """As `page`, of a list that lies in several parts of an index.
+
+    keys: for each part a select of the order's columns, which an index answers by itself. whole: the rows as they are
+    wanted; only those of this page are read.
+    """
     behind, by = order.after(after), order.by()
-    whole: list[dict[str, Any]] = []
-    for first in range(0, len(statements), STATEMENTS_AT_ONCE):
+    found: list[tuple[Any, ...]] = []
+    for first in range(0, len(keys), STATEMENTS_AT_ONCE):
         parts = [
             select(one.where(*behind).order_by(*by).limit(rows + 1).subquery())
-            for one in statements[first : first + STATEMENTS_AT_ONCE]
+            for one in keys[first : first + STATEMENTS_AT_ONCE]
         ]
         chosen: Select[Any] | CompoundSelect[Any] = parts[0]
         if len(parts) > 1:  # the store merges them: 50 rows come out of twenty times 50
             chosen = union_all(*parts).order_by(*order.named()).limit(rows + 1)
-        whole += map(dict, connection.execute(chosen).mappings())
-    some: Callable[..., list[dict[str, Any]]] = heapq.nlargest if order.falling else heapq.nsmallest
-    return _cut(iter(some(rows + 1, whole, key=order.place)), order, rows)
+        found += map(tuple, connection.execute(chosen))
+    some: Callable[..., list[tuple[Any, ...]]] = heapq.nlargest if order.falling else heapq.nsmallest
+    best = some(rows + 1, found)
+    numbers = [key[-1] for key in best[:rows]]
+    read = connection.execute(whole.where(order.columns[-1].in_(numbers))).mappings()
+    shown = sorted(map(dict, read), key=order.place, reverse=order.falling)
+    return Page([aware(row) for row in shown], order.cursor(shown[-1]) if len(best) > rows else None)
 
 
 def behind(after: str | None) -> int:
@@ -130,9 +143,16 @@ def counted(connection: Connection, statements: Iterable[Select[Any]], to: int =
     total = 0
     for one in statements:
         if (left := to + 1 - total) > 0:
-            some = select(func.count()).select_from(one.limit(left).subquery())
+            # without columns of its own an index may do, and no row is read
+            bare = one.with_only_columns(literal(1).label("one"), maintain_column_froms=True)
+            some = select(func.count()).select_from(bare.limit(left).subquery())
             total += int(connection.execute(some).scalar_one())
     return total
+
+
+def listed(connection: Connection, statement: Select[Any]) -> list[dict[str, Any]]:
+    """All rows of a short list. Where a page shows a dozen rows a frame of them costs more than reading them."""
+    return [aware(dict(row)) for row in connection.execute(statement).mappings()]
 
 
 def _cut(found: Iterator[dict[str, Any]], order: Order, rows: int) -> Page:

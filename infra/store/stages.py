@@ -93,12 +93,12 @@ def moves(
         (row["from_stage"], row["to_stage"], row["rule"], row["why"]) for row in groups if wanted.holds(row)
     )
     parts = [
-        statement.where(
+        statement.with_only_columns(*order.columns).where(
             MOVES.c.from_stage == from_stage, MOVES.c.to_stage == to_stage, MOVES.c.rule == rule, MOVES.c.why == why
         )
         for from_stage, to_stage, rule, why in alike
     ]
-    return keyset.page_of(connection, parts, order, after) if parts else keyset.Page([], None)
+    return keyset.page_of(connection, statement, parts, order, after) if parts else keyset.Page([], None)
 
 
 def proposals(connection: Connection, lender: str = "", state: str = "", after: str | None = None) -> Page:

@@ -76,10 +76,10 @@ class Year(Story):
         today = self.world.desk.today()
         with self.world.desk.database.read() as connection:
             found = gate_rows.listed(connection, today)
-        for number in found.loc[found["stops"], "gate_id"]:
+        for number in (row["gate_id"] for row in found if row["stops"]):
             self.lifted += 1
-            gates.ask(self.world.desk.acting("chen.yu"), int(number), today + timedelta(days=40), "the year goes on")
-            gates.grant(self.world.desk.acting("li.wei"), int(number))
+            gates.ask(self.world.desk.acting("chen.yu"), number, today + timedelta(days=40), "the year goes on")
+            gates.grant(self.world.desk.acting("li.wei"), number)
 
 
 def expected(planted: list[Planted], agency: str) -> Counter[tuple[str, str]]:

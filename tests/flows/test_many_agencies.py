@@ -145,8 +145,8 @@ def failure_of(agencies: list[str], tally: Tally) -> RemoteError:
 
 def circuit(world: World, code: str) -> dict[str, Any]:
     with world.desk.database.read() as connection:
-        (found,) = breaker.circuits(connection, code).to_dict("records")
-    return {str(name): value for name, value in found.items()}
+        (found,) = breaker.circuits(connection, code)
+    return found
 
 
 def unresolved(world: World) -> list[tuple[str, str]]:

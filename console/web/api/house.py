@@ -107,7 +107,7 @@ def resolve_exception(call: Calling, exception_id: Number, given: Said) -> None:
 def list_gates(call: Calling) -> Listed[GateShape]:  # type: ignore[valid-type]
     """Gates that stop new placements, or are lifted."""
     with call.desk.database.read() as connection:
-        return Listed(items=records(gate_rows.listed(connection, call.desk.today())))
+        return Listed(items=gate_rows.listed(connection, call.desk.today()))
 
 
 @router.post("/gates/{gate_id}/ask", dependencies=[needs("gates.ask")], status_code=204)

@@ -27,19 +27,15 @@ DUE_DAYS: Final = 60
 def contracts(visit: Visit, code: str) -> dict[str, Any]:
     """What was agreed, the newest first, and what is put up."""
     with visit.desk.database.read() as connection:
-        rows = records(agreed.listed(connection, None, code))
-        waiting = [row for row in records(agreed.proposals(connection)) if row["agency"] == code]
+        rows = agreed.listed(connection, None, code)
+        waiting = agreed.proposals(connection, code)
     today = visit.desk.today()
     for row in rows:
-        row["from"], row["until"] = row["effective_from"].date(), _day(row["until"])
+        row["from"] = row["effective_from"]
         row["now"] = row["from"] <= today and (row["until"] is None or today <= row["until"])
     for row in waiting:
-        row["from"] = row["effective_from"].date()
+        row["from"] = row["effective_from"]
     return {"contracts": rows[::-1], "proposals": waiting}
-
-
-def _day(value: Any) -> Any:
-    return None if value is None else value.date()
 
 
 def reach(visit: Visit, code: str) -> dict[str, Any]:

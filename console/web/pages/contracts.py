@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import APIRouter, File, Form, Response, UploadFile
 
 from console.web import agreed
-from console.web.frames import records
 from console.web.pages import asked
 from console.web.problems import status_of
 from console.web.visits import Visiting, needs
@@ -35,13 +34,13 @@ LARGEST_BYTES: Final = 1 << 18
 def every(visit: Visiting, lender: str = "", agency: str = "") -> Response:
     """The contracts in force today, and what waits for a second person."""
     with visit.desk.database.read() as connection:
-        rows = records(store.listed(connection, lender or None, agency or None))
-        waiting = [row for row in records(store.proposals(connection)) if row["state"] == "waiting"]
+        rows = store.listed(connection, lender or None, agency or None)
+        waiting = [row for row in store.proposals(connection) if row["state"] == "waiting"]
         lenders, agencies = browsing.lenders(connection), browsing.agencies(connection)
     today = visit.desk.today()
     shown = []
     for row in rows:
-        begins, ends = row["effective_from"].date(), None if row["until"] is None else row["until"].date()
+        begins, ends = row["effective_from"], row["until"]
         if ends is None or ends >= today:
             terms = agreed.parsed(row["terms"])
             rates = [agreed.percent(tier.rate) + ("…" if tier.steps else "") for tier in terms.tiers]
@@ -137,20 +136,17 @@ def _one(
         lenders, agencies = browsing.lenders(connection), browsing.agencies(connection)
         asked.one_of(lender, lenders)
         asked.one_of(agency, agencies)
-        rows = records(store.listed(connection, lender, agency))[::-1]
+        rows = store.listed(connection, lender, agency)[::-1]
         waiting = [
             row | {"terms": store.proposal(connection, row["proposal_id"]).terms}
-            for row in records(store.proposals(connection))
-            if (row["lender"], row["agency"], row["state"]) == (lender, agency, "waiting")
+            for row in store.proposals(connection, agency)
+            if (row["lender"], row["state"]) == (lender, "waiting")
         ]
-    versions = [
-        row | {"begins": row["effective_from"].date(), "ends": row["until"].date() if row["until"] else None}
-        for row in rows
-    ]
+    versions = [row | {"begins": row["effective_from"], "ends": row["until"]} for row in rows]
     here = _version(versions, version or today)
     other = _version(versions, against) if against else None
     for row in waiting:
-        row["begins"] = row["effective_from"].date()
+        row["begins"] = row["effective_from"]
         before = _version(versions, row["begins"])
         row["differences"] = _differing(before, row)
     return visit.page(

@@ -159,7 +159,7 @@ def test_terms_are_put_up_by_one_compared_and_approved_by_another(browse: As, de
     page = second.get(path).text
     assert ("VAT on the commission" in page, "0.06" in page, "0.09" in page) == (True, True, True)
     with desk.database.read() as connection:
-        number = int(store.proposals(connection)["proposal_id"].iloc[0])
+        number = store.proposals(connection)[0]["proposal_id"]
     own = manager.send(f"{path}/proposals/{number}/approve", at=path)
     assert own.status_code == 403
     assert second.send(f"{path}/proposals/{number}/approve", at=path).status_code == 303

@@ -37,7 +37,7 @@ def closed_by_threat(books: Any) -> int:
     complaints.close(books.desk, number, "upheld", "the recording shows it")
     assert conduct.audit_conduct(books.desk).gates_closed == 1
     with books.desk.database.read() as connection:
-        return int(store.listed(connection, books.desk.today())["gate_id"].iloc[0])
+        return int(store.listed(connection, books.desk.today())[0]["gate_id"])
 
 
 @pytest.fixture

@@ -104,11 +104,12 @@ def test_every_row_is_on_one_page_however_long_the_pages_are(store: Database, ro
     assert pages[-1].rows
 
 
-def test_several_statements_are_one_list(store: Database) -> None:
-    order = Order((PLACEMENTS.c.due_back_on, PLACEMENTS.c.placement_id))
-    parts = [select(PLACEMENTS).where(PLACEMENTS.c.agency == agency) for agency in AGENCIES]
+@pytest.mark.parametrize("falling", [False, True])
+def test_several_parts_are_one_list(store: Database, *, falling: bool) -> None:
+    order = Order((PLACEMENTS.c.due_back_on, PLACEMENTS.c.placement_id), falling=falling)
+    keys = [select(*order.columns).where(PLACEMENTS.c.agency == agency) for agency in AGENCIES]
     with store.read() as connection:
-        together = walked(lambda after: keyset.page_of(connection, parts, order, after, 10))
+        together = walked(lambda after: keyset.page_of(connection, select(PLACEMENTS), keys, order, after, 10))
         alone = walked(lambda after: keyset.page(connection, select(PLACEMENTS), order, after, 10))
     assert together == alone
 
