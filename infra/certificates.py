@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import platform
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
@@ -31,7 +33,7 @@ from models.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from infra.wiring import Desk
 
@@ -65,23 +67,49 @@ class Standing:
 
 
 def standing(connection: Connection, desk: Desk, code: str) -> Standing:
-    """How the agency stands today."""
-    agency, needed = exchange.agency(connection, code), needed_level(connection, code)
-    today = desk.today()
-    best = connection.execute(
-        select(RUNS)
-        .where(RUNS.c.agency == code, RUNS.c.certificate_id.is_not(None))
-        .order_by(RUNS.c.certification_id.desc())
-    ).all()
-    said = [(run, _fault(connection, desk, agency, run, needed, today)) for run in best]
+    """How the agency stands today. Raises UsageError where there is none."""
+    return _standing(connection, desk, exchange.agency(connection, code), *_of_agencies(connection, desk, [code]))
+
+
+def standings(connection: Connection, desk: Desk, codes: Sequence[str]) -> dict[str, Standing]:
+    """How each of the agencies stands today, by its code; asked of the store together."""
+    rows = connection.execute(select(exchange.AGENCIES).where(exchange.AGENCIES.c.agency.in_(codes))).all()
+    beside = _of_agencies(connection, desk, codes)
+    return {row.agency: _standing(connection, desk, row, *beside) for row in rows}
+
+
+Rows = dict[str, list[Row[Any]]]
+
+
+def _of_agencies(connection: Connection, desk: Desk, codes: Sequence[str]) -> tuple[Rows, Rows, Rows]:
+    """By agency the runs that ended with a certificate and the waivers that hold, the newest first; the contracts."""
+    of_runs, of_waivers, of_terms = (table.c.agency.in_(codes) for table in (RUNS, WAIVERS, CONTRACTS))
+    asked = (
+        select(RUNS).where(of_runs, RUNS.c.certificate_id.is_not(None)).order_by(RUNS.c.certification_id.desc()),
+        select(WAIVERS).where(of_waivers, WAIVERS.c.valid_until >= desk.today()).order_by(WAIVERS.c.waiver_id.desc()),
+        select(CONTRACTS.c.agency, CONTRACTS.c.terms).where(of_terms),
+    )
+    runs, waivers, contracts = map(_by_agency, map(connection.execute, asked))
+    return runs, waivers, contracts
+
+
+def _by_agency(rows: Iterable[Row[Any]]) -> Rows:
+    found: Rows = defaultdict(list)
+    for row in rows:
+        found[row.agency].append(row)
+    return found
+
+
+def _standing(
+    connection: Connection, desk: Desk, agency: Row[Any], runs: Rows, waivers: Rows, contracts: Rows
+) -> Standing:
+    code, today = agency.agency, desk.today()
+    needed: Level = "money" if any(_collects(row.terms) for row in contracts.get(code, ())) else "work"
+    said = [(run, _fault(connection, desk, agency, run, needed, today)) for run in runs.get(code, ())]
     for run, fault in said:
         if fault is None:
             return Standing(code, needed, run.level, "valid", run.certificate_id, run.valid_until)
-    waived = connection.execute(
-        select(WAIVERS)
-        .where(WAIVERS.c.agency == code, WAIVERS.c.valid_until >= today)
-        .order_by(WAIVERS.c.waiver_id.desc())
-    ).first()
+    waived = next(iter(waivers.get(code, ())), None)
     if waived is not None and covers(waived.level, needed):
         return Standing(code, needed, None, "waived", None, waived.valid_until)
     if not said:
@@ -93,7 +121,13 @@ def standing(connection: Connection, desk: Desk, code: str) -> Standing:
 def needed_level(connection: Connection, code: str) -> Level:
     """The level that the agency's work needs: `money` where debtors may pay to it, else `work`."""
     terms = connection.execute(select(CONTRACTS.c.terms).where(CONTRACTS.c.agency == code)).scalars()
-    return "money" if any(Contract.parse(text).collects for text in terms) else "work"
+    return "money" if any(map(_collects, terms)) else "work"
+
+
+@lru_cache(maxsize=1_000)
+def _collects(terms: str) -> bool:
+    """Whether debtors may pay to the agency under these terms."""
+    return Contract.parse(terms).collects
 
 
 def require(connection: Connection, desk: Desk, code: str, state: str) -> None:

@@ -87,8 +87,9 @@ def list_(json: Json = False) -> None:  # noqa: ARG001 - read by emit
             .outerjoin(held, held.c.agency == table.c.agency)
             .order_by(table.c.agency),
         )  # fmt: skip
-        found = [certificates.standing(connection, desk(), code) for code in rows["agency"]]
-        servers = breaker.circuits(connection).set_index("agency")["state"]
+        standing = certificates.standings(connection, desk(), list(rows["agency"]))
+        servers = {row["agency"]: row["state"] for row in breaker.circuits(connection)}
+    found = [standing[code] for code in rows["agency"]]
     emit(
         rows.assign(
             certificate=[one.state for one in found],

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from sqlalchemy import BigInteger, and_, case, cast, exists, func, literal, literal_column, or_, select
+from sqlalchemy import BigInteger, and_, case, cast, exists, func, literal, literal_column, or_, select, union_all
 
 from infra.store import keyset
 from infra.store.bulk import table_of
@@ -307,9 +307,11 @@ def _matches_of(which: ColumnElement[bool]) -> Select[Any]:
 
 def _about(table: Table, lines: Sequence[int], receipts: Sequence[int]) -> ColumnElement[bool]:
     """Whether the row is about one of these lines or receipts."""
-    of_break = or_(BREAK.c.line_id.in_(lines), BREAK.c.receipt_id.in_(receipts))
-    if table is not MATCH:
-        return of_break
+    if table is not MATCH:  # by their numbers: else SQLite walks all open breaks by age, asking of each
+        return BREAK.c.break_id.in_(union_all(
+            select(BREAK.c.break_id).where(BREAK.c.line_id.in_(lines)),
+            select(BREAK.c.break_id).where(BREAK.c.receipt_id.in_(receipts)),
+        ))  # fmt: skip
     return MATCH.c.match_id.in_(_matches_of(or_(PART.c.line_id.in_(lines), PART.c.receipt_id.in_(receipts))))
 
 

@@ -61,8 +61,9 @@ def every(visit: Visiting) -> Response:
 def _every(visit: Visit, *, error: ConsignError | None = None, status: int = 200) -> Response:
     with visit.desk.database.read() as connection:
         rows = traffic.agencies(connection)
-        for row in rows:
-            row["certificate"] = certificates.standing(connection, visit.desk, row["agency"])
+        standing = certificates.standings(connection, visit.desk, [row["agency"] for row in rows])
+    for row in rows:
+        row["certificate"] = standing[row["agency"]]
     return visit.page(
         "agencies/agencies.html", status=status, rows=rows, held=_held(visit), states=standings.AGENCY, error=error,
         certificates=standings.CERTIFICATE, circuits=standings.CIRCUIT, suites=SUITES, channels=CHANNELS,
@@ -113,7 +114,7 @@ def page_of(
     with desk.database.read() as connection:
         row = exchange.agency(connection, code)
         standing = certificates.standing(connection, desk, code)
-        circuit = breaker.circuits(connection, code).to_dict("records")[0]
+        circuit = breaker.circuits(connection, code)[0]
         lenders = browsing.lenders(connection)
     moves = {to: said for to, said in MOVES.items() if to in AGENCY[row.state]}
     return visit.page(
