@@ -78,6 +78,8 @@ class Say:
 
     def number(self, value: float | None, digits: int = 0) -> str:
         """12,345.67 with so many digits."""
+        if isinstance(value, int) and not digits and self._is_plain:
+            return f"{value:,}"
         return self._figures.number(value, digits)
 
     def percent(self, value: float | None, digits: int = 0) -> str:

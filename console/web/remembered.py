@@ -38,6 +38,8 @@ WORTH_A_FILE: Final = 0.1
 """Seconds; what takes less each process counts for itself."""
 LONG: Final = 0.5
 """Seconds that nobody is kept waiting for, where there was a figure before."""
+SHORT: Final = 0.02
+"""Nor for so many, where the figure was good as long ago as it was good: a page that is looked at all the time."""
 TOO_OLD: Final = 3_600.0
 """Seconds since a figure stopped being good; whoever asks for it then waits for a new one."""
 GONE_AFTER: Final = 2 * 24 * 3_600.0
@@ -65,7 +67,9 @@ class Figure(Generic[T]):
     @property
     def will_do(self) -> bool:
         """Whether it may be shown while it is counted anew."""
-        return self.took >= LONG and time.time() < self.good_until + TOO_OLD
+        if self.took < SHORT:
+            return False
+        return time.time() < self.good_until + (TOO_OLD if self.took >= LONG else WORTH * self.took)
 
 
 class Remembered:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
@@ -52,8 +52,24 @@ def environment(language: str) -> Environment:
         "instant": told.instant, "noted": told.noted, "pair": told.pair, "asset": asset, "explained": told.explained,
         "term": partial(term, language),
     }  # fmt: skip
-    made.globals |= {"query": query, "word": word, "role_names": ROLE_NAMES}
+    made.globals |= {"query": query, "word": word, "role_names": ROLE_NAMES, "_": partial(_translated, language)}
     return made
+
+
+def _translated(language: str, sentence: str, **blanks: object) -> Markup:
+    """As Jinja's own `_`, which looks up and escapes anew what a page says a hundred times."""
+    return _sentence(language, sentence) % blanks if blanks else _bare(language, sentence)
+
+
+@lru_cache(maxsize=10_000)
+def _sentence(language: str, sentence: str) -> Markup:
+    return Markup(say(language)(sentence).translate(LITERALLY))  # noqa: S704 - nothing of HTML is left in it
+
+
+@lru_cache(maxsize=10_000)
+def _bare(language: str, sentence: str) -> Markup:
+    """A sentence without blanks; `%%` is a percent sign there too."""
+    return _sentence(language, sentence) % {}
 
 
 def word(visit: Visit) -> Markup:

@@ -10,13 +10,13 @@ from sqlalchemy import Connection, case, func, select
 from infra.store.conduct import BREACHES
 from infra.store.exchange import ERASURES, PLACEMENTS, TRANSMISSIONS
 from infra.store.gates import COMPLAINTS
-from infra.store.keyset import Order, counted, page
+from infra.store.keyset import Order, counted, listed, page
 from infra.store.subjects import REQUESTS
 from infra.store.trail import EVENTS
 from models.subject import OPEN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from sqlalchemy import ColumnElement
 
@@ -104,18 +104,19 @@ def breaches(
     return page(connection, statement, Order((BREACHES.c.at, BREACHES.c.breach_id), falling=True), after)
 
 
-def by_clause(connection: Connection) -> Sequence[Any]:
+def by_clause(connection: Connection) -> list[dict[str, Any]]:
     """Per rule: clause, severity, how many breaches are open and upheld, of how many agencies; most upheld first."""
     sums = [func.sum(case((BREACHES.c.state == state, 1), else_=0)).label(state) for state in ("open", "upheld")]
-    return connection.execute(
+    return listed(
+        connection,
         select(
             BREACHES.c.rule_id, BREACHES.c.clause, BREACHES.c.severity, *sums,
             func.count(BREACHES.c.agency.distinct()).label("agencies"),
         )
         .where(BREACHES.c.state.in_(("open", "upheld")))
         .group_by(BREACHES.c.rule_id, BREACHES.c.clause, BREACHES.c.severity)
-        .order_by(sums[1].desc(), sums[0].desc(), BREACHES.c.rule_id)
-    ).all()  # fmt: skip
+        .order_by(sums[1].desc(), sums[0].desc(), BREACHES.c.rule_id),
+    )  # fmt: skip
 
 
 # -- debtors' requests -------------------------------------------------------------------------------------------------

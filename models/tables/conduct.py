@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from models.tables.columns import big, serial
@@ -38,7 +38,10 @@ class AuditedFile(SQLModel, table=True):
 class Breach(SQLModel, table=True):
     """A rule that was broken, with its clause and its evidence: open → upheld | dismissed | withdrawn."""
 
-    __table_args__ = (UniqueConstraint("pack", "rule_id", "evidence"),)
+    __table_args__ = (
+        UniqueConstraint("pack", "rule_id", "evidence"),
+        Index("breach_listed", "state", "at", "breach_id"),
+    )
     breach_id: int | None = serial()
     pack: str
     pack_version: str
@@ -58,7 +61,7 @@ class Breach(SQLModel, table=True):
     counted: int | None = Field(default=None, description="what the counter had reached")
     run_id: int = big()
     found_at: datetime
-    state: str = Field(default="open", index=True)
+    state: str = "open"
     decided_by: str | None = None
     decided_at: datetime | None = None
     reason: str | None = None

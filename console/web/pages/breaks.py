@@ -84,6 +84,11 @@ class View:
         words = vars(replace(self, **changed))
         return "/breaks" + query(**{name: word for name, word in words.items() if (name, word) != ("tab", "open")})
 
+    def opening(self) -> str:
+        """What stands before a row's key in the address that opens it: made once for the rows of a page."""
+        alone = self.url(open="", more="")
+        return f"{alone}{'&' if '?' in alone else '?'}open="
+
     def wanted(self, visit: Visit) -> Wanted:
         """What the store is asked for. Raises UsageError for what cannot be meant."""
         text = self.q.strip()

@@ -176,19 +176,26 @@ def every_breach(
     asked.one_of(tab, BREACH_TABS)
     with visit.desk.database.read() as connection:
         page = assurance.breaches(connection, tab, agency=agency, rule=rule, severity=severity, after=after or None)
-        clauses = assurance.by_clause(connection)
-        stopping = records(gate_rows.listed(connection, visit.desk.today()))
+        stopping = gate_rows.listed(connection, visit.desk.today())
         last = conduct_rows.last_run(connection)
         agencies = browsing.agencies(connection)
     return visit.page(
         "compliance/breaches.html", page=page, next=page.after or "", tab=tab, tabs=BREACH_TABS,
-        agency=agency, rule=rule, severity=severity, after=after, clauses=clauses, gates=stopping, gate_states=GATES,
-        last=last, agencies=agencies, severities=SEVERITIES,
+        agency=agency, rule=rule, severity=severity, after=after, clauses=_clauses(visit), gates=stopping,
+        gate_states=GATES, last=last, agencies=agencies, severities=SEVERITIES,
         tab_entries=[
             (visit.say(words), None, query(tab=code, agency=agency, rule=rule, severity=severity), code == tab)
             for code, words in BREACH_TABS.items()
         ],
     )  # fmt: skip
+
+
+def _clauses(visit: Visit) -> list[dict[str, Any]]:
+    def count() -> list[dict[str, Any]]:
+        with visit.desk.database.read() as connection:
+            return assurance.by_clause(connection)
+
+    return FIGURES.count(visit.desk, "clauses", count, list[dict[str, Any]]).value
 
 
 @router.post("/breaches/audit", dependencies=[needs("conduct.decide")])
@@ -314,8 +321,8 @@ def use_packs(
 def erasures(visit: Visiting, tab: str = "", agency: str = "", after: str = "") -> Response:
     """Erasures by how they stand, those due first in front."""
     today = visit.desk.today()
+    counts = erasures_counted(visit, today, agency)
     with visit.desk.database.read() as connection:
-        counts = assurance.erasure_counts(connection, today, agency)
         shown: str = asked.one_of(tab, ERASURE_TABS) if tab else _first_of(counts)
         page = assurance.erasures(connection, today, shown, agency=agency, after=after or None)
         agencies = browsing.agencies(connection)
@@ -327,6 +334,16 @@ def erasures(visit: Visiting, tab: str = "", agency: str = "", after: str = "") 
             for code, words in ERASURE_TABS.items()
         ],
     )  # fmt: skip
+
+
+def erasures_counted(visit: Visit, today: date, agency: str) -> dict[str, int]:
+    """How many erasures are in each state, of that agency or (empty) of all."""
+
+    def count() -> dict[str, int]:
+        with visit.desk.database.read() as connection:
+            return assurance.erasure_counts(connection, today, agency)
+
+    return FIGURES.count(visit.desk, ("erasures", agency, today), count, dict[str, int]).value
 
 
 def _first_of(counts: dict[str, Any]) -> str:

@@ -18,11 +18,12 @@ from console.web import rulewords, sheets, standings
 from console.web.frames import records
 from console.web.language import later
 from console.web.pages import asked
-from console.web.pages.conduct import ERASURE_TABS
+from console.web.pages.conduct import ERASURE_TABS, erasures_counted
 from console.web.pages.instalments import STATES as INSTALMENT_STATES
 from console.web.pages.scorecards import CLASS, COLOURS, run_of
 from console.web.pages.statements import FORMS, stated_file
 from console.web.problems import status_of
+from console.web.remembered import FIGURES
 from console.web.rendering import query
 from console.web.uploading import SealedForms
 from console.web.visits import NotAllowed, Visiting, needs
@@ -74,7 +75,7 @@ def _there(found: Any) -> Any:
 def home(visit: Visiting, agency: Own) -> Response:
     """What to do next, and how the agency stands."""
     with visit.desk.database.read() as connection:
-        row, figures = portal.row(connection, agency), portal.figures(connection, agency)
+        row = portal.row(connection, agency)
         standing = certificates.standing(connection, visit.desk, agency)
         terms = portal.contracts(connection, agency)
         newest = traffic.came(connection, agency).rows[:5]
@@ -83,10 +84,18 @@ def home(visit: Visiting, agency: Own) -> Response:
     except UsageError:
         run, steps = None, None
     return visit.page(
-        "portal/home.html", row=row, figures=figures, standing=standing, contracts=terms, newest=newest, run=run,
-        steps=[] if steps is None else records(steps), keys=rotation.listed(visit.desk, agency), states=standings.CAME,
-        agencies=standings.AGENCY, certificates=standings.CERTIFICATE, today=visit.desk.today(),
+        "portal/home.html", row=row, figures=_figures(visit, agency), standing=standing, contracts=terms,
+        newest=newest, run=run, steps=[] if steps is None else records(steps), keys=rotation.listed(visit.desk, agency),
+        states=standings.CAME, agencies=standings.AGENCY, certificates=standings.CERTIFICATE, today=visit.desk.today(),
     )  # fmt: skip
+
+
+def _figures(visit: Visit, agency: str) -> dict[str, int]:
+    def count() -> dict[str, int]:
+        with visit.desk.database.read() as connection:
+            return portal.figures(connection, agency)
+
+    return FIGURES.count(visit.desk, ("portal", agency), count, dict[str, int]).value
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------
@@ -343,8 +352,8 @@ def instalments(visit: Visiting, agency: Own, state: str = "", after: str = "") 
 def erasures(visit: Visiting, agency: Own, tab: str = "", after: str = "") -> Response:
     """What must be deleted and certified, those due first in front."""
     today = visit.desk.today()
+    counts = erasures_counted(visit, today, agency)
     with visit.desk.database.read() as connection:
-        counts = assurance.erasure_counts(connection, today, agency)
         shown = asked.one_of(tab, ERASURE_TABS) if tab else next((s for s in ERASURE_TABS if counts[s]), "requested")
         page = assurance.erasures(connection, today, shown, agency=agency, after=after or None)
     return visit.page(

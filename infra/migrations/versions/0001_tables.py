@@ -284,11 +284,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("breach_id"),
         sa.UniqueConstraint("pack", "rule_id", "evidence"),
     )
+    op.create_index("breach_listed", "breach", ["state", "at", "breach_id"], unique=False)
     op.create_index(op.f("ix_breach_agency"), "breach", ["agency"], unique=False)
     op.create_index(op.f("ix_breach_file_id"), "breach", ["file_id"], unique=False)
     op.create_index(op.f("ix_breach_placement_id"), "breach", ["placement_id"], unique=False)
     op.create_index(op.f("ix_breach_rule_id"), "breach", ["rule_id"], unique=False)
-    op.create_index(op.f("ix_breach_state"), "breach", ["state"], unique=False)
     op.create_table(
         "break",
         sa.Column("break_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -2150,11 +2150,11 @@ def downgrade() -> None:
     op.drop_index("break_by_size", table_name="break")
     op.drop_index("break_by_age", table_name="break")
     op.drop_table("break")
-    op.drop_index(op.f("ix_breach_state"), table_name="breach")
     op.drop_index(op.f("ix_breach_rule_id"), table_name="breach")
     op.drop_index(op.f("ix_breach_placement_id"), table_name="breach")
     op.drop_index(op.f("ix_breach_file_id"), table_name="breach")
     op.drop_index(op.f("ix_breach_agency"), table_name="breach")
+    op.drop_index("breach_listed", table_name="breach")
     op.drop_table("breach")
     op.drop_index(op.f("ix_bank_statement_bank_account"), table_name="bank_statement")
     op.drop_table("bank_statement")

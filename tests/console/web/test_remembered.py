@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -135,6 +136,18 @@ def test_a_figure_that_takes_long_is_shown_as_it_was_and_counted_behind_the_page
     while (found := figures.find(desk, "key")) is None or found.value != 2:
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("took", "late", "shown"), [
+    (0.01, 0.0, False),  # counted anew at once
+    (0.1, 5.0, True),  # good for six seconds, and shown for six more while it is counted
+    (0.1, 7.0, False),
+    (2.0, 7.0, True),
+])  # fmt: skip
+def test_how_long_a_figure_is_shown_while_it_is_counted_anew(took: float, late: float, *, shown: bool) -> None:
+    figure = remembered.Figure(1, datetime.now(UTC), time.time() - late, took)
+    assert figure.will_do is shown
+    assert not figure.is_good
 
 
 def test_what_cannot_be_counted_behind_a_page_is_told_to_the_journal_and_tried_again(
