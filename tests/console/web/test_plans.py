@@ -79,6 +79,7 @@ def test_a_plan_goes_from_two_forms_to_its_agencies(browse: Any, desk: Desk) -> 
     assert manager.send(f"{plan}/send", at=plan).status_code == 303
     assert 'hx-trigger="every 1s"' in manager.get(f"{plan}/sending", headers=PART).text
     assert work_off(desk) == 1
+    assert manager.get(f"{plan}/sending?waited=1", headers=PART).headers["hx-redirect"] == plan, "all of it is sent"
     part = manager.get(f"{plan}/sending", headers=PART).text
     assert "Delivered" in part
     assert "every 1s" not in part
