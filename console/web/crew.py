@@ -26,7 +26,6 @@ import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from console.web import serving
-from console.web.app import create_app
 from console.web.metrics import SHARED
 from infra.journaling import journal, open_journal
 from infra.store import schema
@@ -237,7 +236,7 @@ def _telling(channel: socket.socket) -> type[asyncio.Protocol]:
     return Telling
 
 
-def answer(desk: Desk, channel: socket.socket, make: Callable[[Desk], Any] = create_app) -> None:
+def answer(desk: Desk, channel: socket.socket, make: Callable[[Desk], Any] = serving.application) -> None:
     """Answer what comes over the channel, until its other end is closed."""
     sys.setswitchinterval(serving.SWITCH_SECONDS)
     _Answering(make(desk), desk, channel).run([])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import uvicorn
 
 from console.web.app import create_app
+from console.web.turns import InTurn
 from models.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def environment_of(desk: Desk) -> dict[str, str]:
 def served(desk: Desk, port: int) -> Iterator[Running]:
     """The console answers in the block, in this process. Raises ConsoleFailed where the port is taken."""
     settings = desk.settings
-    server = uvicorn.Server(configured(create_app(desk), desk))
+    server = uvicorn.Server(configured(application(desk), desk))
     listening = listening_at(settings.web_host, port)
     ended = threading.Event()
 
@@ -103,6 +104,11 @@ def served(desk: Desk, port: int) -> Iterator[Running]:
         server.should_exit = True
         if ended.wait(STOP_SECONDS + 5):
             listening.close()
+
+
+def application(desk: Desk) -> ASGIApp:
+    """The application as people ask it: one page at a time."""
+    return InTurn(create_app(desk))
 
 
 def configured(app: ASGIApp, desk: Desk, **more: Any) -> uvicorn.Config:

@@ -35,7 +35,7 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from console.web import crew
-from console.web.app import create_app
+from console.web.serving import application
 from infra.people import sessions, tokens
 from infra.sandbox import staff
 from infra.sandbox.world import settings_of
@@ -386,7 +386,7 @@ def serve(home: Path, processes: int) -> None:
 
 def answer(home: Path, channel: int) -> None:
     """One of the processes that answer."""
-    crew.answer(desk_of(home), socket.socket(fileno=channel), lambda desk: Timed(create_app(desk)))
+    crew.answer(desk_of(home), socket.socket(fileno=channel), lambda desk: Timed(application(desk)))
 
 
 class Timed:
