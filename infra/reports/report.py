@@ -5,9 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import PlainSerializer, PlainValidator
 
 Cell = str | int | bool | date | datetime | Sequence[str] | None
-Row = Mapping[str, Cell]
+
+
+def _written(value: Cell) -> object:
+    """A cell in JSON, so that it comes back as it went: days, instants and tuples told apart from texts and lists."""
+    if isinstance(value, date):
+        return {"at" if isinstance(value, datetime) else "day": value.isoformat()}
+    return {"of": value} if isinstance(value, tuple) else value
+
+
+def _read(value: object) -> object:
+    match value:
+        case {"at": str(text)}:
+            return datetime.fromisoformat(text)
+        case {"day": str(text)}:
+            return date.fromisoformat(text)
+        case {"of": [*texts]}:
+            return tuple(texts)
+    return value
+
+
+Row = Mapping[str, Annotated[Cell, PlainValidator(_read), PlainSerializer(_written)]]
 
 
 @dataclass(frozen=True)

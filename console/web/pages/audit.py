@@ -18,6 +18,7 @@ from console.web.sheets import download
 from console.web.visits import Visiting, needs
 from infra import jobs, proving, witnesses
 from infra.reports import drafts, pages
+from infra.reports.report import Report
 from infra.store import assurance, browsing, trail
 from models.errors import ConsignError
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from console.web.visits import Visit
     from infra.audit import Verification
-    from infra.reports.report import Report
     from infra.wiring import Desk
 
 router = APIRouter()
@@ -102,7 +102,8 @@ def assessments(visit: Visiting, kind: str = "impact", lender: str = "") -> Resp
     report, problem = None, None
     try:
         # drafted from everything that was disclosed, which takes most of a second in a large house
-        report = FIGURES.count(visit.desk, ("report", kind, lender), lambda: drafted(visit.desk, kind, lender)).value
+        key = ("report", kind, lender)
+        report = FIGURES.count(visit.desk, key, lambda: drafted(visit.desk, kind, lender), Report).value
     except ConsignError as error:
         problem = error
     with visit.desk.database.read() as connection:

@@ -176,7 +176,7 @@ def test_every_figure_that_processes_share_comes_back_from_its_file_as_it_went(
     browser, lost = browse("second"), []
     for path in (
         "/breaks", "/closing", "/ledger", "/plans/new", "/portfolios/1", "/placements", "/recalls", "/recalls/due",
-        "/agencies",
+        "/agencies", "/breaches", "/erasures", "/assessments", "/assessments?kind=processing",
     ):  # fmt: skip
         before = set(desk.folder("figures").glob("*.json"))
         assert browser.get(path).status_code == 200
