@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
+from sqlalchemy import func, select
 
 from infra.store import bulk
 from models.tables import (
@@ -180,11 +181,14 @@ def _statements(connection: Any, lender: str, agencies: Sequence[str]) -> None:
 
 
 def _trail(connection: Any, rng: np.random.Generator, events: int) -> None:
+    seqs = bulk.table_of(AuditEvent).c.seq
+    before = int(connection.execute(select(func.coalesce(func.max(seqs), 0))).scalar_one())
     actions = ["file.accepted", "file.delivered", "match.confirmed", "placement.closed", "identity.shown"]
     for first in range(0, events, AT_ONCE):
         count = min(AT_ONCE, events - first)
-        seq = np.arange(first + 1, first + 1 + count)
-        at = pd.Series(pd.Timestamp(NOW) - pd.to_timedelta((events - seq) * 20, unit="s")).dt.as_unit("us")
+        number = np.arange(first + 1, first + 1 + count)
+        seq = before + number  # behind what setting up the house put on record
+        at = pd.Series(pd.Timestamp(NOW) - pd.to_timedelta((events - number) * 20, unit="s")).dt.as_unit("us")
         code = pd.Series(seq).astype("str").str.zfill(64)
         bulk.append(connection, AuditEvent, pd.DataFrame({
             "seq": seq, "at": at, "actor": _chosen(rng, ["chen.yu", "m.rossi", "consign"], count),
