@@ -117,10 +117,10 @@ def listed(visit: Visiting, after: str = "") -> Response:
 def one(visit: Visiting, job_id: int) -> Response:
     """How far one is, and what came of it; the part alone where the page looks again."""
     row = jobs.found(visit.desk, job_id)
-    told = {
-        "job": row,
-        "verb": VERBS[row.verb],
-        "result": json.loads(row.result or "{}"),
-        "asked_of": json.loads(row.identifiers),
-    }
-    return visit.page("parts/job.html" if visit.is_partial else "house/job.html", **told)
+    result = json.loads(row.result or "{}")
+    told = {name: value for name, value in result.items() if value not in (None, 0, "") and not isinstance(value, dict)}
+    none = [name for name, value in result.items() if value == 0 and not isinstance(value, bool)]
+    return visit.page(
+        "parts/job.html" if visit.is_partial else "house/job.html", job=row, verb=VERBS[row.verb], result=result,
+        told=told, none=none, asked_of=json.loads(row.identifiers),
+    )  # fmt: skip

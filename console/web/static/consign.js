@@ -3,7 +3,20 @@
 (() => {
   const typing = (target) => target.matches("input:not([type=checkbox]), textarea, select, [contenteditable]");
   const rows = () => [...document.querySelectorAll("[data-rows] > [data-row]")];
-  const announce = (text) => { document.getElementById("announced").textContent = text; };
+  const announce = (text) => {
+    const place = document.getElementById("announced");
+    place.classList.replace("said", "unseen");
+    place.textContent = text;
+  };
+  // a key that does nothing says so, for a while, to everybody
+  let saying = 0;
+  const nothing = () => {
+    const place = document.getElementById("announced");
+    announce(place.dataset.nothing);
+    place.classList.replace("unseen", "said");
+    clearTimeout(saying);
+    saying = setTimeout(() => place.classList.replace("said", "unseen"), 2500);
+  };
   const current = () => document.querySelector("[data-row].row-here") ?? document.querySelector("[data-row][aria-current=true]");
 
   const stand = (row) => {
@@ -34,7 +47,11 @@
     if (typing(event.target)) { if (event.key === "Escape") event.target.blur(); return; }
     if (event.key === "Enter" && event.target.matches("a, button, summary, input")) return;
     const pressed = keys[event.key]
-      ?? (/^[a-z]$/.test(event.key) ? (() => (document.querySelector(`.drawer [data-key="${event.key}"]`) ?? document.querySelector(`[data-key="${event.key}"]`))?.click()) : null);
+      ?? (/^[a-z]$/.test(event.key) ? (() => {
+        const pressing = document.querySelector(`.drawer [data-key="${event.key}"]`) ?? document.querySelector(`[data-key="${event.key}"]`);
+        if (pressing) pressing.click();
+        else if (rows().length) nothing();
+      }) : null);
     if (pressed) { event.preventDefault(); pressed(); }
   });
 

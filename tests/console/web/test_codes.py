@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import pkgutil
 import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import flows
 from connectors.layouts.profiles import load_layout, shipped_layouts
 from connectors.portfolio.profiles import load_profile, shipped_profiles
 from console.web import codes
 from console.web.codes import term
 from console.web.language import errors, say
+from flows.exchange import Exchanged
+from flows.reconcile import Rehearsal
 from infra.allowances import IDENTIFIERS
+from infra.conduct import Conducted
+from infra.consolidation import Linked
+from infra.instalments import Followed
+from infra.retention import Ran
 from models import packaged
 from models.checking import CODES
 from models.conduct import packs
@@ -51,6 +61,23 @@ ENGLISH = re.compile(r"[a-z]{3,} [a-z]{3,}")
 )
 def test_every_code_of_a_table_has_its_word(group: str, needed: set[str]) -> None:
     assert needed <= set(codes.GROUPS[group])
+
+
+def reports() -> Iterator[str]:
+    """What the reports of flows, which jobs are the most of, say in numbers and words."""
+    for each in pkgutil.iter_modules(flows.__path__):
+        module = importlib.import_module(f"flows.{each.name}")
+        for name, made in vars(module).items():
+            if dataclasses.is_dataclass(made) and name.endswith("Report") and made.__module__ == module.__name__:
+                yield from (field.name for field in dataclasses.fields(made))
+    for other in (Exchanged, Rehearsal, Conducted, Linked, Followed, Ran):
+        yield from (field.name for field in dataclasses.fields(other))
+
+
+def test_everything_that_comes_of_a_job_has_its_word() -> None:
+    said = set(reports())
+    assert {"files_delivered", "accepted", "gates_closed"} <= said
+    assert said <= set(codes.GROUPS["result"])
 
 
 def test_several_codes_are_told_with_commas_and_none_with_a_dash() -> None:

@@ -64,6 +64,9 @@ def test_a_morning_at_the_worklist_by_keyboard_alone(page_as: Any, running: Any,
     assert page.locator("#announced").inner_text() == here.get_attribute("data-row")
     page.keyboard.press("x")
     assert here.locator("input[type=checkbox]").is_checked()
+    page.keyboard.press("m")  # nothing is open that anything could be matched with
+    page.locator("#announced.said").wait_for()
+    window.look()
     page.keyboard.press("Enter")
     page.locator("#drawer").wait_for()
     assert re.search(r"open=break-\d+", page.url)
