@@ -7,6 +7,7 @@ import io
 import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
@@ -27,7 +28,7 @@ from infra.wiring import Desk
 from models.tables import Placement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     import playwright.sync_api as chromium_
     from httpx2 import Response
@@ -193,6 +194,27 @@ def browse(desk: Desk) -> Iterator[As]:
             return client
 
         yield as_
+
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def ask(desk: Desk) -> Iterator[Ask]:
+    """`ask("chen.yu", "GET", "/plans")` is what that person's token gets of the API."""
+    from console.web.app import create_app
+    from infra.people import tokens
+
+    given: dict[str, str] = {}
+    with TestClient(create_app(desk), raise_server_exceptions=False) as client:
+
+        def call(actor: str, method: str, path: str, body: Any = None) -> Any:
+            if actor not in given:
+                given[actor] = tokens.make(desk.acting(actor), actor, "tests").token
+            headers = {"Authorization": f"Bearer {given[actor]}"}
+            return client.request(method, f"/api/v1{path}", json=body, headers=headers)
+
+        yield call
 
 
 def session_of(desk: Desk, who: str) -> str:

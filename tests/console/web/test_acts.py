@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pyrage
 import pytest
 from sqlalchemy import func, select, text, update
-from starlette.testclient import TestClient
 
-from console.web.app import create_app
 from console.web.pages.operations import BY_HAND
 from flows import jobs as working
 from infra import backups, escrow, jobs, shredding
 from infra.indexes import accounts_of
-from infra.people import tokens
 from infra.propensity import switching
 from infra.reidentification import opened_for_subject
 from infra.sandbox.staff import SECOND, STAFF
@@ -23,30 +20,12 @@ from keys.errors import KeyDestroyed
 from models.tables import Account, AuditEvent, Placement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from infra.wiring import Desk
-    from tests.console.web.conftest import As, PageAs
+    from tests.console.web.conftest import As, Ask, PageAs
 
-    Ask = Callable[..., Any]
 
 WHY = "case 2026-12 of the city court"
 AT = "/retention?tab=shreddings"
-
-
-@pytest.fixture
-def ask(desk: Desk) -> Iterator[Ask]:
-    """`ask("chen.yu", "GET", "/plans")` is what that person's token gets."""
-    given: dict[str, str] = {}
-    with TestClient(create_app(desk), raise_server_exceptions=False) as client:
-
-        def call(actor: str, method: str, path: str, body: Any = None) -> Any:
-            if actor not in given:
-                given[actor] = tokens.make(desk.acting(actor), actor, "tests").token
-            headers = {"Authorization": f"Bearer {given[actor]}"}
-            return client.request(method, f"/api/v1{path}", json=body, headers=headers)
-
-        yield call
 
 
 def number_of(desk: Desk) -> tuple[str, int]:
