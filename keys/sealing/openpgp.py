@@ -87,12 +87,15 @@ class OpenPgpSuite:
         """Return a fresh Ed25519 key with a Curve25519 subkey that expire at `valid_until` by themselves."""
         passphrase = secrets.token_urlsafe(32)
         with _gnupg(now) as (home, program):
-            made = program.gen_key(
+            asked = (
                 "Key-Type: eddsa\nKey-Curve: ed25519\nKey-Usage: sign,cert\n"
                 "Subkey-Type: ecdh\nSubkey-Curve: cv25519\nSubkey-Usage: encrypt\n"
                 f"Name-Real: {_NAME}\nExpire-Date: seconds={int((valid_until - now).total_seconds())}\n"
                 f"Passphrase: {passphrase}\n%commit\n"
             )
+            made = program.gen_key(asked)
+            if not made.fingerprint:  # it waits five seconds for its agent, which a busy machine may not have started
+                made = program.gen_key(asked)
             if not made.fingerprint:
                 raise KeyUnfit("gpg made no key", fix="run `gpg --version`: 2.2 or later is needed")
             public = _public(program, made.fingerprint)

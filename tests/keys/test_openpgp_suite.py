@@ -138,6 +138,26 @@ def test_a_gnupg_that_hangs_is_ended_and_leaves_nothing(
     assert not list(tmp_path.glob("Y*"))
 
 
+@pytest.mark.parametrize("fails", [1, 2])
+def test_a_key_is_asked_for_again_where_gnupg_s_agent_was_not_up_in_time(
+    fails: int, needs: Needs, begun: datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, asked = tmp_path / "bin" / "gpg", tmp_path / "asked"
+    late.parent.mkdir()
+    late.write_text(
+        '#!/bin/sh\ncase "$*" in *gen-key*) '
+        f'echo >> {asked}; [ $(wc -l < {asked}) -le {fails} ] && exit 2;; esac\nexec {needs("gpg")} "$@"\n'
+    )
+    late.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{late.parent}{os.pathsep}{os.environ['PATH']}")
+    if fails == 1:
+        assert openpgp.OpenPgpSuite().new_keys(begun, begun + timedelta(days=9)).fingerprint
+    else:
+        with pytest.raises(KeyUnfit, match="gpg made no key"):
+            openpgp.OpenPgpSuite().new_keys(begun, begun + timedelta(days=9))
+    assert len(asked.read_text().splitlines()) == 2
+
+
 @pytest.mark.parametrize("form", [[], ["--armor"], ["-z", "0"], ["--cipher-algo", "AES128"], ["--throw-keyids"]])
 def test_we_open_whatever_form_the_agency_s_gpg_chooses(
     lender: Keyring, agency: Agency, ours: str, begun: datetime, tmp_path: Path, form: list[str]
