@@ -15,6 +15,11 @@ OPEN_LINES = text("state IN ('awaiting_cash', 'part_matched')")
 OPEN_RECEIPTS = text("state IN ('unapplied', 'part_matched')")
 
 
+def _by_beginning(table: str, column: str) -> Index:
+    """An index that PostgreSQL finds beginnings of references by too, whatever the language of its store."""
+    return Index(f"ix_{table}_{column}", column, postgresql_ops={column: "varchar_pattern_ops"})
+
+
 class RemittanceLine(SQLModel, table=True):
     """One recovery or reversal, in exactly one state (models/reconcile)."""
 
@@ -27,6 +32,8 @@ class RemittanceLine(SQLModel, table=True):
             "remittance_open", "lender", "agency", "state", "net_minor", "value_date",
             sqlite_where=OPEN_LINES, postgresql_where=OPEN_LINES,
         ),
+        _by_beginning("remittance_line", "txn_ref"),
+        _by_beginning("remittance_line", "batch_ref"),
     )  # fmt: skip
     line_id: int = big(primary_key=True)
     content_id: str = Field(index=True, description="hash of what identifies it whatever file it came in (R1)")
@@ -36,10 +43,10 @@ class RemittanceLine(SQLModel, table=True):
     agency: str
     placement_id: int | None = big(None, index=True)
     account_id: int | None = big(None, index=True)
-    txn_ref: str | None = Field(default=None, index=True, description="the agency's transaction id")
+    txn_ref: str | None = Field(default=None, description="the agency's transaction id")
     original_txn_ref: str | None = None
     original_line_id: int | None = big(None, description="of a reversal: the line it undoes")
-    batch_ref: str | None = Field(default=None, index=True)
+    batch_ref: str | None = None
     kind: str = Field(default="recovery", description="recovery | reversal | direct")
     gross_minor: int = big(description="signed: a reversal is negative")
     commission_minor: int = big(0, description="as withheld by a net remitter, else 0")
@@ -131,6 +138,7 @@ class BankReceipt(SQLModel, table=True):
             "bank_receipt_open", "lender", "agency", "state", "amount_minor", "value_date",
             sqlite_where=OPEN_RECEIPTS, postgresql_where=OPEN_RECEIPTS,
         ),
+        _by_beginning("bank_receipt", "reference"),
     )  # fmt: skip
     receipt_id: int = big(primary_key=True)
     statement_id: int = big(index=True)
@@ -141,7 +149,7 @@ class BankReceipt(SQLModel, table=True):
     currency: str
     booked_on: date
     value_date: date
-    reference: str | None = Field(default=None, index=True, description="end-to-end id or remittance information")
+    reference: str | None = Field(default=None, description="end-to-end id or remittance information")
     counterparty: str | None = None
     is_reversal: bool = False
     of_entry: int = Field(default=0, description="which of the statement's own entries it is (part of)")

@@ -232,7 +232,13 @@ def upgrade() -> None:
         sqlite_where=sa.text("state IN ('unapplied', 'part_matched')"),
         postgresql_where=sa.text("state IN ('unapplied', 'part_matched')"),
     )
-    op.create_index(op.f("ix_bank_receipt_reference"), "bank_receipt", ["reference"], unique=False)
+    op.create_index(
+        "ix_bank_receipt_reference",
+        "bank_receipt",
+        ["reference"],
+        unique=False,
+        postgresql_ops={"reference": "varchar_pattern_ops"},
+    )
     op.create_index(op.f("ix_bank_receipt_statement_id"), "bank_receipt", ["statement_id"], unique=False)
     op.create_table(
         "bank_statement",
@@ -1588,11 +1594,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("line_id"),
     )
     op.create_index(op.f("ix_remittance_line_account_id"), "remittance_line", ["account_id"], unique=False)
-    op.create_index(op.f("ix_remittance_line_batch_ref"), "remittance_line", ["batch_ref"], unique=False)
+    op.create_index(
+        "ix_remittance_line_batch_ref",
+        "remittance_line",
+        ["batch_ref"],
+        unique=False,
+        postgresql_ops={"batch_ref": "varchar_pattern_ops"},
+    )
     op.create_index(op.f("ix_remittance_line_content_id"), "remittance_line", ["content_id"], unique=False)
     op.create_index(op.f("ix_remittance_line_file_id"), "remittance_line", ["file_id"], unique=False)
     op.create_index(op.f("ix_remittance_line_placement_id"), "remittance_line", ["placement_id"], unique=False)
-    op.create_index(op.f("ix_remittance_line_txn_ref"), "remittance_line", ["txn_ref"], unique=False)
+    op.create_index(
+        "ix_remittance_line_txn_ref",
+        "remittance_line",
+        ["txn_ref"],
+        unique=False,
+        postgresql_ops={"txn_ref": "varchar_pattern_ops"},
+    )
     op.create_index("remittance_agency_state", "remittance_line", ["agency", "state", "value_date"], unique=False)
     op.create_index(
         "remittance_open",
@@ -1973,11 +1991,17 @@ def downgrade() -> None:
         postgresql_where=sa.text("state IN ('awaiting_cash', 'part_matched')"),
     )
     op.drop_index("remittance_agency_state", table_name="remittance_line")
-    op.drop_index(op.f("ix_remittance_line_txn_ref"), table_name="remittance_line")
+    op.drop_index(
+        "ix_remittance_line_txn_ref", table_name="remittance_line", postgresql_ops={"txn_ref": "varchar_pattern_ops"}
+    )
     op.drop_index(op.f("ix_remittance_line_placement_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_file_id"), table_name="remittance_line")
     op.drop_index(op.f("ix_remittance_line_content_id"), table_name="remittance_line")
-    op.drop_index(op.f("ix_remittance_line_batch_ref"), table_name="remittance_line")
+    op.drop_index(
+        "ix_remittance_line_batch_ref",
+        table_name="remittance_line",
+        postgresql_ops={"batch_ref": "varchar_pattern_ops"},
+    )
     op.drop_index(op.f("ix_remittance_line_account_id"), table_name="remittance_line")
     op.drop_table("remittance_line")
     op.drop_table("release_policy")
@@ -2159,7 +2183,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_bank_statement_bank_account"), table_name="bank_statement")
     op.drop_table("bank_statement")
     op.drop_index(op.f("ix_bank_receipt_statement_id"), table_name="bank_receipt")
-    op.drop_index(op.f("ix_bank_receipt_reference"), table_name="bank_receipt")
+    op.drop_index(
+        "ix_bank_receipt_reference", table_name="bank_receipt", postgresql_ops={"reference": "varchar_pattern_ops"}
+    )
     op.drop_index(
         "bank_receipt_open",
         table_name="bank_receipt",
