@@ -119,8 +119,8 @@ def one(visit: Visiting, job_id: int) -> Response:
     row = jobs.found(visit.desk, job_id)
     result = json.loads(row.result or "{}")
     told = {name: value for name, value in result.items() if value not in (None, 0, "") and not isinstance(value, dict)}
-    none = [name for name, value in result.items() if value == 0 and not isinstance(value, bool)]
+    zeros = [name for name, value in result.items() if value == 0 and not isinstance(value, bool)]
     return visit.page(
         "parts/job.html" if visit.is_partial else "house/job.html", job=row, verb=VERBS[row.verb], result=result,
-        told=told, none=none, asked_of=json.loads(row.identifiers),
+        told=told, zeros=zeros, asked_of=json.loads(row.identifiers),
     )  # fmt: skip
