@@ -104,7 +104,7 @@ def _standing(
     connection: Connection, desk: Desk, agency: Row[Any], runs: Rows, waivers: Rows, contracts: Rows
 ) -> Standing:
     code, today = agency.agency, desk.today()
-    needed: Level = "money" if any(_collects(row.terms) for row in contracts.get(code, ())) else "work"
+    needed = _needed(row.terms for row in contracts.get(code, ()))
     said = [(run, _fault(connection, desk, agency, run, needed, today)) for run in runs.get(code, ())]
     for run, fault in said:
         if fault is None:
@@ -121,6 +121,10 @@ def _standing(
 def needed_level(connection: Connection, code: str) -> Level:
     """The level that the agency's work needs: `money` where debtors may pay to it, else `work`."""
     terms = connection.execute(select(CONTRACTS.c.terms).where(CONTRACTS.c.agency == code)).scalars()
+    return _needed(terms)
+
+
+def _needed(terms: Iterable[str]) -> Level:
     return "money" if any(map(_collects, terms)) else "work"
 
 
