@@ -11,16 +11,16 @@ import numpy as np
 from sqlalchemy import and_, bindparam, func, literal_column, or_, select, union_all
 
 from infra.store.bulk import table_of
+from infra.store.worklist import agencies
 from models.errors import UsageError
 from models.reconcile.breaks import ABOUT
 from models.reconcile.candidates import SUMMED, Standing, ranked, several_for_several, sums
 from models.reconcile.outcome import REASONS
-from models.tables import Agency, BankReceipt, Break, Match, MatchPart, MatchRival, RemittanceLine
+from models.tables import BankReceipt, Break, Match, MatchPart, MatchRival, RemittanceLine
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row
 
-AGENCY = table_of(Agency)
 BREAK = table_of(Break)
 LINE = table_of(RemittanceLine)
 MATCH = table_of(Match)
@@ -32,6 +32,8 @@ Kind = Literal["line", "receipt"]
 OPEN: dict[Kind, tuple[str, ...]] = {
     "line": ("awaiting_cash", "part_matched"), "receipt": ("unapplied", "part_matched")
 }  # fmt: skip
+OWNERS_AT_ONCE = 100
+"""Each has three parts of a UNION, of which SQLite takes no more than 500."""
 DAYS_AROUND = 120
 """Farther away in time nothing is offered as a candidate."""
 READ_AT_MOST = 1_000
@@ -180,22 +182,21 @@ def _open_ones(
     at_most: so many of each sort: those that have one of the references, those of the nearest amount above and below,
     and of an agency's.
     """
-    owners = [row.agency, None] if kind == "receipt" else [row.agency] if row.agency else _agencies(connection)
+    # a line that belongs to a receipt of nobody's may be anybody's
+    owners = [row.agency, None] if kind == "receipt" else [row.agency] if row.agency else list(agencies(connection))
     first, last = (row.value_date + timedelta(days) for days in (-DAYS_AROUND, DAYS_AROUND))
-    asked = _around(kind, len(owners), is_named=bool(references))
     told = {"lender": row.lender, "currency": row.currency, "first": first, "last": last, "own": own, "most": at_most}
     told |= {"spelt": sorted({way for text in references for way in _spelt(text)})} if references else {}
-    told |= {f"agency_{at}": owner for at, owner in enumerate(owners) if owner is not None}
+    found: dict[tuple[Any, ...], None] = {}
+    for at in range(0, len(owners), OWNERS_AT_ONCE):
+        some = owners[at : at + OWNERS_AT_ONCE]
+        whose = {f"agency_{place}": owner for place, owner in enumerate(some)}  # nobody equals none
+        asked = _around(kind, len(some), is_named=bool(references))
+        found |= dict.fromkeys(map(tuple, connection.execute(asked, told | whose)))
     return [
         Standing(number, minor, day.toordinal() - FIRST_DAY, tuple(text for text in named if text), of or "")
-        for number, minor, day, *named, of in dict.fromkeys(map(tuple, connection.execute(asked, told)))
+        for number, minor, day, *named, of in found
     ]
-
-
-def _agencies(connection: Connection) -> list[str]:
-    """Whoever may have sent a line that belongs to a receipt of nobody's."""
-    asked = select(AGENCY.c.agency).order_by(AGENCY.c.agency)
-    return list(connection.execute(asked).scalars())
 
 
 @cache

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra.store import considered
 from infra.store.considered import Kind, candidates, explained
 from models.errors import UsageError
 from models.tables import AuditEvent
@@ -108,6 +109,24 @@ def test_a_counterpart_is_found_however_it_is_written_of_whom_and_wherever_it_st
     left = [(one["ids"], one["off_minor"]) for one in offered(books, "receipt", 3)]
     assert ([1], -89) in left
     assert ([2], 4_499) in left
+
+
+def test_money_of_nobody_s_may_be_any_agency_s_however_many_there_are(
+    quick_books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books = quick_books
+    books.remit("alpha", [{"gross_minor": 500, "agency_txn_id": "T1"}, {"gross_minor": 503, "agency_txn_id": "T2"}])
+    books.bank([{"amount_minor": 501, "reference": "no name", "payer_account": "CN-NOBODY"}])
+    monkeypatch.setattr(
+        considered, "agencies", lambda _connection: {"alpha": "Alpha"}
+    )  # these books have no table of them
+    together = offered(books, "receipt", 1)
+    assert [(one["ids"], one["off_minor"]) for one in together[:2]] == [([1], -1), ([2], 2)]
+    monkeypatch.setattr(considered, "OWNERS_AT_ONCE", 2)
+    monkeypatch.setattr(considered, "agencies", lambda _connection: {"aero": "Aero", "alpha": "Alpha", "zeta": "Zeta"})
+    assert offered(books, "receipt", 1) == together
+    monkeypatch.setattr(considered, "agencies", lambda _connection: {})
+    assert offered(books, "receipt", 1) == []
 
 
 def test_what_is_not_there_or_not_open_has_no_candidates(quick_books: Books) -> None:
